@@ -1,0 +1,99 @@
+"""Scores of the paper's public release, read in place for the tests (never copied into the repository)."""
+
+import csv
+import json
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2].parent / "shared" / "published"
+AUXILIARY = {"mmlu": "mmluaux", "gsm8k": "gsm8kaux"}
+CHANCE = {"mmlu": 0.25, "gsm8k": 0.0}
+
+needs_published = pytest.mark.skipif(not ROOT.is_dir(), reason="the public release is absent: ../shared/published")
+
+
+class Facts(NamedTuple):
+    """What MODELS.tsv says of one model; compute is 6 N D in FLOPs."""
+
+    family: str
+    compute: float
+    newer: bool
+    chinese: bool
+
+
+class Table(NamedTuple):
+    """Models side by side, one entry a model: names, log10 compute, group, family, base and adjusted score."""
+
+    names: list[str]
+    log_compute: np.ndarray
+    newer: np.ndarray
+    chinese: np.ndarray
+    family: np.ndarray
+    base: np.ndarray
+    adjusted: np.ndarray
+
+
+@cache
+def facts() -> dict[str, Facts]:
+    """Facts by model name."""
+    with (ROOT / "MODELS.tsv").open() as file:
+        return {
+            row["name"]: Facts(
+                row["family"],
+                6.0 * float(row["n_params"]) * float(row["n_tokens"]),
+                row["trained"] >= "2023-11",
+                row["languages"] == "en,zh",
+            )
+            for row in csv.DictReader(file, delimiter="\t")
+        }
+
+
+def score(path: Path, bench: str) -> float:
+    """A file's score by the paper's rule: the plain mean over all listed entries (one entry for GSM8K)."""
+    metric = {"mmlu": "acc,none", "gsm8k": "exact_match,flexible-extract"}[bench]
+    results = json.loads(path.read_text())["results"]
+    return float(np.mean([entry[metric] for entry in results.values()]))
+
+
+@cache
+def folder(name: str, bench: str) -> dict[str, float]:
+    """Scores by model of one folder of the release, for the models with facts."""
+    paths = {model: ROOT / name / f"{model}-{bench}.json" for model in facts()}
+    return {model: score(path, bench) for model, path in paths.items() if path.exists()}
+
+
+def adjusted_folder(stage: str, bench: str) -> dict[str, float]:
+    """Scores by model after a stage of adjusting: e1, e2, e1+2 or e3."""
+    return folder(f"{stage}/{AUXILIARY[bench]}", bench)
+
+
+@cache
+def step(bench: str, n: int) -> dict[str, float]:
+    """Scores by model at a step of the full adjustment (64 examples a step); step 0 is the base model."""
+    if n == 0:
+        return folder("base", bench)
+    evaluations = ROOT / "intermediate" / AUXILIARY[bench] / "evals"
+    paths = {model: evaluations / model / f"step_{n}" / f"{bench}.json" for model in facts()}
+    return {model: score(path, bench) for model, path in paths.items() if path.exists()}
+
+
+@cache
+def table(bench: str) -> Table:
+    """All models of the release on one bench, under its policy: the better of before and after."""
+    base, after = folder("base", bench), adjusted_folder("e3", bench)
+    names = [model for model in facts() if model in base and model in after]
+    known = [facts()[model] for model in names]
+    before = np.array([base[model] for model in names])
+    return Table(
+        names,
+        np.log10([model.compute for model in known]),
+        np.array([model.newer for model in known]),
+        np.array([model.chinese for model in known]),
+        np.array([model.family for model in known]),
+        before,
+        np.maximum(before, [after[model] for model in names]),
+    )

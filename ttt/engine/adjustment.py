@@ -1,0 +1,130 @@
+"""AdjustmentModule: fine-tuning on the task data, one optimiser step a batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from ttt.engine.batches import IGNORED, Batch, Tokens, by_length, collate
+from ttt.engine.forward import last_logits
+from ttt.spec import Adjustment
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss of a step is not a number or not finite; the step was not taken."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which examples each step sees: the same for every model, by the adjustment's budget and the seed alone."""
+
+    n_available: int
+    n_examples: int
+    batch_size: int
+    seed: int
+
+    @property
+    def n_steps(self) -> int:
+        return math.ceil(self.n_examples / self.batch_size)
+
+    def examples_at(self, step: int) -> list[int]:
+        """Indices of the examples of a step (from 0): epoch after epoch, each in an order of its own."""
+        first = step * self.batch_size
+        places = range(first, min(first + self.batch_size, self.n_examples))
+        return [int(self._order(place // self.n_available)[place % self.n_available]) for place in places]
+
+    def _order(self, epoch: int) -> Any:
+        return np.random.default_rng([self.seed, epoch]).permutation(self.n_available)
+
+
+class Steps:
+    """The steps' micro-batches, from the trainer's present step on, so that a resumed run sees what it has not seen."""
+
+    def __init__(self, rows: Sequence[Tokens], plan: Plan, n_tokens: int, n_scored: int, done: Callable[[], int]):
+        self.rows, self.plan, self.n_tokens, self.n_scored, self.done = rows, plan, n_tokens, n_scored, done
+
+    def __len__(self) -> int:
+        return self.plan.n_steps
+
+    def __iter__(self) -> Iterator[list[Batch]]:
+        for step in range(self.done(), self.plan.n_steps):
+            rows = [self.rows[index] for index in self.plan.examples_at(step)]
+            yield [collate(group) for group in by_length(rows, self.n_tokens, self.n_scored)]
+
+
+class AdjustmentModule(pl.LightningModule):
+    """Minimises the mean negative log-likelihood of the answer tokens of each step's examples.
+
+    Every answer token of a step weighs the same, however the step is cut into micro-batches. AdamW with weight decay on
+    matrices only (neither biases nor norms), warm-up and a cosine to a share of the rate (arXiv 2407.07890, appendix B).
+    """
+
+    def __init__(self, model: PreTrainedModel, adjustment: Adjustment, learning_rate: float, n_steps: int):
+        super().__init__()
+        self.automatic_optimization = False
+        self.model = model
+        self.adjustment = adjustment
+        self.learning_rate = learning_rate
+        self.n_steps = n_steps
+        self.last_loss = float("nan")
+        """Nats a token, of the last step."""
+        self.n_tokens = 0
+        """Tokens that have passed the model in training, padding not counted."""
+
+    def training_step(self, batches: list[Batch], batch_idx: int) -> None:
+        optimizer, scheduler = self.optimizers(), self.lr_schedulers()
+        n_targets = sum(int((batch.targets != IGNORED).sum()) for batch in batches)
+        optimizer.zero_grad()  # type: ignore[union-attr]
+        total = 0.0
+        for batch in batches:
+            loss = negative_log_likelihood(self.model, batch) / n_targets
+            if not torch.isfinite(loss):
+                raise NonFiniteLossError(
+                    f"the loss is {loss.item()} at step {self.global_step + 1} of {self.n_steps}, "
+                    f"on the examples {batch.indices}; the step was not taken"
+                )
+            self.manual_backward(loss)
+            total += loss.item()
+        torch.nn.utils.clip_grad_norm_(self.parameters(), self.adjustment.clip)
+        optimizer.step()  # type: ignore[union-attr]
+        scheduler.step()  # type: ignore[union-attr, call-arg]
+        self.last_loss = total
+        self.n_tokens += sum(int(batch.attention_mask.sum()) for batch in batches)
+        self.log("loss", total, prog_bar=True, logger=False)
+
+    def configure_optimizers(self) -> Any:
+        a = self.adjustment
+        trained = [p for p in self.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in trained if p.dim() >= 2], "weight_decay": a.weight_decay},
+            {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW(groups, lr=self.learning_rate, betas=a.betas, eps=a.eps)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate_at)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def rate_at(self, step: int) -> float:
+        """The share of the learning rate at a step (from 0): linear warm-up, then cosine to `final_rate`, or constant."""
+        a = self.adjustment
+        n_warmup = math.ceil(a.warmup * self.n_steps)
+        if step < n_warmup:
+            return (step + 1) / n_warmup
+        if a.schedule == "constant":
+            return 1.0
+        progress = (step - n_warmup) / max(1, self.n_steps - n_warmup)
+        return a.final_rate + (1 - a.final_rate) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def negative_log_likelihood(model: PreTrainedModel, batch: Batch) -> Tensor:
+    """Summed over all targets of the batch, nats; a scalar."""
+    logits = last_logits(model, batch)
+    return F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORED, reduction="sum")

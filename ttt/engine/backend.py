@@ -1,0 +1,198 @@
+"""The lm-eval backend: lm-eval's requests in, an EvaluationModule's answers out."""
+
+from __future__ import annotations
+
+import logging
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import TemplateLM
+from lm_eval.models.utils import (
+    handle_stop_sequences,
+    has_bos_prefix,
+    normalize_gen_kwargs,
+    postprocess_generated_text,
+    resolve_max_length,
+)
+from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
+from torch.utils.data import DataLoader
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from ttt.engine.batches import Tokens, by_length, collate, pad_prompts
+from ttt.engine.device import lightning_trainer
+from ttt.engine.evaluation import EvaluationModule, Prompts
+from ttt.spec import SpecError, Trainer
+
+log = logging.getLogger(__name__)
+
+
+class Backend(TemplateLM):  # type: ignore[misc]
+    """An in-memory model as lm-eval sees it. Text to tokens is done as in lm-eval's own `hf` backend.
+
+    `truncation` is `left` (prompts over the context lose their beginning, counted in `n_truncated`) or `refuse`.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        trainer: Trainer,
+        truncation: str = "left",
+    ):
+        super().__init__()
+        self.model = model
+        self.tokenizer = tokenizer
+        self.trainer = trainer
+        self.truncation = truncation
+        self.n_truncated = 0
+        self.n_tokens = 0
+        """Tokens that have passed the model, padding not counted."""
+
+    @property
+    def eot_token_id(self) -> int:
+        return int(self.tokenizer.eos_token_id)
+
+    @property
+    def prefix_token_id(self) -> int:
+        bos = self.tokenizer.bos_token_id
+        return self.eot_token_id if bos is None else int(bos)
+
+    @property
+    def max_length(self) -> int:
+        return int(resolve_max_length(self.model.config, self.tokenizer, default=2048))
+
+    @property
+    def tokenizer_name(self) -> str:
+        return str(self.tokenizer.name_or_path).replace("/", "__")
+
+    def tok_encode(self, string: str, add_special_tokens: bool | None = None, **kwargs: Any) -> list[int]:
+        options = {} if add_special_tokens is None else {"add_special_tokens": add_special_tokens}
+        if add_special_tokens is None and has_bos_prefix(string, self.tokenizer.decode(self.prefix_token_id)):
+            options["add_special_tokens"] = False
+        return list(self.tokenizer.encode(string, **options))
+
+    def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+        return str(
+            self.tokenizer.apply_chat_template(
+                chat_history,
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+                continue_final_message=not add_generation_prompt,
+            )
+        )
+
+    def encode_pair(self, prompt: str, answer: str) -> tuple[list[int], list[int]]:
+        """Token ids of a prompt and of an answer, split where lm-eval splits them: training and scoring use this one."""
+        context, continuation = self._encode_pair(prompt, answer)
+        return list(context), list(continuation)
+
+    def _loglikelihood_tokens(
+        self, requests: Sequence[tuple[Any, list[int], list[int]]], disable_tqdm: bool = False, **kwargs: Any
+    ) -> list[tuple[float, bool]]:
+        room = self.max_length + 1
+        rows = []
+        for index, (_, context, continuation) in enumerate(requests):
+            if not continuation:
+                raise ValueError(f"request {index}: an empty continuation has no likelihood to score")
+            if len(continuation) >= room:
+                raise ValueError(
+                    f"request {index}: its continuation of {len(continuation)} tokens does not fit the context of "
+                    f"{self.max_length} tokens"
+                )
+            ids = self._fitted(context + continuation, room, f"request {index}")
+            rows.append(Tokens(index, tuple(ids), len(continuation)))
+        # One row for requests that are equal: lm-eval asks the same text more than once in some tasks.
+        unique: dict[tuple[tuple[int, ...], int], list[int]] = {}
+        for row in rows:
+            unique.setdefault((row.ids, row.n_targets), []).append(row.index)
+        asked = [Tokens(i, ids, n_targets) for i, (ids, n_targets) in enumerate(unique)]
+        vocabulary = self.model.get_input_embeddings().weight.shape[0]
+        groups = by_length(asked, self.trainer.eval_tokens, max(1, LOGITS_IN_MEMORY // vocabulary))
+        scored = self._predict([collate(group) for group in groups])
+        self.n_tokens += sum(len(row.ids) for row in asked)
+        members = list(unique.values())
+        answers: dict[int, tuple[float, bool]] = {}
+        for index, logprob, greedy in scored:
+            answers.update(dict.fromkeys(members[index], (logprob, greedy)))
+        return [answers[index] for index in range(len(rows))]
+
+    def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
+        windows: list[tuple[None, list[int], list[int]]] = []
+        owners: list[int] = []
+        for owner, request in enumerate(requests):
+            for window in get_rolling_token_windows(
+                self.tok_encode(request.args[0]), self.prefix_token_id, self.max_length, context_len=1
+            ):
+                windows.append((None, *make_disjoint_window(window)))
+                owners.append(owner)
+        totals = [0.0] * len(requests)
+        for owner, (logprob, _) in zip(owners, self._loglikelihood_tokens(windows), strict=True):
+            totals[owner] += logprob
+        return totals
+
+    def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
+        eos = self.tokenizer.decode(self.eot_token_id, skip_special_tokens=False)
+        groups: dict[str, list[Tokens]] = {}
+        options: dict[str, tuple[tuple[str, ...], int, dict[str, Any]]] = {}
+        stops: list[tuple[str, ...]] = []
+        for index, request in enumerate(requests):
+            prompt, asked = request.args
+            sampling = normalize_gen_kwargs(asked, 256)
+            until = tuple(handle_stop_sequences(sampling.pop("until", None), eos=eos))
+            n_new = sampling.pop("max_gen_toks")
+            if not sampling.pop("do_sample", False):
+                sampling = {}
+            if n_new >= self.max_length:
+                raise SpecError(
+                    f"the task asks for {n_new} new tokens, the context of the model has {self.max_length} in all"
+                )
+            ids = self._fitted(self.tok_encode(prompt), self.max_length - n_new, f"request {index}")
+            kind = repr((until, n_new, sorted(sampling.items()), index if sampling else None))
+            options[kind] = (until, n_new, sampling)
+            stops.append(until)
+            groups.setdefault(kind, []).append(Tokens(index, tuple(ids), 0))
+        batches: list[Prompts] = []
+        for kind, rows in groups.items():
+            until, n_new, sampling = options[kind]
+            for group in by_length(rows, self.trainer.eval_tokens, len(rows)):
+                # What is drawn for a prompt depends on the prompt alone, so a sampled one is a batch of its own.
+                seed = zlib.crc32(repr(group[0].ids).encode()) if sampling else None
+                batches.append(Prompts(*pad_prompts(group), until, n_new, sampling, seed))
+        texts = [""] * len(requests)
+        for index, new in self._predict(batches):
+            text = self.tokenizer.decode(new, skip_special_tokens=True)
+            texts[index] = postprocess_generated_text(text, list(stops[index]), None)
+            self.n_tokens += len(new)
+        self.n_tokens += sum(len(row.ids) for rows in groups.values() for row in rows)
+        return texts
+
+    def _fitted(self, ids: list[int], room: int, what: str) -> list[int]:
+        if len(ids) <= room:
+            return ids
+        if self.truncation == "refuse":
+            raise SpecError(
+                f"bench.truncation=refuse: {what} has {len(ids)} tokens, {room} fit the context; "
+                "ask fewer shots (bench.num_fewshot), or let prompts be cut on the left (bench.truncation=left)"
+            )
+        self.n_truncated += 1
+        return ids[-room:]
+
+    def _predict(self, batches: list[Any]) -> list[Any]:
+        trainer: pl.Trainer = lightning_trainer(self.trainer)
+        training = self.model.training
+        module = EvaluationModule(self.model, self.tokenizer).eval()
+        loader = DataLoader(batches, batch_size=None, collate_fn=_as_is)  # type: ignore[arg-type]
+        answers = trainer.predict(module, loader) or []
+        self.model.train(training)
+        return [answer for batch in answers for answer in batch]
+
+
+LOGITS_IN_MEMORY = 2**27
+"""Logits computed at a time (float32: 512 MiB)."""
+
+
+def _as_is(batch: Any) -> Any:
+    return batch

@@ -1,0 +1,78 @@
+"""Token sequences in padded batches. Rows are padded on the left, so that what is scored or learnt stands at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A sequence, the last `n_targets` tokens of which are predicted from those before; `index` is its place in a list."""
+
+    index: int
+    ids: tuple[int, ...]
+    n_targets: int
+
+
+@dataclass
+class Batch:
+    """input_ids, attention_mask, position_ids: int64 [rows, length]; targets: int64 [rows, n_kept], -100 where none.
+
+    The targets are those of the last `n_kept` positions of the input.
+    """
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    position_ids: Tensor
+    targets: Tensor
+    indices: list[int]
+
+
+def collate(rows: Sequence[Tokens]) -> Batch:
+    length = max(len(row.ids) for row in rows) - 1
+    n_kept = max(row.n_targets for row in rows)
+    input_ids = torch.zeros(len(rows), length, dtype=torch.long)
+    mask = torch.zeros(len(rows), length, dtype=torch.long)
+    targets = torch.full((len(rows), n_kept), IGNORED, dtype=torch.long)
+    for i, row in enumerate(rows):
+        n = len(row.ids) - 1
+        input_ids[i, length - n :] = torch.tensor(row.ids[:-1])
+        mask[i, length - n :] = 1
+        targets[i, n_kept - row.n_targets :] = torch.tensor(row.ids[len(row.ids) - row.n_targets :])
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    return Batch(input_ids, mask, positions, targets, [row.index for row in rows])
+
+
+def by_length(rows: Sequence[Tokens], n_tokens: int, n_scored: int) -> Iterator[list[Tokens]]:
+    """The rows in groups of similar length, longest first.
+
+    A group holds at most `n_tokens` tokens, padding included, and at most `n_scored` scored positions (the output layer
+    is what fills the memory), but at least one row.
+    """
+    group: list[Tokens] = []
+    width = scored = 0
+    for row in sorted(rows, key=lambda row: (-len(row.ids), -row.n_targets, row.index)):
+        width, scored = max(width, len(row.ids)), max(scored, row.n_targets)
+        if group and ((len(group) + 1) * width > n_tokens or (len(group) + 1) * scored > n_scored):
+            yield group
+            group, width, scored = [], len(row.ids), row.n_targets
+        group.append(row)
+    if group:
+        yield group
+
+
+def pad_prompts(rows: Sequence[Tokens]) -> tuple[Tensor, Tensor, list[int]]:
+    """input_ids and attention_mask, int64 [rows, length], and the rows' indices."""
+    length = max(len(row.ids) for row in rows)
+    input_ids = torch.zeros(len(rows), length, dtype=torch.long)
+    mask = torch.zeros(len(rows), length, dtype=torch.long)
+    for i, row in enumerate(rows):
+        input_ids[i, length - len(row.ids) :] = torch.tensor(row.ids)
+        mask[i, length - len(row.ids) :] = 1
+    return input_ids, mask, [row.index for row in rows]

@@ -1,0 +1,42 @@
+"""Lightning trainers and precision, as the trainer config asks for them."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from ttt.spec import Trainer
+
+for name in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda"):
+    logging.getLogger(name).setLevel(logging.WARNING)  # "GPU available: ...", once a trainer
+warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+warnings.filterwarnings("ignore", message=".*`LightningModule.training_step` returned `None`.*")
+
+
+def precision(trainer: Trainer) -> str:
+    """ "32" or "bf16": what `auto` means on this machine. bf16 where the hardware multiplies it faster than float32."""
+    if trainer.precision != "auto":
+        return trainer.precision
+    if trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "32"
+    return "32"
+
+
+def lightning_trainer(trainer: Trainer, **options: Any) -> pl.Trainer:
+    """A Lightning trainer that keeps no logs of its own; `options` are Lightning's."""
+    if trainer.threads:
+        torch.set_num_threads(trainer.threads)
+    defaults: dict[str, Any] = {
+        "accelerator": trainer.accelerator,
+        "devices": trainer.devices,
+        "precision": {"32": "32-true", "bf16": "bf16-mixed"}[precision(trainer)],
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_model_summary": False,
+        "enable_progress_bar": trainer.progress,
+    }
+    return pl.Trainer(**{**defaults, **options})

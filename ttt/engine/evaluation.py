@@ -1,0 +1,78 @@
+"""EvaluationModule: log-likelihoods and generations of a model, batch by batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+from ttt.engine.batches import IGNORED, Batch
+from ttt.engine.forward import last_logits
+
+
+@dataclass
+class Prompts:
+    """Prompts to go on from: input_ids, attention_mask int64 [rows, length], padded on the left."""
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    indices: list[int]
+    until: tuple[str, ...]
+    n_new: int
+    """Tokens to generate at most."""
+    sampling: dict[str, Any]
+    """Options of `GenerationConfig`; empty for greedy decoding."""
+    seed: int | None
+
+
+Scored = list[tuple[int, float, bool]]
+"""(index, log-likelihood in nats of all targets, whether each target is the most likely token)."""
+Generated = list[tuple[int, list[int]]]
+"""(index, new tokens)."""
+
+
+class EvaluationModule(pl.LightningModule):
+    """Scores `Batch`es and continues `Prompts` with a model that stays as it is, in memory."""
+
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase):
+        super().__init__()
+        self.model = model
+        self.tokenizer = tokenizer
+
+    def predict_step(self, batch: Batch | Prompts, batch_idx: int = 0) -> Scored | Generated:
+        with torch.inference_mode():
+            return self._score(batch) if isinstance(batch, Batch) else self._generate(batch)
+
+    def _score(self, batch: Batch) -> Scored:
+        logprobs = last_logits(self.model, batch).log_softmax(-1)
+        scored = batch.targets != IGNORED
+        targets = batch.targets.clamp(min=0)
+        chosen = logprobs.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
+        totals = torch.where(scored, chosen, 0.0).sum(-1)
+        greedy = ((logprobs.argmax(-1) == targets) | ~scored).all(-1)
+        return list(zip(batch.indices, totals.tolist(), greedy.tolist(), strict=True))
+
+    def _generate(self, batch: Prompts) -> Generated:
+        if batch.seed is not None:
+            torch.manual_seed(batch.seed)
+        config = GenerationConfig(
+            max_new_tokens=batch.n_new,
+            pad_token_id=self.tokenizer.eos_token_id
+            if self.tokenizer.pad_token_id is None
+            else self.tokenizer.pad_token_id,
+            eos_token_id=self.tokenizer.eos_token_id,
+            stop_strings=list(batch.until) or None,
+            **({"do_sample": True, **batch.sampling} if batch.sampling else {"do_sample": False}),
+        )
+        output = self.model.generate(
+            input_ids=batch.input_ids,
+            attention_mask=batch.attention_mask,
+            generation_config=config,
+            tokenizer=self.tokenizer,
+        )
+        new = output[:, batch.input_ids.shape[1] :]
+        return list(zip(batch.indices, new.tolist(), strict=True))

@@ -1,0 +1,24 @@
+"""One forward pass: the logits of the last positions of a batch, for scoring and for learning alike."""
+
+from __future__ import annotations
+
+import inspect
+
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from ttt.engine.batches import Batch
+
+
+def last_logits(model: PreTrainedModel, batch: Batch) -> Tensor:
+    """float32 [rows, n_kept, vocabulary]: the logits of the positions that `batch.targets` belong to.
+
+    Only those positions pass the output layer where the architecture allows it.
+    """
+    accepted = inspect.signature(model.forward).parameters
+    options = {"position_ids": batch.position_ids} if "position_ids" in accepted else {}
+    n_kept = batch.targets.shape[1]
+    if "logits_to_keep" in accepted:
+        options["logits_to_keep"] = n_kept  # type: ignore[assignment]
+    output = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False, **options)
+    return output.logits[:, -n_kept:].float()

@@ -1,0 +1,97 @@
+"""What makes a cell itself: digests of its sources, and the key under which its run is found again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+from ttt.spec import Cell, Model, SpecError
+
+KEY_FORMAT = 1
+"""Raised when the engine comes to compute something else from the same request."""
+
+
+def cell_key(cell: Cell, source: str, precision: str) -> str:
+    """Twenty hexadecimal digits over all that can change the cell's scores.
+
+    The model's source (`model_source`), the bench with the content of its local files, the adjustment, the seed, the
+    precision, and the version of lm-eval, whose prompts and metrics a named task means.
+    """
+    bench = cell.bench.model_dump()
+    base = cell.adjustment.method == "none"
+    if base:
+        for field in ("task_data", "task_data_seed"):
+            del bench[field]
+    files = list((cell.bench.files or {}).values())
+    if not base:
+        for dataset in cell.bench.task_data:
+            files += [dataset.files] if isinstance(dataset.files, str) else list(dataset.files or ())
+    model = cell.model
+    content = {
+        "format": KEY_FORMAT,
+        "source": source,
+        "model": [model.name, model.dtype, None if base else list(model.lora_targets or ())],
+        "bench": bench,
+        "files": [file_digest(Path(file)) for file in files],
+        "adjustment": cell.adjustment.model_dump(),
+        "learning_rate": None if base else cell.adjustment.rate(model),
+        "seed": cell.seed,
+        "precision": precision,
+        "lm_eval": version("lm_eval"),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:20]
+
+
+def model_source(model: Model) -> str:
+    """What the model is loaded from, by content: a digest of the local files, or the hub's commit.
+
+    Without the hub's answer (off line) the commit in the local cache counts. Raises SpecError if there is neither.
+    """
+    if model.path:
+        folder = Path(model.path).expanduser()
+        if not folder.exists():
+            raise SpecError(f"model.path: no folder {model.path}")
+        files = [folder / model.gguf_file] if model.gguf_file else sorted(p for p in folder.iterdir() if p.is_file())
+        if not files or not all(file.is_file() for file in files):
+            raise SpecError(f"model.path: {', '.join(str(f) for f in files) or model.path} is not there or is empty")
+        return "files:" + hashlib.sha256("".join(f"{f.name}:{file_digest(f)};" for f in files).encode()).hexdigest()
+    return f"hub:{model.hub}@{_commit(model)}"
+
+
+def _commit(model: Model) -> str:
+    from huggingface_hub import HfApi, constants, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
+
+    assert model.hub is not None
+    try:
+        return str(HfApi().model_info(model.hub, revision=model.revision).sha)
+    except RepositoryNotFoundError as error:
+        raise SpecError(
+            f"model.hub: the hub has no model {model.hub!r} that you may read (revision {model.revision})"
+        ) from error
+    except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
+        cached = try_to_load_from_cache(model.hub, "config.json", revision=model.revision)
+        if isinstance(cached, str):
+            return Path(cached).parent.name
+        raise SpecError(
+            f"model '{model.name}': the hub at {constants.ENDPOINT} does not answer and {model.hub} is not in the local "
+            "cache; give a local folder with model.path="
+        ) from error
+
+
+def file_digest(file: Path) -> str:
+    """SHA-256 of a file's content, kept beside its size and time so that large weights are read once a process."""
+    file = file.expanduser().resolve()
+    if not file.is_file():
+        raise SpecError(f"no file {file}")
+    stat = file.stat()
+    stamp = (str(file), stat.st_size, stat.st_mtime_ns)
+    if stamp not in _digests:
+        with file.open("rb") as content:
+            _digests[stamp] = hashlib.file_digest(content, "sha256").hexdigest()
+    return _digests[stamp]
+
+
+_digests: dict[tuple[str, int, int], str] = {}

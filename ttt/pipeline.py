@@ -1,0 +1,225 @@
+"""One cell from request to registered version: `run_cell`. Knows neither Hydra nor the command line."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import cached_property
+from typing import Any
+
+from ttt.engine.adjust import Step, adjust
+from ttt.engine.backend import Backend
+from ttt.engine.device import precision
+from ttt.engine.load import check_tokenizer, digest, load
+from ttt.engine.scores import Scores, evaluate
+from ttt.identity import cell_key, model_source
+from ttt.record import cell_params, cell_tags, log_items, log_side, paired_stderr, read_items, read_result, register
+from ttt.report.card import card
+from ttt.report.cell import cell_figure
+from ttt.result import CellResult, sides_as_gain
+from ttt.spec import Cell, Model, SpecError, Trainer
+from ttt.tasks.bench import load_tasks
+from ttt.tasks.leaks import asked_questions, remove_leaks
+from ttt.tasks.task_data import TaskData, load_task_data
+from ttt.track import RunLog, Tracker
+
+log = logging.getLogger(__name__)
+
+Say = Callable[[str], None]
+
+
+class Workbench:
+    """What the cells of one (model, bench) share while they are worked on, each made when it is first needed."""
+
+    def __init__(self, model: Model, cell: Cell, trainer: Trainer, tracker: Tracker):
+        self.model, self.bench, self.trainer, self.tracker = model, cell.bench, trainer, tracker
+        self.source = model_source(model)
+        self.precision = precision(trainer)
+
+    @cached_property
+    def tasks(self) -> dict[str, Any]:
+        return load_tasks(self.bench, self.tracker.root / "cells" / "tasks")
+
+    @cached_property
+    def task_data(self) -> TaskData:
+        data = remove_leaks(load_task_data(self.bench), asked_questions(self.tasks["tasks"].values()))
+        if not data.examples:
+            raise SpecError(f"bench.task_data: nothing is left for '{self.bench.name}' after dropping {data.n_dropped}")
+        return data
+
+    @cached_property
+    def backend(self) -> Backend:
+        """The model in memory, unadjusted until a cell adjusts it."""
+        weights, tokenizer = load(self.model)
+        check_tokenizer(tokenizer, self.model, self.bench)
+        return Backend(weights, tokenizer, self.trainer)
+
+    def key(self, cell: Cell) -> str:
+        return cell_key(cell, self.source, self.precision)
+
+
+def run_cell(cell: Cell, trainer: Trainer, tracker: Tracker, force: bool = False, say: Say = log.info) -> CellResult:
+    """Evaluate the base model, adjust it, evaluate it again, and keep everything; a cell that is done is read back.
+
+    The base model's scores are a cell of their own (adjustment `none`), shared by all adjustments of the model.
+    Raises SpecError for a request that cannot be carried out; any other failure marks the run FAILED and is raised.
+    """
+    model = cell.model
+    if model.version:
+        folder = tracker.registered(f"{model.name}-{cell.bench.name}", model.version)
+        model = model.model_copy(update={"path": str(folder), "gguf_file": None})
+    if cell.adjustment.method == "none":
+        cell = cell.base()
+    return _done_or_do(cell, Workbench(model, cell, trainer, tracker), force, say)
+
+
+def _done_or_do(cell: Cell, work: Workbench, force: bool, say: Say) -> CellResult:
+    tracker, key = work.tracker, work.key(cell)
+    experiment = f"{cell.suite}/{cell.bench.name}"
+    with tracker.lock(key):
+        found = tracker.find(experiment, key)
+        finished = found is not None and found.info.status == "FINISHED"
+        if found and finished and not force:
+            say(f"{cell.label} on {cell.bench.name}: done before, run {found.info.run_id} (force=true repeats it)")
+            return read_result(tracker, found.info.run_id)
+        base = None
+        if cell.adjustment.method != "none":
+            assert work.task_data.examples  # what can fail without the weights fails before the base model is scored
+            base = _done_or_do(cell.base(), work, False, say)
+        assert work.tasks and work.backend
+        run = tracker.start(
+            experiment, cell.label, cell_tags(cell, key), resume=found.info.run_id if found and not finished else None
+        )
+        try:
+            run.params(cell_params(cell, work.source, work.precision))
+            run.json(cell.model_dump(mode="json"), "config.json")
+            result = (
+                _score_base(cell, key, work, run, say) if base is None else _adjust(cell, key, work, run, base, say)
+            )
+            run.json(asdict(result), "result.json")
+            run.text(card(cell, result, work.source, work.precision), "card.md")
+            if found and finished:
+                tracker.supersede(found.info.run_id, by=run.run_id)
+            run.finish()
+        except Exception as error:
+            run.fail(f"{type(error).__name__}: {error}")
+            raise
+        except BaseException:
+            run.fail("stopped from outside", status="KILLED")
+            raise
+        tracker.clear(key)
+        return result
+
+
+def _score_base(cell: Cell, key: str, work: Workbench, run: RunLog, say: Say) -> CellResult:
+    say(f"{cell.model.name} on {cell.bench.name}: scoring the base model")
+    scores = evaluate(work.backend, cell.bench, work.tasks)
+    weights = digest(work.backend.model)
+    side = _side(scores)
+    log_side(run, "base", side)
+    # What no adjustment leaves is the base model: with both sides logged, its version compares with others in the UI.
+    log_side(run, "adjusted", side)
+    run.metrics({"gain/score": 0.0, "base/n_truncated": scores.n_truncated, "base/seconds": scores.seconds})
+    log_items(run, "base", scores.items, scores.prompts)
+    run.json({"source": work.source, "digest": weights}, "base/model.json")
+    return CellResult(
+        **_identity(cell, key, run, scores),
+        base=side,
+        adjusted=side,
+        gain=sides_as_gain(side, side, 0.0),
+        seconds=scores.seconds,
+        tokens_per_second=scores.n_tokens / scores.seconds,
+        digest_base=weights,
+        digest_adjusted=weights,
+        version=register(work.tracker, cell, run.run_id, "base", "base", {"score": scores.score, "digest": weights}),
+    )
+
+
+def _adjust(cell: Cell, key: str, work: Workbench, run: RunLog, base: CellResult, say: Say) -> CellResult:
+    start = time.perf_counter()
+    data = work.task_data
+    run.metrics({"task_data/n_examples": len(data.examples)})
+    run.metrics({f"task_data/n_{reason}": n for reason, n in data.n_dropped.items()})
+    facts = _adjusted_weights(cell, key, work, run, say)
+    say(f"{cell.label} on {cell.bench.name}: scoring the adjusted model")
+    scores = evaluate(work.backend, cell.bench, work.tasks)
+    weights = digest(work.backend.model)
+    side = _side(scores)
+    before = read_items(work.tracker, base.run_id, "base")
+    gain = sides_as_gain(base.base, side, paired_stderr(before, scores.items))
+    speed = facts["n_tokens"] / facts["seconds"]
+    log_side(run, "base", base.base)
+    log_side(run, "adjusted", side, facts["n_examples"])
+    log_side(run, "gain", {"score": gain["score"], "stderr": gain["stderr"]})
+    run.metrics({f"train/{name}": value for name, value in facts.items()} | {"train/tokens_per_second": speed})
+    run.metrics({"adjusted/n_truncated": scores.n_truncated, "adjusted/seconds": scores.seconds})
+    log_items(run, "base", before)
+    log_items(run, "adjusted", scores.items, scores.prompts)
+    figure = cell_figure(cell, run.history("train/loss"), run.history("adjusted/score"), base.base, side)
+    run.figure(figure, "figures/loss_and_score.png")
+    version = None
+    if work.tracker.tracking.keep_weights:
+        run.weights(work.tracker.folder(key) / "weights", "model")
+        tags = {"score": scores.score, "gain": gain["score"], "n_examples": facts["n_examples"], "digest": weights}
+        version = register(work.tracker, cell, run.run_id, "model", "adjusted", tags)
+    return CellResult(
+        **_identity(cell, key, run, scores),
+        base=base.base,
+        adjusted=side,
+        gain=gain,
+        seconds=time.perf_counter() - start,
+        tokens_per_second=speed,
+        digest_base=base.digest_base,
+        digest_adjusted=weights,
+        version=version,
+    )
+
+
+def _adjusted_weights(cell: Cell, key: str, work: Workbench, run: RunLog, say: Say) -> dict[str, float]:
+    """Leave the adjusted model in the workbench and in the cell's folder; returns what adjusting took.
+
+    A folder that an earlier attempt completed is loaded instead.
+    """
+    folder = work.tracker.folder(key)
+    weights, took = folder / "weights", folder / "adjusted.json"
+    if weights.exists():
+        work.backend.model = load(cell.model.model_copy(update={"path": str(weights), "gguf_file": None}))[0]
+        return dict(json.loads(took.read_text(encoding="utf-8")))
+
+    def on_step(step: Step) -> None:
+        run.metrics({"train/loss": step.loss, "train/learning_rate": step.learning_rate}, step.n_examples)
+
+    def on_checkpoint(step: Step) -> None:
+        scores = evaluate(work.backend, cell.bench, work.tasks)
+        say(f"{cell.label} on {cell.bench.name}: {scores.score:.3f} after step {step.step}")
+        log_side(run, "adjusted", {"score": scores.score, "stderr": scores.stderr}, step.n_examples)
+
+    say(f"{cell.label} on {cell.bench.name}: adjusting")
+    done = adjust(work.backend, cell, work.task_data.examples, work.trainer, folder, on_step, on_checkpoint)
+    took.write_text(json.dumps(asdict(done)), encoding="utf-8")
+    making = folder / "weights.part"
+    shutil.rmtree(making, ignore_errors=True)
+    work.backend.model.save_pretrained(making)
+    work.backend.tokenizer.save_pretrained(making)
+    making.rename(weights)
+    return asdict(done)
+
+
+def _side(scores: Scores) -> dict[str, float | None]:
+    return {"score": scores.score, "stderr": scores.stderr, **scores.metrics}
+
+
+def _identity(cell: Cell, key: str, run: RunLog, scores: Scores) -> dict[str, Any]:
+    return {
+        "run_id": run.run_id,
+        "key": key,
+        "model": cell.model.name,
+        "bench": cell.bench.name,
+        "adjustment": cell.adjustment.name,
+        "seed": cell.seed,
+        "n_items": len(scores.items),
+    }

@@ -1,0 +1,1 @@
+"""Figures, tables and pages. They draw what they are given and compute nothing."""

@@ -1,0 +1,37 @@
+"""The card of a cell: what was done to which model, and what came of it, in Markdown."""
+
+from __future__ import annotations
+
+from ttt.report.numbers import with_error
+from ttt.result import CellResult
+from ttt.spec import Cell
+
+
+def card(cell: Cell, result: CellResult, source: str, precision: str) -> str:
+    model, bench, adjustment = cell.model, cell.bench, cell.adjustment
+    lines = [
+        f"# {cell.label} on {bench.name}",
+        "",
+        f"{model.name} ({model.family}, {model.kind}, {model.n_params:,} parameters, {model.n_tokens:,} tokens of "
+        f"pretraining, {model.compute:.3g} FLOPs, {model.trained}), loaded from `{source}`, in {precision}.",
+        "",
+        f"| {bench.metric} | score |",
+        "|---|---|",
+        f"| base | {with_error(result.base['score'], result.base['stderr'])} |",
+    ]
+    if adjustment.method != "none":
+        budget = f"{adjustment.examples:,} examples" if adjustment.examples else f"{adjustment.epochs:g} epochs"
+        lines += [
+            f"| adjusted | {with_error(result.adjusted['score'], result.adjusted['stderr'])} |",
+            f"| gain | {with_error(result.gain['score'], result.gain['stderr'])} (standard error of paired differences) |",
+            "",
+            f"Adjusted ({adjustment.method}) on {', '.join(d.name for d in bench.task_data)}: {budget}, "
+            f"learning rate {adjustment.rate(model):g}, {adjustment.batch_size} examples a step, seed {cell.seed}.",
+        ]
+    lines += [
+        "",
+        f"{result.n_items:,} items, {bench.num_fewshot} shots, chance {bench.chance:g}, version {bench.version} of the bench.",
+        "",
+        f"Weights: base `{result.digest_base[:16]}`, adjusted `{result.digest_adjusted[:16]}` (SHA-256).",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,42 @@
+"""What a finished cell says: the numbers that `output=FILE` writes and MLflow keeps as `result.json`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """`base`, `adjusted` and `gain` map `score`, `stderr` and each of the bench's metrics to a number (null if unknown)."""
+
+    run_id: str
+    key: str
+    model: str
+    bench: str
+    adjustment: str
+    seed: int
+    n_items: int
+    base: dict[str, float | None]
+    adjusted: dict[str, float | None]
+    gain: dict[str, float | None]
+    seconds: float
+    tokens_per_second: float | None
+    """Tokens trained on a second, of the adjustment; of the evaluation where nothing was adjusted."""
+    digest_base: str
+    digest_adjusted: str
+    version: str | None
+    """Of the registered model `<model>-<bench>`."""
+
+
+def sides_as_gain(
+    base: dict[str, float | None], adjusted: dict[str, float | None], stderr: float | None
+) -> dict[str, float | None]:
+    """What adjusting added to each number that both sides have; the standard error is that of the paired differences."""
+    gain: dict[str, float | None] = {"score": _difference(base, adjusted, "score"), "stderr": stderr}
+    shared = [name for name in adjusted if name in base and name not in gain and not name.endswith("_stderr")]
+    return gain | {name: _difference(base, adjusted, name) for name in shared}
+
+
+def _difference(base: dict[str, float | None], adjusted: dict[str, float | None], name: str) -> float | None:
+    before, after = base[name], adjusted[name]
+    return None if before is None or after is None else after - before

@@ -1,0 +1,116 @@
+"""`python -m ttt.run model=... bench=... adjustment=...`: one cell, or with -m many."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ttt.command import Command, console
+from ttt.report.numbers import with_error
+from ttt.spec import Cell, Spec, SpecError, Tracking, Trainer, check
+
+
+@dataclass(frozen=True)
+class Request:
+    cell: Cell
+    trainer: Trainer
+    tracking: Tracking
+    force: bool
+
+
+class _Request(Spec):
+    """The whole of `conf/run.yaml`, so that every fault is found at once."""
+
+    suite: str
+    model: Any
+    bench: Any
+    adjustment: Any
+    seed: Any
+    trainer: Trainer
+    tracking: Tracking
+    force: bool
+    output: str | None
+
+
+def parse(config: Mapping[str, Any]) -> Request:
+    faults = []
+    cell = request = None
+    try:
+        cell = check(Cell, {name: config[name] for name in ("suite", "model", "bench", "adjustment", "seed")})
+    except SpecError as error:
+        faults.append(str(error))
+    try:
+        request = check(_Request, config)
+    except SpecError as error:
+        faults.append(str(error))
+    if cell is None or request is None:
+        raise SpecError("\n".join(faults))
+    return Request(cell, request.trainer, request.tracking, request.force)
+
+
+def work(request: Request) -> dict[str, Any]:
+    from ttt.pipeline import run_cell  # torch and transformers, seconds to import
+    from ttt.track import Tracker
+
+    tracker = Tracker(request.tracking)
+    return asdict(run_cell(request.cell, request.trainer, tracker, request.force, say=console.print))
+
+
+def show(results: list[dict[str, Any]]) -> None:
+    table = Table()
+    for name in ("model", "bench", "adjustment", "seed", "items", "base", "adjusted", "gain", "tokens/s", "seconds"):
+        table.add_column(name, justify="left" if name in ("model", "bench", "adjustment") else "right")
+    for r in results:
+        sides = [with_error(r[side]["score"], r[side]["stderr"]) for side in ("base", "adjusted", "gain")]
+        speed = f"{r['tokens_per_second']:,.0f}" if r["tokens_per_second"] else "—"
+        row = [
+            r["model"],
+            r["bench"],
+            r["adjustment"],
+            str(r["seed"]),
+            str(r["n_items"]),
+            *sides,
+            speed,
+            f"{r['seconds']:,.0f}",
+        ]
+        table.add_row(*row)
+    Console().print(table)
+
+
+def begin(requests: list[Request]) -> Callable[[list[dict[str, Any]], list[str]], None]:
+    """Open the multirun's parent run; the jobs find it by an environment variable, whatever the launcher."""
+    from ttt.track import PARENT_ENV, Tracker
+
+    tracker = Tracker(requests[0].tracking)
+    experiments = {f"{request.cell.suite}/{request.cell.bench.name}" for request in requests}
+    for experiment in experiments:
+        tracker.experiment(experiment)
+    suite = requests[0].cell.suite
+    home = experiments.pop() if len(experiments) == 1 else f"{suite}/multirun"
+    os.environ.pop(PARENT_ENV, None)
+    parent = tracker.start(home, "multirun", {"ttt.kind": "multirun", "ttt.suite": suite})
+    os.environ[PARENT_ENV] = parent.run_id
+
+    def finish(results: list[dict[str, Any]], failures: list[str]) -> None:
+        if results:
+            names = ("model", "bench", "adjustment", "seed", "n_items", "run_id")
+            columns = {name: [result[name] for result in results] for name in names}
+            for side in ("base", "adjusted", "gain"):
+                columns[side] = [result[side]["score"] for result in results]
+            parent.table(columns, "results.json")
+        parent.metrics({"n_done": len(results), "n_failed": len(failures)})
+        if failures:
+            parent.fail("\n".join(failures))
+        else:
+            parent.finish()
+
+    return finish
+
+
+if __name__ == "__main__":
+    Command("run", parse, work, show, begin).main()

@@ -1,0 +1,272 @@
+"""What a cell is made of: Model, Bench, Adjustment, Trainer, Tracking and Cell, frozen and checked when they are made.
+
+Every fault of a request is found at once, and each names the field, the value and the choices (`SpecError`).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Count = Annotated[int, Field(gt=0)]
+Month = Annotated[str, StringConstraints(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+
+
+class SpecError(ValueError):
+    """A request that cannot be carried out as written; the message is meant for the user."""
+
+
+def nearest(value: str, choices: Iterable[str], n: int = 60) -> str:
+    """The choices as one line, those nearest to the value first, at most `n` of them."""
+    choices = sorted(choices)
+    close = difflib.get_close_matches(value, choices, n=5, cutoff=0.4)
+    ordered = close + [choice for choice in choices if choice not in close]
+    rest = f", and {len(ordered) - n} more" if len(ordered) > n else ""
+    return ", ".join(ordered[:n]) + rest
+
+
+class Spec(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class Model(Spec):
+    """A causal language model and the facts of its pretraining."""
+
+    name: Name
+    family: Name
+    hub: str | None = None
+    """Hugging Face hub id, used unless `path` or `version` is given."""
+    revision: str = "main"
+    n_params: Count
+    """N, parameters."""
+    n_tokens: Count
+    """D, tokens of pretraining."""
+    trained: Month
+    kind: Literal["base", "instruct"] = "base"
+    languages: tuple[str, ...] = ("en",)
+    path: str | None = None
+    """A local folder in the Hugging Face layout, or the folder of `gguf_file`."""
+    gguf_file: str | None = None
+    version: Count | None = None
+    """Start from this version of the registered model `<model>-<bench>`."""
+    dtype: Literal["float32", "bfloat16", "float16"] | None = None
+    """Type of the weights in memory; by default float32."""
+    trust_remote_code: bool = False
+    lora_targets: tuple[str, ...] | None = None
+    low_learning_rate: bool = False
+    """Adjust at `adjustment.low_learning_rate` whatever the size."""
+    facts: Mapping[str, Any] = {}
+    """Anything else that a comparison may split by."""
+
+    @property
+    def compute(self) -> float:
+        """C = 6 N D, FLOPs of pretraining (Kaplan et al. 2020, section 2.1)."""
+        return 6.0 * self.n_params * self.n_tokens
+
+    @model_validator(mode="after")
+    def _has_source(self) -> Model:
+        if not (self.hub or self.path):
+            raise ValueError("needs `hub` (a hub id) or `path` (a local folder)")
+        return self
+
+
+class TaskDataset(Spec):
+    """One source of task data: rows, and the templates that make a prompt and an answer of each."""
+
+    name: Name
+    hub: str | None = None
+    config: str | None = None
+    split: str = "train"
+    files: str | tuple[str, ...] | None = None
+    """Local .jsonl, .json, .csv or .parquet files, used instead of `hub`."""
+    prompt: str = "{{prompt}}"
+    answer: str = "{{answer}}"
+    """Jinja templates over a row, in lm-eval's dialect. The answer begins with the blank that separates the two."""
+    max_characters: Count | None = None
+    """Longer examples (prompt and answer together) are dropped and counted."""
+
+    @model_validator(mode="after")
+    def _has_source(self) -> TaskDataset:
+        if not (self.hub or self.files):
+            raise ValueError("needs `hub` (a dataset's hub id) or `files`")
+        return self
+
+
+class Bench(Spec):
+    """A test task: what is asked, how it is scored, and what the adjustment trains on."""
+
+    name: Name
+    version: Count
+    format: Literal["multiple_choice", "cloze", "generate"]
+    chance: Annotated[float, Field(ge=0, lt=1)]
+    metric: Annotated[str, StringConstraints(pattern=r"^[^,]+,[^,]+$")]
+    """lm-eval's "metric,filter", such as `acc,none` or `exact_match,flexible-extract`."""
+    higher_is_better: bool = True
+    num_fewshot: Annotated[int, Field(ge=0)] = 0
+    fewshot_seed: int = 1234
+    tasks: Annotated[tuple[str | dict[str, Any], ...], Field(min_length=1)]
+    """Names of lm-eval tasks or groups, or task definitions in lm-eval's own fields."""
+    task_data: tuple[TaskDataset, ...] = ()
+    task_data_seed: int = 42
+    """Orders the pool of task data before the adjustment's own seed draws from it."""
+    limit: Count | None = None
+    """Only the first documents of each task."""
+    files: Mapping[str, str] | None = None
+    """Local files by split, read instead of the data that the tasks name."""
+    files_by: str | None = None
+    """The column of `files` that holds a task's own dataset name (MMLU's subject)."""
+    chat_template: bool = False
+    truncation: Literal["left", "refuse"] = "left"
+    """What to do with prompts longer than the context: cut them on the left as lm-eval does, or refuse to run."""
+
+
+class Lora(Spec):
+    r: Count = 16
+    alpha: Count = 32
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
+
+
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Adjustment(Spec):
+    """Fine-tuning on the task data: a budget and a recipe, the same for every model (arXiv 2407.07890, appendix B)."""
+
+    name: Name
+    method: Literal["none", "full", "lora"]
+    epochs: Positive | None = None
+    examples: Count | None = None
+    """The budget in examples; overrides `epochs`."""
+    batch_size: Count = 64
+    """Examples a step."""
+    max_tokens: Count = 600
+    """Tokens an example, prompt and answer; longer ones are cut on the right, and counted."""
+    learning_rate: Positive = 2e-5
+    low_learning_rate: Positive = 2e-6
+    low_from_params: Count = 10_000_000_000
+    """Models of this size and above, or with `low_learning_rate: true`, train at `low_learning_rate`."""
+    betas: tuple[Share, Share] = (0.9, 0.95)
+    eps: Positive = 1e-8
+    weight_decay: Annotated[float, Field(ge=0)] = 0.1
+    clip: Positive = 1.0
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: Share = 0.01
+    """Share of the steps."""
+    final_rate: Share = 0.1
+    """The cosine ends at this share of the learning rate."""
+    evaluate_at: tuple[Count, ...] = ()
+    """Steps after which the bench is scored on the way."""
+    lora: Lora = Lora()
+
+    @model_validator(mode="after")
+    def _has_budget(self) -> Adjustment:
+        if self.method != "none" and self.epochs is None and self.examples is None:
+            raise ValueError("needs a budget: `epochs` or `examples`")
+        return self
+
+    def rate(self, model: Model) -> float:
+        """The learning rate for a model: a rule of size, stated in the config."""
+        low = model.low_learning_rate or model.n_params >= self.low_from_params
+        return self.low_learning_rate if low else self.learning_rate
+
+    def n_examples(self, n_available: int) -> int:
+        """The budget in examples, given how many the task data has."""
+        return self.examples or max(1, round((self.epochs or 0) * n_available))
+
+
+class Trainer(Spec):
+    """How the work is laid on the machine. Of these only `precision` may change a score."""
+
+    accelerator: str = "auto"
+    devices: Count | Literal["auto"] = 1
+    precision: Annotated[Literal["auto", "32", "bf16"], BeforeValidator(str)] = "auto"
+    threads: Count | None = None
+    eval_tokens: Count = 8192
+    """Tokens of a batch when evaluating, padding included."""
+    train_tokens: Count = 8192
+    """Tokens of a micro-batch when adjusting, padding included."""
+    checkpoint_minutes: Positive = 5.0
+    gradient_checkpointing: bool = False
+    progress: bool = True
+
+
+class Tracking(Spec):
+    """Where runs, weights and tables are kept."""
+
+    root: str = "mlruns"
+    uri: str | None = None
+    """An MLflow server or database; by default `sqlite:///<root>/mlflow.db`."""
+    register_models: bool = True
+    keep_weights: bool = True
+    """Keep the adjusted weights as an artifact of the run."""
+    system_metrics: bool = False
+
+
+class Cell(Spec):
+    """One (model, bench, adjustment, seed) of a suite."""
+
+    suite: Name = "default"
+    model: Model
+    bench: Bench
+    adjustment: Adjustment
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+    @property
+    def label(self) -> str:
+        return f"{self.model.name} {self.adjustment.name} s{self.seed}"
+
+    @model_validator(mode="after")
+    def _has_task_data(self) -> Cell:
+        if self.adjustment.method != "none" and not self.bench.task_data:
+            raise ValueError(
+                f"bench.task_data: bench '{self.bench.name}' has no task data to adjust on; "
+                "name some (task_data@bench=..., or bench.task_data=[{name: mine, files: my.jsonl}]) or use adjustment=none"
+            )
+        return self
+
+    def base(self) -> Cell:
+        """The cell of the unadjusted model; it depends on no seed."""
+        return self.model_copy(update={"adjustment": Adjustment(name="none", method="none"), "seed": 0})
+
+
+S = TypeVar("S", bound=Spec)
+
+
+def check(kind: type[S], values: Mapping[str, Any], where: str = "") -> S:
+    """Make a `kind` of the values, or raise one SpecError that lists every fault."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise SpecError("\n".join(_fault(kind, fault, where) for fault in error.errors())) from None
+
+
+def _fault(kind: type[BaseModel], fault: Mapping[str, Any], where: str) -> str:
+    path = ".".join([*([where] if where else []), *(str(part) for part in fault["loc"])])
+    field, value, context = str(fault["loc"][-1]) if fault["loc"] else "", fault.get("input"), fault.get("ctx", {})
+    match fault["type"]:
+        case "extra_forbidden":
+            return f"{path}: unknown field; the fields are: {nearest(field, _fields(kind, fault['loc'][:-1]))}"
+        case "missing":
+            return f"{path}: is missing"
+        case "value_error":
+            return f"{path}: {context['error']}" if path else str(context["error"])
+        case "string_pattern_mismatch":
+            return f"{path}: {value!r} does not have the form {context['pattern']}"
+        case "literal_error":
+            return f"{path}: {value!r} is none of {context['expected']}"
+        case _:
+            message = fault["msg"][0].lower() + fault["msg"][1:]
+            return f"{path}: {value!r}: {message}"
+
+
+def _fields(kind: Any, path: tuple[Any, ...]) -> list[str]:
+    for part in path:
+        annotation = kind.model_fields[part].annotation if isinstance(part, str) and part in kind.model_fields else None
+        inner = [a for a in (annotation, *getattr(annotation, "__args__", ())) if hasattr(a, "model_fields")]
+        kind = inner[0] if inner else kind
+    return list(kind.model_fields)

@@ -1,0 +1,1 @@
+"""Statistics of comparisons: numbers in, numbers out."""

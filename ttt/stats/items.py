@@ -1,0 +1,172 @@
+"""Statistics over the items (documents) of a test: one score with its error, and two scores on the same documents."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import statsmodels.api as sm
+from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.power import TTestPower
+from statsmodels.stats.proportion import proportion_confint
+
+from ttt.stats.checks import Array
+
+SMALL = 300  # items; below it a normal interval of a proportion is not to be trusted (arXiv 2503.01747)
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean score over items with its standard error and 95 % bounds; `n_groups` independent groups of documents."""
+
+    mean: float
+    se: float
+    low: float
+    high: float
+    n_items: int
+    n_groups: int
+    method: Literal["normal", "t", "wilson"]
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """Second minus first on the same items, score units: standard error, 95 % bounds and a two-sided p value.
+
+    `p` is exact McNemar for scores of 0 and 1 without groups, Student's t of the (grouped) differences otherwise.
+    `n_gained` and `n_lost` count the items on which the second is better and worse.
+    """
+
+    difference: float
+    se: float
+    low: float
+    high: float
+    p: float
+    n_items: int
+    n_groups: int
+    n_gained: int
+    n_lost: int
+
+
+def _items(values: npt.ArrayLike, name: str) -> Array:
+    """Item scores as floats; ValueError where there are none or one is not finite."""
+    array = np.asarray(values, float)
+    if array.ndim != 1 or len(array) == 0:
+        raise ValueError(f"{name}: no item scores (shape {array.shape}); an empty result is not a score of zero")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name}: item {int(np.flatnonzero(~np.isfinite(array))[0])} has no finite score")
+    return array
+
+
+def item_mean(values: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Mean:
+    """Mean score of items of shape (n_items,), with an error that respects groups of documents that belong together.
+
+    Scores of 0 and 1 on fewer than SMALL ungrouped items get a Wilson interval; groups (shape (n_items,)) a cluster
+    standard error and Student's t with n_groups - 1 degrees of freedom; all else a normal interval. By statsmodels.
+    """
+    array = _items(values, "values")
+    n = len(array)
+    if groups is not None:
+        codes = np.unique(np.asarray(groups), return_inverse=True)[1]
+        n_groups = int(codes.max()) + 1
+        if n_groups < 2:
+            return Mean(float(array.mean()), float("nan"), float("nan"), float("nan"), n, n_groups, "t")
+        fit = sm.OLS(array, np.ones(n)).fit(cov_type="cluster", cov_kwds={"groups": codes}, use_t=True)
+        low, high = fit.conf_int()[0]
+        return Mean(float(fit.params[0]), float(fit.bse[0]), float(low), float(high), n, n_groups, "t")
+    mean = float(array.mean())
+    se = float(stats.sem(array)) if n > 1 else float("nan")
+    if n < SMALL and np.isin(array, (0.0, 1.0)).all():
+        low, high = proportion_confint(int(array.sum()), n, alpha=0.05, method="wilson")
+        return Mean(mean, se, float(low), float(high), n, n, "wilson")
+    half = float(stats.norm.ppf(0.975)) * se
+    return Mean(mean, se, mean - half, mean + half, n, n, "normal")
+
+
+def mcnemar_p(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
+    """Exact McNemar p value, two-sided, for two sets of 0 and 1 of shape (n_items,) on the same items (statsmodels)."""
+    a, b = _items(first, "first"), _items(second, "second")
+    table = [[int(((a == i) & (b == j)).sum()) for j in (1, 0)] for i in (1, 0)]
+    return float(mcnemar(table, exact=True).pvalue)
+
+
+def paired_difference(
+    first: npt.ArrayLike,
+    second: npt.ArrayLike,
+    groups: npt.ArrayLike | None = None,
+    *,
+    n_replicates: int = 2000,
+    seed: int = 0,
+) -> PairedDifference:
+    """Difference of two models or versions on the same documents, with bounds from a paired bootstrap over groups.
+
+    first, second and groups have shape (n_items,), in the same order of items. Bounds are percentiles of n_replicates
+    resamples of whole groups (of items where there are no groups). ValueError where the lengths differ.
+    """
+    a, b = _items(first, "first"), _items(second, "second")
+    if len(a) != len(b):
+        raise ValueError(f"second: {len(b)} items against {len(a)} of first; pair the same documents")
+    gain = b - a
+    codes = np.arange(len(a)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    sums, sizes = np.bincount(codes, weights=gain), np.bincount(codes).astype(float)
+    # Groups with equal sum and size are alike: drawing counts of kinds is the same bootstrap at a fraction of the work.
+    kinds, count = np.unique(np.column_stack([sums, sizes]), axis=0, return_counts=True)
+    draws = np.random.default_rng(seed).multinomial(len(sums), count / len(sums), size=n_replicates)
+    means = (draws @ kinds[:, 0]) / (draws @ kinds[:, 1])
+    low, high = np.quantile(means, (0.025, 0.975))
+    summary = item_mean(gain, groups)
+    binary = bool(np.isin(a, (0.0, 1.0)).all() and np.isin(b, (0.0, 1.0)).all())
+    if binary and groups is None:
+        p = mcnemar_p(a, b)
+    elif summary.se > 0:
+        p = 2 * float(stats.t.sf(abs(summary.mean) / summary.se, summary.n_groups - 1))
+    else:
+        p = 1.0 if summary.mean == 0 else float("nan")
+    return PairedDifference(
+        difference=float(gain.mean()),
+        se=summary.se,
+        low=float(low),
+        high=float(high),
+        p=p,
+        n_items=len(a),
+        n_groups=summary.n_groups,
+        n_gained=int((gain > 0).sum()),
+        n_lost=int((gain < 0).sum()),
+    )
+
+
+def paired_interval(gain: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> tuple[float, float]:
+    """Bounds (95 %) of the mean of paired differences that hold up where few items differ, in closed form.
+
+    gain has shape (n_items,). Differences of -1, 0 and 1 get half an item more in each cell of the two-by-two table
+    (Agresti and Min 2005, Statistics in Medicine 24, 729): no interval of width zero because no item happened to
+    differ. Others get Student's t; groups make the interval wider, never narrower.
+    """
+    array = _items(gain, "gain")
+    n = len(array)
+    summary = item_mean(array, groups)
+    half = float(stats.t.ppf(0.975, max(summary.n_groups - 1, 1))) * summary.se
+    low, high = summary.mean - half, summary.mean + half
+    if np.isin(array, (-1.0, 0.0, 1.0)).all():
+        gained, lost, total = (array > 0).sum() + 0.5, (array < 0).sum() + 0.5, n + 2.0
+        centre = (gained - lost) / total
+        spread = np.sqrt((gained + lost - (gained - lost) ** 2 / total) / total**2)
+        half = float(stats.norm.ppf(0.975) * spread)
+        low, high = np.fmin(low, centre - half), np.fmax(high, centre + half)
+    return float(low), float(high)
+
+
+def minimum_detectable_difference(gain: npt.ArrayLike, power: float = 0.8, alpha: float = 0.05) -> float:
+    """Smallest true mean difference that a paired test over these items finds with the given power, score units.
+
+    gain has shape (n_items,): the paired differences, of which only the spread matters. By statsmodels' TTestPower.
+    """
+    array = _items(gain, "gain")
+    if len(array) < 2 or not array.std() > 0:
+        return float("nan")
+    return float(TTestPower().solve_power(nobs=len(array), alpha=alpha, power=power) * array.std(ddof=1))
+
+
+def benjamini_hochberg(p: npt.ArrayLike) -> Array:
+    """P values adjusted for many comparisons, same shape: those below 0.05 keep false discoveries at 5 % (SciPy)."""
+    return np.asarray(stats.false_discovery_control(np.asarray(p, float), method="bh"), float)

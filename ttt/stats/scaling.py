@@ -1,0 +1,202 @@
+"""The paper's fit of score against compute, with inference that does not take the point of emergence as known.
+
+score = chance + alpha * max(0, log10 C - log10 c_e) + theta * newer (arXiv 2407.07890, section 2.2).
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from ttt.stats.checks import NAN, Array, Labels, checked_inputs
+from ttt.stats.clusters import choose_clusters, resample_clusters
+from ttt.stats.hinge import fit_hinge
+from ttt.stats.paper import fit_as_released
+from ttt.stats.wild import WildTable, kink_interval, theta_interval, theta_stderr, theta_test
+
+Inference = Literal["clustered", "paper"]
+Interval = Literal["wild", "jackknife", "percentile"]
+MAX_JACKKNIFE = 200  # clusters; with more the sandwich standard error is as good and needs no refit a cluster
+
+
+@dataclass(frozen=True)
+class ScalingFit:
+    """A fit of score on compute; NaN stands for what the data do not identify.
+
+    theta, its standard error and bounds are in score units; alpha is score per decade of compute, `intercept` the
+    line's value above chance at log10 C = 0; c_e and its bounds are in FLOPs. `theta_identified` is False where the
+    curve and the split cannot be told apart. `c_e_identified` is False where c_e lies outside the models' compute or
+    the slope cannot be told from none; c_e and its bounds are NaN then. A single bound of NaN is open: the data do not
+    limit c_e on that side. `level` names what was taken as independent, `interval` the method of theta's bounds, and
+    `note` says in words what a reader must know of the inference.
+    """
+
+    theta: float
+    theta_se: float
+    theta_low: float
+    theta_high: float
+    theta_p: float
+    theta_identified: bool
+    alpha: float
+    alpha_se: float
+    intercept: float
+    c_e: float
+    c_e_low: float
+    c_e_high: float
+    c_e_identified: bool
+    r2: float
+    chance: float
+    n_models: int
+    n_newer: int
+    n_clusters: int
+    level: Literal["clusters", "models"]
+    inference: Inference
+    interval: str
+    note: str
+
+    def predict(self, compute: npt.ArrayLike, newer: npt.ArrayLike = 0.0) -> Array:
+        """Fitted score at compute (FLOPs) for the older (0) or newer (1) group; shape by broadcasting."""
+        line = self.alpha * np.log10(np.asarray(compute, float)) + self.intercept
+        rise = np.maximum(line, 0.0) if self.alpha >= 0 else np.minimum(line, 0.0)
+        shift = np.asarray(newer, float) * self.theta if self.theta_identified else 0.0
+        return np.asarray(self.chance + rise + shift)
+
+
+def fit_scaling(
+    compute: npt.ArrayLike,
+    score: npt.ArrayLike,
+    newer: npt.ArrayLike | None = None,
+    *,
+    chance: float = 0.0,
+    clusters: Labels | None = None,
+    inference: Inference = "clustered",
+    interval: Interval = "wild",
+    n_replicates: int = 999,
+    seed: int = 0,
+) -> ScalingFit:
+    """Fit alpha, c_e and theta by least squares over all three, the global optimum, and say how sure the data are.
+
+    compute (FLOPs), score and newer (bool or 0 and 1; None fits without theta) have shape (n_models,), as have the
+    cluster labels (default: every model on its own; give the families where there are several models a family).
+    `inference="clustered"`: bounds of theta and c_e from a restricted wild cluster bootstrap (or, for theta, a cluster
+    jackknife with Student's t, or percentiles of a bootstrap of whole clusters), standard errors from the cluster
+    jackknife, centred R2. `inference="paper"`: what the release of arXiv 2407.07890 does: a local search for c_e from
+    10^22 FLOPs, then OLS with c_e held fixed, no clusters, uncentred R2. Bounds are at 95 %.
+    Raises ValueError for fewer than 4 models, an empty group, or values that are not finite.
+    """
+    x, y, group = checked_inputs(compute, score, newer)
+    for name, value, choices in (
+        ("inference", inference, get_args(Inference)),
+        ("interval", interval, get_args(Interval)),
+    ):
+        if value not in choices:
+            raise ValueError(f"{name}: {value!r} is not one of {', '.join(choices)}")
+    if inference == "paper":
+        return _paper(x, y - chance, group, chance)
+    chosen = choose_clusters(clusters, group)
+    table = WildTable.draw(x, group, y - chance, chosen, n_replicates, np.random.default_rng(seed))
+    point = _point(table, chance)
+    return _with_theta_bounds(point, table, interval, seed) if point.n_newer else point
+
+
+def _point(table: WildTable, chance: float) -> ScalingFit:
+    """Estimates, standard errors and the interval of c_e; theta's bounds are left open."""
+    x, y, group, chosen = table.x, table.y, table.group, table.clusters
+    fit = fit_hinge(x, group, y)
+    theta, alpha, kink = float(fit.theta[0]), float(fit.alpha[0]), float(fit.c[0])
+    sandwich = float(theta_stderr(x, group, y, fit, chosen)[0])
+    identified = bool(group.any() and np.isfinite(sandwich))
+    theta_se, alpha_se = _jackknife(table, theta, alpha) if chosen.n_clusters <= MAX_JACKKNIFE else (sandwich, NAN)
+    low, high = kink_interval(table)
+    inside = bool(x.min() < kink < x.max() and np.isfinite(high))
+    spread = float(((y - y.mean()) ** 2).sum())
+    return ScalingFit(
+        theta=theta if identified else NAN,
+        theta_se=theta_se if identified else NAN,
+        theta_low=NAN,
+        theta_high=NAN,
+        theta_p=NAN,
+        theta_identified=identified,
+        alpha=alpha,
+        alpha_se=alpha_se,
+        intercept=float(fit.intercept[0]),
+        c_e=10.0**kink if inside else NAN,
+        c_e_low=10.0**low if inside else NAN,
+        c_e_high=10.0**high if inside else NAN,
+        c_e_identified=inside,
+        r2=1.0 - float(fit.rss[0]) / spread if spread > 0 else NAN,
+        chance=chance,
+        n_models=len(x),
+        n_newer=int(group.sum()),
+        n_clusters=chosen.n_clusters,
+        level=chosen.level,
+        inference="clustered",
+        interval="wild",
+        note=chosen.note,
+    )
+
+
+def _jackknife(table: WildTable, theta: float, alpha: float) -> tuple[float, float]:
+    """Standard errors of theta and alpha from leaving out one cluster at a time, every parameter fitted anew (CV3)."""
+    keep = 1.0 - table.clusters.indicator.T
+    keep = keep[(keep @ table.group > 0) & (keep @ (1.0 - table.group) > 0)] if table.group.any() else keep
+    fits = fit_hinge(table.x, table.group, table.y, keep)
+    factor = (len(keep) - 1) / len(keep)
+    return (
+        float(np.sqrt(factor * ((fits.theta - theta) ** 2).sum())),
+        float(np.sqrt(factor * ((fits.alpha - alpha) ** 2).sum())),
+    )
+
+
+def _with_theta_bounds(point: ScalingFit, table: WildTable, interval: Interval, seed: int) -> ScalingFit:
+    """The fit with theta's bounds and p value by the method asked for."""
+    alone = min(len(np.unique(table.clusters.codes[table.group == side])) for side in (0.0, 1.0)) < 2
+    if alone or not point.theta_identified:
+        reason = "one side of the split is a single model" if alone else "the split follows compute"
+        return replace(point, note=f"{point.note}; theta has no interval: {reason}".lstrip("; "), interval="none")
+    if interval == "wild":
+        low, high = theta_interval(table)
+        p = theta_test(table)
+    elif interval == "jackknife":
+        t = stats.t(point.n_clusters - 1)
+        low, high = (point.theta + side * float(t.ppf(0.975)) * point.theta_se for side in (-1, 1))
+        p = 2 * float(t.sf(abs(point.theta) / point.theta_se))
+    else:
+        rng = np.random.default_rng(seed)
+        weights = resample_clusters(table.clusters, table.group, len(table.signs), rng)
+        thetas = fit_hinge(table.x, table.group, table.y, weights).theta
+        low, high = (float(bound) for bound in np.quantile(thetas, (0.025, 0.975)))
+        p = min(1.0, 2 * (1 + int(min((thetas <= 0).sum(), (thetas >= 0).sum()))) / (1 + len(thetas)))
+    return replace(point, theta_low=low, theta_high=high, theta_p=p, interval=interval)
+
+
+def _paper(x: Array, y: Array, group: Array, chance: float) -> ScalingFit:
+    """The release's estimates in the same fields; it has no interval of c_e."""
+    fit = fit_as_released(x, y, group)
+    inside = bool(x.min() < fit.kink < x.max())
+    return ScalingFit(
+        theta=fit.theta,
+        theta_se=fit.theta_se,
+        theta_low=fit.theta_low,
+        theta_high=fit.theta_high,
+        theta_p=fit.theta_p,
+        theta_identified=bool(group.any()),
+        alpha=fit.alpha,
+        alpha_se=fit.alpha_se,
+        intercept=-fit.alpha * fit.kink,
+        c_e=10.0**fit.kink if inside else NAN,
+        c_e_low=NAN,
+        c_e_high=NAN,
+        c_e_identified=inside,
+        r2=fit.r2,
+        chance=chance,
+        n_models=len(x),
+        n_newer=int(group.sum()),
+        n_clusters=len(x),
+        level="models",
+        inference="paper",
+        interval="ols",
+        note=fit.note,
+    )
