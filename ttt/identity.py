@@ -24,7 +24,7 @@ def cell_key(cell: Cell, source: str, precision: str) -> str:
     if base:
         for field in ("task_data", "task_data_seed"):
             del bench[field]
-    files = list((cell.bench.files or {}).values())
+    files = list(cell.bench.files.values())
     if not base:
         for dataset in cell.bench.task_data:
             files += [dataset.files] if isinstance(dataset.files, str) else list(dataset.files or ())

@@ -16,6 +16,10 @@ Count = Annotated[int, Field(gt=0)]
 Month = Annotated[str, StringConstraints(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 
 
+def _without_nulls(values: Any) -> Any:
+    return {key: value for key, value in values.items() if value is not None} if isinstance(values, Mapping) else values
+
+
 class SpecError(ValueError):
     """A request that cannot be carried out as written; the message is meant for the user."""
 
@@ -115,8 +119,8 @@ class Bench(Spec):
     """Orders the pool of task data before the adjustment's own seed draws from it."""
     limit: Count | None = None
     """Only the first documents of each task."""
-    files: Mapping[str, str] | None = None
-    """Local files by split, read instead of the data that the tasks name."""
+    files: Annotated[Mapping[str, str], BeforeValidator(_without_nulls)] = {}
+    """Local files by split, read instead of the data that the tasks name; a split without a file is left out."""
     files_by: str | None = None
     """The column of `files` that holds a task's own dataset name (MMLU's subject)."""
     chat_template: bool = False

@@ -168,8 +168,8 @@ class Tracker:
         try:
             found = self.client.get_model_version(model, str(version))
         except MlflowException as error:
-            have = [v.version for v in self.client.search_model_versions(f"name = '{model}'")]
-            choices = f"its versions are {', '.join(sorted(have))}" if have else "there is no such registered model"
+            have = [str(v.version) for v in self.client.search_model_versions(f"name = '{model}'")]
+            choices = f"its versions are {', '.join(sorted(have, key=int))}" if have else "there is no such registered model"
             raise SpecError(f"model.version: {version} of '{model}' is not registered; {choices}") from error
         folder = self.artifact(found.run_id, found.source.rsplit("/", 1)[-1])
         if folder is None or not (folder / "config.json").exists():

@@ -1,6 +1,6 @@
 """Do the intervals cover? Simulated score tables with known theta and c_e, over the compute and families of conf/model.
 
-Writes docs/coverage.md. Run: python tests/performance/coverage.py [n_draws] (400 draws take some ten minutes).
+Writes docs/coverage.md. Run: python tests/performance/coverage.py [n_draws] (400 draws take some fifteen minutes).
 """
 
 import sys
@@ -21,6 +21,10 @@ from ttt.stats.wild import WildTable, theta_test
 ROOT = Path(__file__).resolve().parents[2]
 N_REPLICATES = 399
 CUTOFF = "2023-11"
+COLUMNS = (
+    *("models", "world", "correlation", "false positives", "theta, wild (default)", "theta, jackknife"),
+    *("theta, percentile", "c_e", "c_e identified", "width"),
+)
 
 
 @dataclass(frozen=True)
@@ -61,14 +65,13 @@ error), a rate of false positives of 5 % within {null_error:.1f}.
 
 All numbers but the correlation and the width (median, in score) are per cent.
 
-| models | world | correlation | false positives | theta, wild (default) | theta, jackknife | theta, percentile | c_e | c_e identified | width |
-|---|---|---|---|---|---|---|---|---|---|
+{head}
 {table}
 
 What to take from it:
 
-- The default interval of theta inverts a restricted wild cluster bootstrap (Webb weights), with c_e fitted anew in every
-  replicate. A cluster jackknife with Student's t (`interval="jackknife"`) is the check beside it.
+- The default interval of theta inverts a restricted wild cluster bootstrap (Webb weights), with c_e fitted anew in
+  every replicate. A cluster jackknife with Student's t (`interval="jackknife"`) is the check beside it.
 - Percentiles of a bootstrap that redraws whole families (`interval="percentile"`) cover less often than they say, the
   more so with few families. That is why they are not the default.
 - The interval of c_e inverts a likelihood-ratio test with the same bootstrap. A draw in which c_e is not identified
@@ -173,6 +176,7 @@ def main(n_draws: int) -> None:
         n_replicates=N_REPLICATES,
         error=100 * np.sqrt(0.95 * 0.05 / n_draws),
         null_error=100 * np.sqrt(0.95 * 0.05 / n_null),
+        head="| " + " | ".join(COLUMNS) + " |\n" + "|---" * len(COLUMNS) + "|",
         table="\n".join("| " + " | ".join(row) + " |" for row in rows),
     )
     (ROOT / "docs" / "coverage.md").write_text(page)

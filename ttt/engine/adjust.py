@@ -50,22 +50,18 @@ class Adjusted:
     seconds: float
 
 
-def encode(backend: Backend, examples: Sequence[Example], max_tokens: int, chat: bool) -> tuple[list[Tokens], int]:
-    """Examples as tokens, prompt and answer split as in scoring, each answer ended by the end-of-sequence token.
+def encode(backend: Backend, example: Example, index: int, max_tokens: int, chat: bool) -> tuple[Tokens, bool]:
+    """An example as tokens, prompt and answer split as in scoring, the answer ended by the end-of-sequence token.
 
-    Longer ones keep their last `max_tokens` tokens, as in the paper's release. Returns the rows and how many were cut.
+    A longer one keeps its last `max_tokens` tokens, as in the paper's release; returned with whether it was cut.
     """
-    rows, n_cut = [], 0
-    for index, example in enumerate(examples):
-        prompt, answer = example.prompt, example.answer
-        if chat:
-            prompt, answer = backend.apply_chat_template([{"role": "user", "content": prompt}]), answer.lstrip()
-        context, continuation = backend.encode_pair(prompt, answer)
-        ids = [*context, *continuation, backend.eot_token_id]
-        n_cut += len(ids) > max_tokens
-        ids = ids[-max_tokens:]
-        rows.append(Tokens(index, tuple(ids), min(len(continuation) + 1, len(ids) - 1)))
-    return rows, n_cut
+    prompt, answer = example.prompt, example.answer
+    if chat:
+        prompt, answer = backend.apply_chat_template([{"role": "user", "content": prompt}]), answer.lstrip()
+    context, continuation = backend.encode_pair(prompt, answer)
+    ids = [*context, *continuation, backend.eot_token_id]
+    n_targets = min(len(continuation) + 1, max_tokens - 1)
+    return Tokens(index, tuple(ids[-max_tokens:]), n_targets), len(ids) > max_tokens
 
 
 def adjust(
@@ -84,8 +80,9 @@ def adjust(
     """
     start = time.perf_counter()
     adjustment = cell.adjustment
-    rows, n_cut = encode(backend, examples, adjustment.max_tokens, cell.bench.chat_template)
-    plan = Plan(len(rows), adjustment.n_examples(len(rows)), adjustment.batch_size, cell.seed)
+    plan = Plan(len(examples), adjustment.n_examples(len(examples)), adjustment.batch_size, cell.seed)
+    encoded = {i: encode(backend, examples[i], i, adjustment.max_tokens, cell.bench.chat_template) for i in plan.used()}
+    rows = {index: row for index, (row, _) in encoded.items()}
     pl.seed_everything(cell.seed, verbose=False)  # dropout; the order of the examples has its own generator
     model = backend.model
     if adjustment.method == "lora":
@@ -96,7 +93,9 @@ def adjust(
     module = AdjustmentModule(model, adjustment, adjustment.rate(cell.model), plan.n_steps)
     listener = _Listener(plan, adjustment.evaluate_at, on_step, on_checkpoint)
     checkpoints = ModelCheckpoint(
-        dirpath=folder, filename="last", train_time_interval=timedelta(minutes=trainer.checkpoint_minutes)
+        dirpath=folder / "checkpoints",
+        filename="last",
+        train_time_interval=timedelta(minutes=trainer.checkpoint_minutes),
     )
     lightning = lightning_trainer(
         trainer,
@@ -109,7 +108,7 @@ def adjust(
     vocabulary = model.get_input_embeddings().weight.shape[0]
     n_scored = max(1, LOGITS_IN_MEMORY // (4 * vocabulary))  # logits, their gradient and softmax are in memory at once
     steps = Steps(rows, plan, trainer.train_tokens, n_scored, lambda: lightning.global_step)
-    last = folder / "last.ckpt"
+    last = folder / "checkpoints" / "last.ckpt"
     lightning.fit(module, steps, ckpt_path=str(last) if last.exists() else None, weights_only=True)
     if lightning.global_step < plan.n_steps:
         raise KeyboardInterrupt(f"adjusting stopped after step {lightning.global_step} of {plan.n_steps}")
@@ -120,7 +119,7 @@ def adjust(
         n_steps=plan.n_steps,
         n_examples=plan.n_examples,
         n_tokens=module.n_tokens,
-        n_cut=n_cut,
+        n_cut=sum(cut for _, cut in encoded.values()),
         seconds=time.perf_counter() - start - listener.seconds,
     )
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -40,16 +41,23 @@ class Plan:
         """Indices of the examples of a step (from 0): epoch after epoch, each in an order of its own."""
         first = step * self.batch_size
         places = range(first, min(first + self.batch_size, self.n_examples))
-        return [int(self._order(place // self.n_available)[place % self.n_available]) for place in places]
+        order = {epoch: _order(self.seed, epoch, self.n_available) for epoch in {p // self.n_available for p in places}}
+        return [int(order[place // self.n_available][place % self.n_available]) for place in places]
 
-    def _order(self, epoch: int) -> Any:
-        return np.random.default_rng([self.seed, epoch]).permutation(self.n_available)
+    def used(self) -> list[int]:
+        """Indices of all examples that the budget reaches."""
+        return sorted({index for step in range(self.n_steps) for index in self.examples_at(step)})
+
+
+@lru_cache(maxsize=4)
+def _order(seed: int, epoch: int, n_available: int) -> Any:
+    return np.random.default_rng([seed, epoch]).permutation(n_available)
 
 
 class Steps:
     """The steps' micro-batches, from the trainer's present step on, so that a resumed run sees what it has not seen."""
 
-    def __init__(self, rows: Sequence[Tokens], plan: Plan, n_tokens: int, n_scored: int, done: Callable[[], int]):
+    def __init__(self, rows: Mapping[int, Tokens], plan: Plan, n_tokens: int, n_scored: int, done: Callable[[], int]):
         self.rows, self.plan, self.n_tokens, self.n_scored, self.done = rows, plan, n_tokens, n_scored, done
 
     def __len__(self) -> int:

@@ -14,6 +14,8 @@ from ttt.spec import Trainer
 for name in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda"):
     logging.getLogger(name).setLevel(logging.WARNING)  # "GPU available: ...", once a trainer
 warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists.*")
 warnings.filterwarnings("ignore", message=".*`LightningModule.training_step` returned `None`.*")
 
 

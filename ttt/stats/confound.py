@@ -52,9 +52,9 @@ def recreate_confound(
 
     All shapes (n_models,), compute in FLOPs: `base` scores; `trained`, after some training on the test task (an epoch);
     `base_adjusted` and `trained_adjusted`, after one and the same adjustment of the model and of the trained model
-    (the release's folders e2 and e1+2: two epochs, from the base model and from the one with an epoch behind it). Halves are
-    drawn model by model, so models are independent with regard to the split: significance (5 %) by a sandwich standard
-    error over models and Student's t with n - 3 degrees of freedom. Errors as for fit_scaling.
+    (the release's folders e2 and e1+2: two epochs, from the base model and from the one with an epoch behind it).
+    Halves are drawn model by model, so models are independent with regard to the split: significance (5 %) by a
+    sandwich standard error over models and Student's t with n - 3 degrees of freedom. Errors as for fit_scaling.
     """
     columns = [checked_inputs(compute, score, None) for score in (base, trained, base_adjusted, trained_adjusted)]
     x = columns[0][0]

@@ -93,7 +93,8 @@ def segmented_effect(
     if inference == "paper":
         se, degrees, level, note = float(fit.bse[0]), float(fit.df_resid), "models", "models are taken as independent"
     else:
-        se = _jackknife(design, y, estimate, chosen.indicator)
+        sides = [len(np.unique(chosen.codes[group == side])) for side in (0.0, 1.0)]
+        se = _jackknife(design, y, estimate, chosen.indicator) if min(sides) > 1 else NAN
         degrees, level, note = float(chosen.n_clusters - 1), chosen.level, chosen.note
     t = stats.t(degrees)
     half = float(t.ppf(0.975)) * se

@@ -49,8 +49,9 @@ def fit_as_released(x: Array, y: Array, group: Array) -> ReleasedFit:
     notes = ["c_e is taken as known and models as independent, as in the paper"]
     best = fit_hinge(x, group, y)
     if float(ols.ssr) > float(best.rss[0]) * 1.001 + 1e-12:
-        place = f" at c_e {10.0 ** best.c[0]:.2e}" if np.isfinite(best.c[0]) else ""
-        notes.append(f"the local search stopped short of the best fit, which has theta {best.theta[0]:.3f}{place}")
+        better = [f"theta {best.theta[0]:.3f}"] if grouped else []
+        better += [f"c_e {10.0 ** best.c[0]:.2e}"] if np.isfinite(best.c[0]) else []
+        notes.append(f"the local search stopped short of the best fit: {', '.join(better)}")
     theta, theta_se, p = (float(values[1]) if grouped else NAN for values in (ols.params, ols.bse, ols.pvalues))
     low, high = (float(bound) for bound in ols.conf_int()[1]) if grouped else (NAN, NAN)
     alpha, alpha_se, r2 = float(ols.params[0]), float(ols.bse[0]), float(ols.rsquared)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Literal
 
 import numpy as np
@@ -39,7 +39,9 @@ class Rung:
 class Plateau:
     """Verdicts of a ladder of budgets, the largest budget excepted (nothing was seen beyond it).
 
-    `smallest` is the smallest saturated budget, the minimal sufficient adjustment; None where no budget is shown to be.
+    `smallest` is the smallest budget that is saturated together with all larger ones, the minimal sufficient
+    adjustment; None where the largest one judged is not shown to be. Going down from the largest and stopping at the
+    first that fails keeps the chance of a false call at that of one verdict, however many budgets are tried.
     """
 
     rungs: tuple[Rung, ...]
@@ -123,8 +125,8 @@ def _judge(
             verdict = "saturated"
         needed = _items_to_decide(gain, low, high, n_items, tolerance) if verdict == "undecided" else None
         rungs.append(Rung(budget, budgets[i + 1 + worst], gain, low, high, verdict, n_items, needed))
-    saturated = [rung.budget for rung in rungs if rung.verdict == "saturated"]
-    return Plateau(tuple(rungs), saturated[0] if saturated else None, tolerance)
+    saturated = list(takewhile(lambda rung: rung.verdict == "saturated", reversed(rungs)))
+    return Plateau(tuple(rungs), saturated[-1].budget if saturated else None, tolerance)
 
 
 def _items_to_decide(gain: float, low: float, high: float, n_items: int, tolerance: float) -> int | None:

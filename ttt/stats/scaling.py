@@ -155,7 +155,8 @@ def _with_theta_bounds(point: ScalingFit, table: WildTable, interval: Interval, 
     alone = min(len(np.unique(table.clusters.codes[table.group == side])) for side in (0.0, 1.0)) < 2
     if alone or not point.theta_identified:
         reason = "one side of the split is a single model" if alone else "the split follows compute"
-        return replace(point, note=f"{point.note}; theta has no interval: {reason}".lstrip("; "), interval="none")
+        note = f"{point.note}; theta has no interval: {reason}".lstrip("; ")
+        return replace(point, theta_se=NAN, note=note, interval="none")
     if interval == "wild":
         low, high = theta_interval(table)
         p = theta_test(table)

@@ -1,0 +1,157 @@
+"""Item statistics against statsmodels, SciPy and closed forms."""
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
+
+from ttt.stats.items import (
+    benjamini_hochberg,
+    item_mean,
+    mcnemar_p,
+    minimum_detectable_difference,
+    paired_difference,
+    paired_interval,
+)
+
+EXACT = {"rel": 1e-8, "abs": 1e-12}
+
+
+def pair(n=500, lift=0.05, seed=0):
+    """Two sets of 0 and 1 on the same items, the second better by the lift on average."""
+    rng = np.random.default_rng(seed)
+    ease = rng.random(n)
+    return (ease < 0.5).astype(float), ((ease + 0.2 * rng.standard_normal(n)) < 0.5 + lift).astype(float)
+
+
+def test_mcnemar_equals_the_exact_binomial_test_and_statsmodels():
+    first, second = pair()
+    gained, lost = int(((second == 1) & (first == 0)).sum()), int(((second == 0) & (first == 1)).sum())
+    assert mcnemar_p(first, second) == pytest.approx(stats.binomtest(gained, gained + lost).pvalue, **EXACT)
+    both, neither = int((first * second).sum()), int(((1 - first) * (1 - second)).sum())
+    assert mcnemar_p(first, second) == pytest.approx(mcnemar([[both, lost], [gained, neither]]).pvalue, **EXACT)
+
+
+def test_no_discordant_item_is_no_evidence():
+    first, _ = pair()
+    assert mcnemar_p(first, first) == 1.0
+    same = paired_difference(first, first)
+    assert (same.difference, same.p, same.n_gained, same.n_lost) == (0.0, 1.0, 0, 0)
+
+
+@pytest.mark.parametrize("n", [40, 299])
+def test_small_proportions_get_the_wilson_interval(n):
+    first, _ = pair(n)
+    mean = item_mean(first)
+    low, high = proportion_confint(int(first.sum()), n, method="wilson")
+    reference = stats.binomtest(int(first.sum()), n).proportion_ci(method="wilson")
+    assert mean.method == "wilson"
+    assert (mean.low, mean.high) == pytest.approx((low, high), **EXACT)
+    assert (mean.low, mean.high) == pytest.approx((reference.low, reference.high), **EXACT)
+
+
+def test_perfect_small_scores_keep_an_interval():
+    mean = item_mean(np.ones(20))
+    assert mean.low < 0.9
+    assert mean.high == pytest.approx(1.0)
+
+
+def test_large_scores_get_the_normal_interval():
+    first, _ = pair(300)
+    mean = item_mean(first)
+    assert mean.method == "normal"
+    assert mean.se == pytest.approx(stats.sem(first), **EXACT)
+    assert (mean.low, mean.high) == pytest.approx(stats.norm.interval(0.95, first.mean(), stats.sem(first)), **EXACT)
+
+
+def test_cluster_errors_equal_the_sandwich_by_hand_and_statsmodels():
+    rng = np.random.default_rng(1)
+    groups = rng.integers(0, 40, 600)
+    values = (rng.random(600) + 0.5 * rng.standard_normal(40)[groups] > 0.5).astype(float)
+    mean = item_mean(values, groups)
+    sums = np.array([(values - values.mean())[groups == g].sum() for g in np.unique(groups)])
+    n_groups = len(sums)
+    by_hand = np.sqrt(n_groups / (n_groups - 1) * (sums**2).sum()) / 600
+    fit = sm.OLS(values, np.ones(600)).fit(cov_type="cluster", cov_kwds={"groups": groups}, use_t=True)
+    assert mean.se == pytest.approx(by_hand, **EXACT)
+    assert (mean.low, mean.high) == pytest.approx(tuple(fit.conf_int()[0]), **EXACT)
+    assert mean.se > 1.5 * item_mean(values).se
+    assert (mean.n_items, mean.n_groups) == (600, n_groups)
+
+
+def test_groups_of_one_change_nothing_but_the_t():
+    first, _ = pair(400)
+    assert item_mean(first, np.arange(400)).se == pytest.approx(item_mean(first).se, **EXACT)
+
+
+def test_paired_bootstrap_agrees_with_scipys():
+    first, second = pair(400)
+    ours = paired_difference(first, second, n_replicates=20000)
+    theirs = stats.bootstrap(
+        (second - first,), np.mean, n_resamples=20000, method="percentile", rng=np.random.default_rng(5)
+    ).confidence_interval
+    assert ours.difference == pytest.approx((second - first).mean(), **EXACT)
+    assert ours.se == pytest.approx(stats.sem(second - first), **EXACT)
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.003)
+    assert ours.p == mcnemar_p(first, second)
+
+
+def test_paired_differences_of_graded_scores_use_students_t():
+    rng = np.random.default_rng(2)
+    first = rng.random(200)
+    second = first + 0.02 + 0.1 * rng.standard_normal(200)
+    assert paired_difference(first, second).p == pytest.approx(stats.ttest_rel(second, first).pvalue, **EXACT)
+
+
+def test_groups_widen_the_paired_interval():
+    rng = np.random.default_rng(3)
+    groups = np.repeat(np.arange(30), 20)
+    first = np.zeros(600)
+    second = 0.1 * rng.standard_normal(30)[groups] + 0.01 * rng.standard_normal(600)
+    alone, grouped = paired_difference(first, second), paired_difference(first, second, groups)
+    assert grouped.high - grouped.low > 3 * (alone.high - alone.low)
+    assert grouped.n_groups == 30
+
+
+def test_pairs_of_unequal_length_and_empty_results_are_refused():
+    with pytest.raises(ValueError, match="3 items against 4"):
+        paired_difference(np.ones(4), np.ones(3))
+    with pytest.raises(ValueError, match="an empty result is not a score of zero"):
+        item_mean([])
+    with pytest.raises(ValueError, match="item 1 has no finite score"):
+        item_mean([0.0, np.nan])
+
+
+def test_paired_interval_never_collapses():
+    low, high = paired_interval(np.zeros(50))
+    assert low < -0.01 < 0.01 < high
+    low, high = paired_interval(np.zeros(5000))
+    assert -0.001 < low < 0 < high < 0.001
+
+
+def test_paired_interval_covers():
+    rng = np.random.default_rng(4)
+    inside = 0
+    for _ in range(500):
+        gain = rng.choice([-1.0, 0.0, 1.0], p=[0.02, 0.93, 0.05], size=200)
+        low, high = paired_interval(gain)
+        inside += low <= 0.03 <= high
+    assert inside >= 470  # 95 % of 500 is 475; two binomial standard errors are 10
+
+
+def test_minimum_detectable_difference_has_the_power_it_says():
+    rng = np.random.default_rng(5)
+    gain = rng.choice([-1.0, 0.0, 1.0], p=[0.1, 0.8, 0.1], size=800)
+    needed = minimum_detectable_difference(gain)
+    assert needed == pytest.approx((1.96 + 0.8416) * gain.std(ddof=1) / np.sqrt(800), rel=0.01)
+    found = [stats.ttest_1samp(needed + rng.choice(gain - gain.mean(), 800), 0).pvalue < 0.05 for _ in range(400)]
+    assert np.mean(found) == pytest.approx(0.8, abs=0.06)
+    assert np.isnan(minimum_detectable_difference(np.zeros(10)))
+
+
+def test_benjamini_hochberg_equals_statsmodels():
+    p = np.random.default_rng(6).random(40) ** 3
+    assert benjamini_hochberg(p) == pytest.approx(multipletests(p, method="fdr_bh")[1], **EXACT)

@@ -1,0 +1,162 @@
+"""The paper's release reproduced from its result files; skipped where ../shared/published is absent."""
+
+import numpy as np
+import pytest
+
+from tests.stats.published import CHANCE, adjusted_folder, facts, needs_published, step, table
+from ttt.stats.confound import recreate_confound
+from ttt.stats.discriminator import discriminate
+from ttt.stats.effects import direct_effect, indirect_effect
+from ttt.stats.emergence import emergence
+from ttt.stats.frontier import frontier_gain
+from ttt.stats.plateau import judge_scores
+from ttt.stats.ranking import kendall
+from ttt.stats.scaling import fit_scaling
+
+pytestmark = [needs_published, pytest.mark.real]
+BENCHES = ("mmlu", "gsm8k")
+WITHIN = 0.002
+
+
+def fit(bench, scores, split="newer", **options):
+    """Fit of one bench's base or adjusted scores."""
+    models = table(bench)
+    return fit_scaling(
+        10**models.log_compute,
+        getattr(models, scores),
+        getattr(models, split),
+        chance=CHANCE[bench],
+        clusters=models.family,
+        **options,
+    )
+
+
+def older(bench, n):
+    """Compute, score and family of the older models at a step."""
+    known = [(facts()[m], score) for m, score in step(bench, n).items() if not facts()[m].newer]
+    return [f.compute for f, _ in known], [score for _, score in known], [f.family for f, _ in known]
+
+
+@pytest.mark.parametrize(
+    ("bench", "scores", "theta", "stderr", "r2", "c_e"),
+    [
+        ("mmlu", "base", 0.068, 0.018, 0.940, 1.18e22),
+        ("mmlu", "adjusted", -0.005, 0.009, 0.990, 4.28e20),
+        ("gsm8k", "base", 0.168, 0.027, 0.908, 2.28e22),
+        ("gsm8k", "adjusted", -0.001, 0.031, 0.957, 9.57e20),
+    ],
+)
+def test_theta_and_emergence_of_the_release(bench, scores, theta, stderr, r2, c_e):
+    models = table(bench)
+    assert len(models.names) == 53
+    assert (models.base == models.adjusted).sum() == 8  # models that lost by adjusting and were kept at their best
+    result = fit(bench, scores, inference="paper")
+    assert (result.theta, result.theta_se, result.r2) == pytest.approx((theta, stderr, r2), abs=WITHIN)
+    assert result.c_e == pytest.approx(c_e, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("bench", "scores", "theta"),
+    [("mmlu", "base", 0.092), ("mmlu", "adjusted", 0.009), ("gsm8k", "base", 0.125), ("gsm8k", "adjusted", 0.011)],
+)
+def test_theta_by_languages_of_the_release(bench, scores, theta):
+    assert fit(bench, scores, "chinese", inference="paper").theta == pytest.approx(theta, abs=WITHIN)
+
+
+def test_the_release_stopped_at_a_local_optimum_once_and_the_note_says_so():
+    noted = {
+        (bench, scores, split): "stopped short" in fit(bench, scores, split, inference="paper").note
+        for bench in BENCHES
+        for scores in ("base", "adjusted")
+        for split in ("newer", "chinese")
+    }
+    assert [key for key, short in noted.items() if short] == [("gsm8k", "base", "chinese")]
+
+
+@pytest.mark.parametrize(("bench", "psi", "psi_se", "phi", "phi_se"), [
+    ("mmlu", -0.004, 0.009, 0.071, 0.018), ("gsm8k", 0.000, 0.032, 0.168, 0.032),
+])  # fmt: skip
+def test_direct_and_indirect_effects_of_the_release(bench, psi, psi_se, phi, phi_se):
+    models = table(bench)
+    compute = 10**models.log_compute
+    direct = direct_effect(compute, models.adjusted, models.newer, inference="paper")
+    indirect = indirect_effect(compute, models.base, models.adjusted, models.newer, inference="paper")
+    assert (direct.estimate, direct.se) == pytest.approx((psi, psi_se), abs=WITHIN)
+    assert (indirect.estimate, indirect.se) == pytest.approx((phi, phi_se), abs=WITHIN)
+
+
+@pytest.mark.parametrize(("bench", "before", "after"), [("mmlu", 0.181, 0.033), ("gsm8k", 0.420, 0.080)])
+def test_frontier_areas_of_the_release(bench, before, after):
+    models = table(bench)
+    areas = [frontier_gain(10**models.log_compute, y, models.newer).area for y in (models.base, models.adjusted)]
+    assert areas == pytest.approx([before, after], abs=WITHIN)
+
+
+@pytest.mark.parametrize(
+    ("bench", "steps", "r2"),
+    [
+        ("mmlu", (0, 100, 250, 1000, 4000), (0.632, 0.804, 0.913, 0.950, 0.961)),
+        ("gsm8k", (0, 250, 1000, 5000, 25000), (0.515, 0.673, 0.783, 0.857, 0.854)),
+    ],
+)
+def test_compute_predicts_scores_better_as_older_models_adjust(bench, steps, r2):
+    names = [m for m in facts() if not facts()[m].newer]
+    scores = {64 * n: [step(bench, n).get(m, np.nan) for m in names] for n in steps}
+    compute, families = [facts()[m].compute for m in names], [facts()[m].family for m in names]
+    rows = emergence(compute, scores, chance=CHANCE[bench], clusters=families)
+    assert [row.r2 for row in rows] == pytest.approx(r2, abs=WITHIN)
+    assert all(row.identified for row in rows)
+    assert [row.c_e for row in rows] == sorted((row.c_e for row in rows), reverse=True)
+    assert rows[-1].c_e_high < rows[0].c_e_low
+
+
+@pytest.mark.parametrize(("bench", "n", "accuracy"), [
+    ("mmlu", 0, 0.646), ("mmlu", 1000, 0.522), ("gsm8k", 0, 0.739), ("gsm8k", 1000, 0.525),
+])  # fmt: skip
+def test_discriminator_of_the_release(bench, n, accuracy):
+    compute, score, _ = older(bench, n)
+    newer = [(facts()[m].compute, s) for m, s in step(bench, 0).items() if facts()[m].newer]
+    result = discriminate(compute, score, *zip(*newer, strict=True), n_permutations=0)
+    assert result.accuracy == pytest.approx(accuracy, abs=0.04)
+
+
+@pytest.mark.parametrize("bench", BENCHES)
+def test_the_confound_recreated_over_many_splits(bench):
+    stages = [step(bench, 0), *(adjusted_folder(stage, bench) for stage in ("e1", "e2", "e1+2"))]
+    names = [m for m in facts() if not facts()[m].newer and all(m in stage for stage in stages)]
+    assert len(names) == 30
+    columns = [[stage[m] for m in names] for stage in stages]
+    result = recreate_confound([facts()[m].compute for m in names], *columns, chance=CHANCE[bench])
+    assert result.half_trained.low > 0
+    assert result.half_trained.mean > 0.05
+    assert result.all_adjusted.low < 0 < result.all_adjusted.high
+    assert abs(result.all_adjusted.mean) < 0.02
+
+
+@pytest.mark.parametrize("bench", BENCHES)
+def test_proper_inference_is_less_sure_than_the_releases(bench):
+    before, after = fit(bench, "base"), fit(bench, "adjusted")
+    assert before.n_clusters == 22
+    assert before.theta_se > 1.5 * fit(bench, "base", inference="paper").theta_se
+    assert after.theta_low < 0 < after.theta_high
+    assert before.c_e_low > after.c_e_high
+    assert before.c_e_low < before.c_e < before.c_e_high
+
+
+def test_benches_agree_on_the_ranking():
+    first, second = table("mmlu"), table("gsm8k")
+    assert first.names == second.names
+    for scores in ("base", "adjusted"):
+        tau = kendall(getattr(first, scores), getattr(second, scores), clusters=first.family)
+        assert 0.5 < tau.low < tau.estimate < tau.high < 1
+
+
+def test_last_budgets_of_mmlu_are_not_unsaturated():
+    names = [m for m in step("mmlu", 3000) if m in step("mmlu", 4000)]
+    verdicts = []
+    for m in names:
+        scores = [step("mmlu", n)[m] for n in (3000, 4000)]
+        stderrs = [np.sqrt(score * (1 - score) / 14042) for score in scores]
+        verdicts.append(judge_scores([3000, 4000], scores, stderrs, 14042, correlation=0.7).rungs[0].verdict)
+    assert verdicts.count("not saturated") == 0
+    assert verdicts.count("saturated") > len(names) / 2
