@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -29,9 +30,6 @@ from ttt.spec import SpecError, nearest
 CONF = next(
     folder for folder in (Path(__file__).parents[1] / "conf", Path(__file__).parent / "conf") if folder.is_dir()
 )
-JOBS_ENV = "TTT_MULTIRUN_JOBS"
-"""The folder where the jobs of a multirun leave their results."""
-
 console = Console(stderr=True, highlight=False)
 
 
@@ -136,30 +134,10 @@ class Command:
         finish = self.begin([asked for _, asked in requests]) if self.begin else None
         jobs = Path(config.tracking.root).resolve() / "hydra" / f"{os.getpid()}-{os.urandom(4).hex()}"
         jobs.mkdir(parents=True)
-        os.environ[JOBS_ENV] = str(jobs)
-
-        def job(config: DictConfig) -> None:
-            """Never raises: a failing job must stop no other, whatever the launcher."""
-            number = HydraConfig.get().job.num
-            started = jobs / f"{number:05d}.json"
-            record: dict[str, Any] = {
-                "job": list(HydraConfig.get().overrides.task),
-                "code": 1,
-                "error": "did not finish",
-            }
-            started.write_text(json.dumps(record))
-            try:
-                asked = self.parse(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
-                record |= {"result": self.work(asked), "code": 0, "error": None}
-            except SpecError as error:
-                record |= {"code": 2, "error": str(error)}
-            except Exception as error:
-                record |= {"code": 1, "error": f"{type(error).__name__}: {error}"}
-            started.write_text(json.dumps(record, default=str))
 
         broken = None
         try:
-            self._hydra(job)
+            self._hydra(Job(sys.modules["__main__"].__spec__.name, str(jobs)))  # type: ignore[union-attr]
         except Exception as error:  # a launcher that lost its workers; what finished is reported all the same
             broken = f"the launcher stopped: {type(error).__name__}: {error}"
         records = [json.loads(file.read_text()) for file in sorted(jobs.glob("*.json"))]
@@ -178,6 +156,33 @@ class Command:
 
     def _hydra(self, job: Callable[[DictConfig], None]) -> None:
         hydra_main(config_path=str(CONF), config_name=self.config, version_base="1.3")(job)()
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of a multirun, in whatever process the launcher puts it; it leaves its record in the folder `records`.
+
+    Never raises: a failing job must stop no other, whatever the launcher.
+    """
+
+    module: str
+    """The command's module, which has it as `COMMAND`: workers import it anew."""
+    records: str
+
+    def __call__(self, config: DictConfig) -> None:
+        command: Command = importlib.import_module(self.module).COMMAND
+        asked = list(HydraConfig.get().overrides.task)
+        file = Path(self.records) / f"{HydraConfig.get().job.num:05d}.json"
+        file.write_text(json.dumps({"job": asked, "code": 1, "error": "did not finish"}))
+        outcome: dict[str, Any]
+        try:
+            request = command.parse(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
+            outcome = {"code": 0, "result": command.work(request)}
+        except SpecError as error:
+            outcome = {"code": 2, "error": str(error)}
+        except Exception as error:
+            outcome = {"code": 1, "error": f"{type(error).__name__}: {error}"}
+        file.write_text(json.dumps({"job": asked, **outcome}, default=str))
 
 
 def _refuse(message: str, code: int = 2, what: str = "not possible") -> int:
@@ -203,5 +208,6 @@ def _composition_fault(message: str, cause: str, config: str) -> str:
         parent, _, leaf = key.rpartition(".")
         node = OmegaConf.select(compose(config), parent) if parent else compose(config)
         if isinstance(node, DictConfig):
-            return f"{key}: there is no such key; the keys{f' of {parent}' if parent else ''} are: {nearest(leaf, map(str, node))}"
+            place = f" of {parent}" if parent else ""
+            return f"{key}: there is no such key; the keys{place} are: {nearest(leaf, map(str, node))}"
     return f"{first} ({cause.splitlines()[0]})" if cause and cause != message else first

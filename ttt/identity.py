@@ -76,8 +76,8 @@ def _commit(model: Model) -> str:
         if isinstance(cached, str):
             return Path(cached).parent.name
         raise SpecError(
-            f"model '{model.name}': the hub at {constants.ENDPOINT} does not answer and {model.hub} is not in the local "
-            "cache; give a local folder with model.path="
+            f"model '{model.name}': the hub at {constants.ENDPOINT} does not answer and {model.hub} is not in "
+            "the local cache; give a local folder with model.path="
         ) from error
 
 

@@ -11,9 +11,10 @@ from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
-from ttt.engine.adjust import Step, adjust
+from ttt.engine.adjust import adjust
 from ttt.engine.backend import Backend
 from ttt.engine.device import precision
+from ttt.engine.fit import Step
 from ttt.engine.load import check_tokenizer, digest, load
 from ttt.engine.scores import Scores, evaluate
 from ttt.identity import cell_key, model_source
@@ -90,7 +91,8 @@ def _done_or_do(cell: Cell, work: Workbench, force: bool, say: Say) -> CellResul
         if cell.adjustment.method != "none":
             assert work.task_data.examples  # what can fail without the weights fails before the base model is scored
             base = _done_or_do(cell.base(), work, False, say)
-        assert work.tasks and work.backend
+        assert work.tasks
+        assert work.backend
         run = tracker.start(
             experiment, cell.label, cell_tags(cell, key), resume=found.info.run_id if found and not finished else None
         )
@@ -153,7 +155,7 @@ def _adjust(cell: Cell, key: str, work: Workbench, run: RunLog, base: CellResult
     gain = sides_as_gain(base.base, side, paired_stderr(before, scores.items))
     speed = facts["n_tokens"] / facts["seconds"]
     log_side(run, "base", base.base)
-    log_side(run, "adjusted", side, facts["n_examples"])
+    log_side(run, "adjusted", side, int(facts["n_examples"]))
     log_side(run, "gain", {"score": gain["score"], "stderr": gain["stderr"]})
     run.metrics({f"train/{name}": value for name, value in facts.items()} | {"train/tokens_per_second": speed})
     run.metrics({"adjusted/n_truncated": scores.n_truncated, "adjusted/seconds": scores.seconds})

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class CellResult:
-    """`base`, `adjusted` and `gain` map `score`, `stderr` and each of the bench's metrics to a number (null if unknown)."""
+    """`base`, `adjusted` and `gain` map `score`, `stderr` and the bench's metrics to numbers (null if unknown)."""
 
     run_id: str
     key: str
@@ -26,12 +26,14 @@ class CellResult:
     digest_adjusted: str
     version: str | None
     """Of the registered model `<model>-<bench>`."""
+    checkpoints: list[dict[str, float | None]] = field(default_factory=list)
+    """Scores on the way: `n_examples` seen, `score`, `stderr`, and what else was scored there, in order."""
 
 
 def sides_as_gain(
     base: dict[str, float | None], adjusted: dict[str, float | None], stderr: float | None
 ) -> dict[str, float | None]:
-    """What adjusting added to each number that both sides have; the standard error is that of the paired differences."""
+    """What adjusting added to each number that both sides have; `stderr` is that of the paired differences."""
     gain: dict[str, float | None] = {"score": _difference(base, adjusted, "score"), "stderr": stderr}
     shared = [name for name in adjusted if name in base and name not in gain and not name.endswith("_stderr")]
     return gain | {name: _difference(base, adjusted, name) for name in shared}

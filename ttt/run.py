@@ -112,5 +112,7 @@ def begin(requests: list[Request]) -> Callable[[list[dict[str, Any]], list[str]]
     return finish
 
 
+COMMAND = Command("run", parse, work, show, begin)
+
 if __name__ == "__main__":
-    Command("run", parse, work, show, begin).main()
+    COMMAND.main()

@@ -229,7 +229,8 @@ class Cell(Spec):
         if self.adjustment.method != "none" and not self.bench.task_data:
             raise ValueError(
                 f"bench.task_data: bench '{self.bench.name}' has no task data to adjust on; "
-                "name some (task_data@bench=..., or bench.task_data=[{name: mine, files: my.jsonl}]) or use adjustment=none"
+                "name some (task_data@bench=..., or bench.task_data=[{name: mine, files: my.jsonl}]), or use "
+                "adjustment=none"
             )
         return self
 

@@ -1,4 +1,4 @@
-"""Everything that is kept in MLflow: runs, scores, tables, weights and registered versions. The only import of mlflow."""
+"""All that is kept in MLflow: runs, scores, tables, weights, registered versions. The only import of mlflow."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -43,7 +43,7 @@ class Tracker:
         self.is_local = self.uri.startswith("sqlite:///")
         try:
             # Two processes that make a missing database at once trip over each other's migrations.
-            with FileLock(self.root / "mlflow.lock") if self.is_local else _nothing():
+            with FileLock(self.root / "mlflow.lock"):
                 self.client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
                 self.client.search_experiments(max_results=1)
         except MlflowException as error:
@@ -169,7 +169,9 @@ class Tracker:
             found = self.client.get_model_version(model, str(version))
         except MlflowException as error:
             have = [str(v.version) for v in self.client.search_model_versions(f"name = '{model}'")]
-            choices = f"its versions are {', '.join(sorted(have, key=int))}" if have else "there is no such registered model"
+            choices = (
+                f"its versions are {', '.join(sorted(have, key=int))}" if have else "there is no such registered model"
+            )
             raise SpecError(f"model.version: {version} of '{model}' is not registered; {choices}") from error
         folder = self.artifact(found.run_id, found.source.rsplit("/", 1)[-1])
         if folder is None or not (folder / "config.json").exists():
@@ -202,9 +204,12 @@ class RunLog:
         if len(self._waiting) > 500 or time.monotonic() - self._sent > 2:
             self.flush()
 
-    def flush(self) -> None:
-        for first in range(0, len(self._waiting), 900):  # MLflow takes at most 1,000 a call
-            self.client.log_batch(self.run_id, metrics=self._waiting[first : first + 900])
+    def flush(self, params: Mapping[str, Any] | None = None) -> None:
+        """Send the metrics that wait, and the params of a run that has none yet, in as few calls as MLflow allows."""
+        first = [Param(key, str(value)) for key, value in (params or {}).items()]
+        for start in range(0, max(len(self._waiting), len(first)), 800):  # MLflow takes at most 1,000 a call
+            self.client.log_batch(self.run_id, metrics=self._waiting[start : start + 800], params=first)
+            first = []
         self._waiting, self._sent = [], time.monotonic()
 
     def text(self, content: str, path: str) -> None:
@@ -219,6 +224,10 @@ class RunLog:
 
     def file(self, file: Path, folder: str = "") -> None:
         self.client.log_artifact(self.run_id, str(file), folder or None)
+
+    def folder(self, folder: Path) -> None:
+        """All that is in a folder, in one call."""
+        self.client.log_artifacts(self.run_id, str(folder))
 
     def figure(self, figure: Any, path: str) -> None:
         self.client.log_figure(self.run_id, figure, path)
@@ -253,6 +262,7 @@ class RunLog:
         self.client.set_terminated(self.run_id, status)
 
 
+@cache
 def commit() -> str:
     """The commit of ttt's own checkout, `+` when it has local changes; `unknown` outside one."""
     folder = Path(__file__).parent
@@ -262,8 +272,3 @@ def commit() -> str:
     except OSError:
         return "unknown"
     return head.stdout.strip() + ("+" if dirty.returncode else "") if head.returncode == 0 else "unknown"
-
-
-@contextmanager
-def _nothing() -> Iterable[None]:  # type: ignore[misc]
-    yield

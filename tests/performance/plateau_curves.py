@@ -16,6 +16,7 @@ BUDGETS = np.array([1000.0, 2000.0, 4000.0, 8000.0, 16000.0, 32000.0])
 SHARED = 0.8  # correlation between budgets of an item's latent ease: the same items are easy at every budget
 CURVES = {  # true score at each budget, number of items, luck of a training run (standard deviation of the score)
     "flat": (np.full(6, 0.60), 2000, 0.0),
+    "flat, many items": (np.full(6, 0.60), 14000, 0.0),
     "rising": (0.40 + 0.04 * np.arange(6), 2000, 0.0),
     "rising by the tolerance a doubling": (0.50 + TOLERANCE * np.arange(6), 2000, 0.0),
     "noisy, flat": (np.full(6, 0.60), 2000, 0.004),

@@ -73,7 +73,7 @@ class AdjustmentModule(pl.LightningModule):
     """Minimises the mean negative log-likelihood of the answer tokens of each step's examples.
 
     Every answer token of a step weighs the same, however the step is cut into micro-batches. AdamW with weight decay on
-    matrices only (neither biases nor norms), warm-up and a cosine to a share of the rate (arXiv 2407.07890, appendix B).
+    matrices only (neither biases nor norms), warm-up, a cosine to a share of the rate (arXiv 2407.07890, appendix B).
     """
 
     def __init__(self, model: PreTrainedModel, adjustment: Adjustment, learning_rate: float, n_steps: int):
@@ -104,7 +104,7 @@ class AdjustmentModule(pl.LightningModule):
             total += loss.item()
         torch.nn.utils.clip_grad_norm_(self.parameters(), self.adjustment.clip)
         optimizer.step()  # type: ignore[union-attr]
-        scheduler.step()  # type: ignore[union-attr, call-arg]
+        scheduler.step()  # type: ignore[union-attr]
         self.last_loss = total
         self.n_tokens += sum(int(batch.attention_mask.sum()) for batch in batches)
         self.log("loss", total, prog_bar=True, logger=False)
@@ -121,7 +121,7 @@ class AdjustmentModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def rate_at(self, step: int) -> float:
-        """The share of the learning rate at a step (from 0): linear warm-up, then cosine to `final_rate`, or constant."""
+        """The share of the learning rate at a step (from 0): a linear warm-up, then the schedule."""
         a = self.adjustment
         n_warmup = math.ceil(a.warmup * self.n_steps)
         if step < n_warmup:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -24,12 +23,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from ttt.engine.batches import Tokens, by_length, collate, pad_prompts
 from ttt.engine.device import lightning_trainer
 from ttt.engine.evaluation import EvaluationModule, Prompts
+from ttt.engine.forward import n_scored_at_once
 from ttt.spec import SpecError, Trainer
 
-log = logging.getLogger(__name__)
 
-
-class Backend(TemplateLM):  # type: ignore[misc]
+class Backend(TemplateLM):
     """An in-memory model as lm-eval sees it. Text to tokens is done as in lm-eval's own `hf` backend.
 
     `truncation` is `left` (prompts over the context lose their beginning, counted in `n_truncated`) or `refuse`.
@@ -85,7 +83,7 @@ class Backend(TemplateLM):  # type: ignore[misc]
         )
 
     def encode_pair(self, prompt: str, answer: str) -> tuple[list[int], list[int]]:
-        """Token ids of a prompt and of an answer, split where lm-eval splits them: training and scoring use this one."""
+        """Token ids of a prompt and of an answer, split where lm-eval splits them; for training and scoring alike."""
         context, continuation = self._encode_pair(prompt, answer)
         return list(context), list(continuation)
 
@@ -109,8 +107,7 @@ class Backend(TemplateLM):  # type: ignore[misc]
         for row in rows:
             unique.setdefault((row.ids, row.n_targets), []).append(row.index)
         asked = [Tokens(i, ids, n_targets) for i, (ids, n_targets) in enumerate(unique)]
-        vocabulary = self.model.get_input_embeddings().weight.shape[0]
-        groups = by_length(asked, self.trainer.eval_tokens, max(1, LOGITS_IN_MEMORY // vocabulary))
+        groups = by_length(asked, self.trainer.eval_tokens, n_scored_at_once(self.model))
         scored = self._predict([collate(group) for group in groups])
         self.n_tokens += sum(len(row.ids) for row in asked)
         members = list(unique.values())
@@ -184,14 +181,10 @@ class Backend(TemplateLM):  # type: ignore[misc]
         trainer: pl.Trainer = lightning_trainer(self.trainer)
         training = self.model.training
         module = EvaluationModule(self.model, self.tokenizer).eval()
-        loader = DataLoader(batches, batch_size=None, collate_fn=_as_is)  # type: ignore[arg-type]
+        loader: DataLoader[Any] = DataLoader(batches, batch_size=None, collate_fn=_as_is)  # type: ignore[arg-type]
         answers = trainer.predict(module, loader) or []
         self.model.train(training)
         return [answer for batch in answers for answer in batch]
-
-
-LOGITS_IN_MEMORY = 2**27
-"""Logits computed at a time (float32: 512 MiB)."""
 
 
 def _as_is(batch: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Token sequences in padded batches. Rows are padded on the left, so that what is scored or learnt stands at the end."""
+"""Token sequences in batches, padded on the left, so that what is scored or learnt stands at the end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class Tokens:
-    """A sequence, the last `n_targets` tokens of which are predicted from those before; `index` is its place in a list."""
+    """A sequence, the last `n_targets` tokens of which are predicted; `index` is its place in a list."""
 
     index: int
     ids: tuple[int, ...]

@@ -68,7 +68,7 @@ class EvaluationModule(pl.LightningModule):
             stop_strings=list(batch.until) or None,
             **({"do_sample": True, **batch.sampling} if batch.sampling else {"do_sample": False}),
         )
-        output = self.model.generate(
+        output = self.model.generate(  # type: ignore[operator]
             input_ids=batch.input_ids,
             attention_mask=batch.attention_mask,
             generation_config=config,

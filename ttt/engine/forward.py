@@ -5,9 +5,20 @@ from __future__ import annotations
 import inspect
 
 from torch import Tensor
+from torch.nn import Embedding
 from transformers import PreTrainedModel
 
 from ttt.engine.batches import Batch
+
+LOGITS_IN_MEMORY = 2**27
+"""Logits computed at a time (float32: 512 MiB)."""
+
+
+def n_scored_at_once(model: PreTrainedModel) -> int:
+    """Positions whose logits may be in memory at once."""
+    embeddings = model.get_input_embeddings()
+    assert isinstance(embeddings, Embedding)
+    return max(1, LOGITS_IN_MEMORY // embeddings.num_embeddings)
 
 
 def last_logits(model: PreTrainedModel, batch: Batch) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,6 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from ttt.spec import Bench, Model, SpecError
-
-log = logging.getLogger(__name__)
 
 
 def load(model: Model) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -23,8 +20,8 @@ def load(model: Model) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """
     if model.path and not Path(model.path).expanduser().exists():
         raise SpecError(f"model.path: no folder {model.path}")
-    source = str(Path(model.path).expanduser()) if model.path else model.hub
-    if model.path and model.gguf_file and not (Path(source or "") / model.gguf_file).is_file():
+    source = str(Path(model.path).expanduser()) if model.path else str(model.hub)
+    if model.path and model.gguf_file and not (Path(source) / model.gguf_file).is_file():
         raise SpecError(f"model.gguf_file: no file {model.gguf_file} in {model.path}")
     options: dict[str, Any] = {"trust_remote_code": model.trust_remote_code}
     if not model.path:
@@ -53,5 +50,5 @@ def digest(model: PreTrainedModel) -> str:
     sha = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         sha.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        sha.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy())  # type: ignore[arg-type]
+        sha.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy())
     return sha.hexdigest()

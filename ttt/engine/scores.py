@@ -11,20 +11,10 @@ import pandas as pd
 from lm_eval.evaluator import evaluate as harness_evaluate
 
 from ttt.engine.backend import Backend
-from ttt.spec import Bench
+from ttt.items import ITEM_COLUMNS, item_table, metric_name
+from ttt.spec import Bench, SpecError
 
-ITEM_COLUMNS = (
-    "task",
-    "doc_id",
-    "doc_hash",
-    "prompt_hash",
-    "gold",
-    "prediction",
-    "correct",
-    "gold_logprob",
-    "choice_logprobs",
-    "brier",
-)
+__all__ = ["ITEM_COLUMNS", "Scores", "evaluate", "item_table"]
 
 
 @dataclass(frozen=True)
@@ -60,24 +50,22 @@ def evaluate(backend: Backend, bench: Bench, tasks: dict[str, Any]) -> Scores:
         fewshot_as_multiturn=bench.chat_template,
     )
     metrics = {
-        _name(key): float(value)
+        metric_name(key): float(value)
         for key, value in results["groups"][f"bench:{bench.name}"].items()
         if "," in key and isinstance(value, int | float)
     }
-    if _name(bench.metric) not in metrics:
-        raise ValueError(
-            f"bench.metric: {bench.metric!r} is none of the metrics of '{bench.name}': {', '.join(metrics)}"
-        )
+    if metric_name(bench.metric) not in metrics:
+        raise SpecError(f"bench.metric: {bench.metric!r} is none of the scores of '{bench.name}': {', '.join(metrics)}")
     items = item_table(results["samples"], bench.metric)
     if items.empty:
         raise ValueError(f"bench '{bench.name}': no item was scored")
     for column in ("brier", "gold_logprob"):
         if items[column].notna().all() and column not in metrics:
             metrics[column] = float(items[column].mean())
-            metrics[f"{column}_stderr"] = float(items[column].sem())
-    name = _name(bench.metric)
+            metrics[f"{column}_stderr"] = float(items[column].to_numpy(dtype=float).std(ddof=1) / len(items) ** 0.5)
+    name = metric_name(bench.metric)
     metric, _, extraction = bench.metric.partition(",")
-    stderr = metrics.get(_name(f"{metric}_stderr,{extraction}"))
+    stderr = metrics.get(metric_name(f"{metric}_stderr,{extraction}"))
     samples = [sample for of_task in results["samples"].values() for sample in of_task]
     prompts = tuple((str(sample["arguments"][0][0]), str(sample["resps"][0][0])) for sample in samples[:20])
     return Scores(
@@ -90,55 +78,3 @@ def evaluate(backend: Backend, bench: Bench, tasks: dict[str, Any]) -> Scores:
         n_tokens=backend.n_tokens,
         seconds=time.perf_counter() - start,
     )
-
-
-def item_table(samples: dict[str, list[dict[str, Any]]], metric: str) -> pd.DataFrame:
-    """lm-eval's logged samples as a table of `ITEM_COLUMNS`, one row a document, for the filter of the bench's metric."""
-    name, extraction = metric.split(",")
-    rows = [
-        _item(task.split("::")[-1], sample, name)
-        for task, of_task in samples.items()
-        for sample in of_task
-        if sample["filter"] == extraction
-    ]
-    return pd.DataFrame(rows, columns=list(ITEM_COLUMNS))
-
-
-def _item(task: str, sample: dict[str, Any], metric: str) -> dict[str, Any]:
-    gold, answers = sample["target"], sample["filtered_resps"]
-    row: dict[str, Any] = {
-        "task": task,
-        "doc_id": int(sample["doc_id"]),
-        "doc_hash": sample["doc_hash"],
-        "prompt_hash": sample["prompt_hash"],
-        "gold": str(gold),
-        "prediction": str(answers[0]),
-        "correct": _number(sample.get(metric)),
-        "gold_logprob": None,
-        "choice_logprobs": None,
-        "brier": None,
-    }
-    if all(isinstance(answer, tuple) for answer in answers):  # the choices' (log-likelihood, greedy)
-        logprobs = np.array([answer[0] for answer in answers], dtype=np.float64)
-        row["choice_logprobs"] = logprobs.tolist()
-        lengths = [len(argument[1]) for argument in sample["arguments"]]
-        row["prediction"] = str(int(np.argmax(logprobs / lengths if metric == "acc_norm" else logprobs)))
-        if isinstance(gold, int | np.integer) and 0 <= gold < len(logprobs):
-            probabilities = np.exp(logprobs - np.logaddexp.reduce(logprobs))
-            row["gold_logprob"] = float(logprobs[gold])
-            row["brier"] = float(((probabilities - np.eye(len(logprobs))[gold]) ** 2).sum())
-    return row
-
-
-def _number(value: Any) -> float:
-    """A metric of one item; lm-eval hands some of them over with what their aggregation needs beside them."""
-    return float(value) if isinstance(value, int | float | np.number) else float("nan")
-
-
-def _name(key: str) -> str:
-    """A name that MLflow takes for lm-eval's "metric,filter"."""
-    metric, _, extraction = key.partition(",")
-    if extraction in ("", "none"):
-        return metric
-    stem, error = (metric.removesuffix("_stderr"), "_stderr") if metric.endswith("_stderr") else (metric, "")
-    return f"{stem}.{extraction}{error}"

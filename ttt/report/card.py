@@ -23,14 +23,15 @@ def card(cell: Cell, result: CellResult, source: str, precision: str) -> str:
         budget = f"{adjustment.examples:,} examples" if adjustment.examples else f"{adjustment.epochs:g} epochs"
         lines += [
             f"| adjusted | {with_error(result.adjusted['score'], result.adjusted['stderr'])} |",
-            f"| gain | {with_error(result.gain['score'], result.gain['stderr'])} (standard error of paired differences) |",
+            f"| gain | {with_error(result.gain['score'], result.gain['stderr'])} (paired over the items) |",
             "",
             f"Adjusted ({adjustment.method}) on {', '.join(d.name for d in bench.task_data)}: {budget}, "
             f"learning rate {adjustment.rate(model):g}, {adjustment.batch_size} examples a step, seed {cell.seed}.",
         ]
     lines += [
         "",
-        f"{result.n_items:,} items, {bench.num_fewshot} shots, chance {bench.chance:g}, version {bench.version} of the bench.",
+        f"{result.n_items:,} items, {bench.num_fewshot} shots, chance {bench.chance:g}; version {bench.version} of "
+        "the bench.",
         "",
         f"Weights: base `{result.digest_base[:16]}`, adjusted `{result.digest_adjusted[:16]}` (SHA-256).",
     ]

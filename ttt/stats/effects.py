@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import statsmodels.api as sm
 from scipy import stats
+from statsmodels.regression.linear_model import OLS
 
 from ttt.stats.checks import NAN, Array, Labels, checked_inputs
 from ttt.stats.clusters import choose_clusters
@@ -82,7 +82,7 @@ def segmented_effect(
     chosen = choose_clusters(clusters, group)
     segments = [x] + [np.maximum(0.0, x - knot) for knot in knots]  # same span as slopes per segment, fewer words
     design = np.column_stack([group, np.ones_like(x), *(column for column in segments if np.ptp(column) > 0)])
-    fit = sm.OLS(y, design).fit()
+    fit = OLS(y, design).fit()
     freedom = len(x) - np.linalg.matrix_rank(design)
     others = design[:, 1:]
     free = group - others @ (np.linalg.pinv(others) @ group)

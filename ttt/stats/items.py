@@ -5,8 +5,8 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import statsmodels.api as sm
 from scipy import stats
+from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.proportion import proportion_confint
@@ -71,7 +71,7 @@ def item_mean(values: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Mea
         n_groups = int(codes.max()) + 1
         if n_groups < 2:
             return Mean(float(array.mean()), float("nan"), float("nan"), float("nan"), n, n_groups, "t")
-        fit = sm.OLS(array, np.ones(n)).fit(cov_type="cluster", cov_kwds={"groups": codes}, use_t=True)
+        fit = OLS(array, np.ones(n)).fit(cov_type="cluster", cov_kwds={"groups": codes}, use_t=True)
         low, high = fit.conf_int()[0]
         return Mean(float(fit.params[0]), float(fit.bse[0]), float(low), float(high), n, n_groups, "t")
     mean = float(array.mean())

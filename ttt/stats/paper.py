@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-import statsmodels.api as sm
 from scipy import optimize
+from statsmodels.regression.linear_model import OLS
 
 from ttt.stats.checks import NAN, Array
 from ttt.stats.hinge import fit_hinge
@@ -45,7 +45,7 @@ def fit_as_released(x: Array, y: Array, group: Array) -> ReleasedFit:
 
     kink = float(optimize.minimize(rss, np.array(START if grouped else START[:2])).x[1])
     hinge = np.maximum(0.0, x - kink)
-    ols = sm.OLS(y, np.column_stack([hinge, group]) if grouped else hinge[:, None]).fit()
+    ols = OLS(y, np.column_stack([hinge, group]) if grouped else hinge[:, None]).fit()
     notes = ["c_e is taken as known and models as independent, as in the paper"]
     best = fit_hinge(x, group, y)
     if float(ols.ssr) > float(best.rss[0]) * 1.001 + 1e-12:

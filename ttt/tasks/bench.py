@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,6 @@ from lm_eval.tasks import TaskManager
 
 from ttt.spec import Bench, SpecError, nearest
 from ttt.tasks.files import read_files, split_by_column
-
-log = logging.getLogger(__name__)
 
 
 def load_tasks(bench: Bench, scratch: Path) -> dict[str, Any]:
@@ -31,11 +28,11 @@ def load_tasks(bench: Bench, scratch: Path) -> dict[str, Any]:
     local = _local_data(bench, scratch)
     group = {
         "group": f"bench:{bench.name}",
-        # What a group says reaches the named tasks in it, nested groups included; an inline task's own fields win over it.
+        # What a group says reaches the named tasks in it, nested ones included; an inline task's own fields win.
         "task": [task if isinstance(task, str) else {**task, **local} for task in bench.tasks],
         **local,
     }
-    # As a file in the index: a group given as a mapping would hand all its own fields down to the tasks of nested groups.
+    # As a file in the index: a group given as a mapping would hand its own fields to the tasks of nested groups.
     folder = scratch / bench.name
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "group.yaml").write_text(yaml.safe_dump(group, sort_keys=False), encoding="utf-8")
@@ -57,6 +54,10 @@ def load_tasks(bench: Bench, scratch: Path) -> dict[str, Any]:
     for task in loaded["tasks"].values():
         _prepare(task, bench)
         metrics |= dict.fromkeys(task.aggregation())
+    if bench.metric.split(",")[0] not in metrics:
+        raise SpecError(
+            f"bench.metric: {bench.metric!r} is none of the metrics of '{bench.name}': {', '.join(metrics)}"
+        )
     loaded["groups"][group["group"]].aggregate_metric_list = [AggMetricConfig(metric=name) for name in metrics]
     return dict(loaded)
 

@@ -41,7 +41,7 @@ def load_files(files: Sequence[str], field: str) -> datasets.Dataset:
 
 
 def split_by_column(files: Mapping[str, str], column: str, cache: Path) -> Path:
-    """A folder in the hub's layout, one configuration a value of the column, as `load_dataset(folder, value)` reads it."""
+    """A folder in the hub's layout, one configuration a value of the column: `load_dataset(folder, value)`."""
     folder = cache / hashlib.sha256(repr([sorted(files.items()), column, _stamps(files)]).encode()).hexdigest()[:16]
     if folder.is_dir():
         return folder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -12,8 +11,6 @@ from lm_eval.utils import apply_template
 
 from ttt.spec import Bench, SpecError, TaskDataset
 from ttt.tasks.files import load_files
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

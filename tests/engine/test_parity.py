@@ -1,0 +1,94 @@
+"""The backend against lm-eval's own `hf` backend: the same model, documents and requests, in float32."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from lm_eval.evaluator import evaluate as harness_evaluate
+from lm_eval.models.huggingface import HFLM
+
+from tests.cells import request
+from ttt.engine.backend import Backend
+from ttt.engine.load import load
+from ttt.spec import Bench, Trainer
+from ttt.tasks.bench import load_tasks
+
+CPU = Trainer(precision="32", threads=1, progress=False, eval_tokens=3000)
+
+
+def both(
+    model: Any, tokenizer: Any, bench: Bench, scratch: Path, **options: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """lm-eval's results by our backend and by `hf`."""
+    options = {"limit": bench.limit, "bootstrap_iters": 0, "apply_chat_template": bench.chat_template, **options}
+    ours = harness_evaluate(Backend(model, tokenizer, CPU), load_tasks(bench, scratch), **options)
+    theirs_lm = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=4, device="cpu")
+    theirs = harness_evaluate(theirs_lm, load_tasks(bench, scratch), **options)
+    return ours, theirs
+
+
+def assert_equal(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
+    """The same prompts, log-likelihoods within 1e-4, the same greedy flags and generations, the same metrics."""
+    for task in theirs["samples"]:
+        mine, reference = ours["samples"][task], theirs["samples"][task]
+        assert len(mine) == len(reference) > 0
+        for a, b in zip(mine, reference, strict=True):
+            assert a["prompt_hash"] == b["prompt_hash"]
+            for x, y in zip(a["filtered_resps"], b["filtered_resps"], strict=True):
+                if isinstance(y, str):
+                    assert x == y
+                else:
+                    assert x[0] == pytest.approx(y[0], abs=1e-4)
+                    assert x[1] == y[1]
+        for name, value in theirs["results"][task].items():
+            if isinstance(value, float):
+                assert ours["results"][task][name] == pytest.approx(value, abs=1e-6), name
+
+
+@pytest.mark.parametrize("bench", ["sums", "sums_cloze", "sums_generate"])
+@pytest.mark.parametrize("chat", [False, True])
+def test_parity_on_a_tiny_model(conf: Path, tmp_path: Path, bench: str, chat: bool) -> None:
+    cell = request(conf, tmp_path, f"bench.chat_template={str(chat).lower()}", bench=bench, adjustment="none").cell
+    model, tokenizer = load(cell.model)
+    ours, theirs = both(model, tokenizer, cell.bench, tmp_path)
+    assert_equal(ours, theirs)
+
+
+def test_parity_when_prompts_are_cut(conf: Path, tmp_path: Path) -> None:
+    cell = request(conf, tmp_path, "bench.num_fewshot=20", adjustment="none").cell
+    model, tokenizer = load(cell.model)
+    ours, theirs = both(model, tokenizer, cell.bench, tmp_path)
+    assert_equal(ours, theirs)
+
+
+def test_rolling_likelihood(tiny_model: Path, conf: Path, tmp_path: Path) -> None:
+    from lm_eval.api.instance import Instance
+
+    model, tokenizer = load(request(conf, tmp_path).cell.model)
+    texts = ["A few words, and then some more. " * n for n in (1, 5, 40)]
+    requests = [Instance("loglikelihood_rolling", {}, (text,), i) for i, text in enumerate(texts)]
+    ours = Backend(model, tokenizer, CPU).loglikelihood_rolling(requests)
+    theirs = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=2, device="cpu").loglikelihood_rolling(requests)
+    assert np.allclose(ours, theirs, atol=1e-3, rtol=1e-6)
+
+
+def test_what_is_scored_is_what_is_learnt(conf: Path, tmp_path: Path) -> None:
+    """One rendering: the tokens of a training example are those of the scored pair, and an end-of-sequence token."""
+    from ttt.engine.adjust import encode
+    from ttt.tasks.task_data import Example
+
+    model, tokenizer = load(request(conf, tmp_path).cell.model)
+    backend = Backend(model, tokenizer, CPU)
+    for prompt, answer in (("Question?\nAnswer:", " B"), ("Question? ", "B"), ("a\n", " two words")):
+        context, continuation = backend._encode_pair(prompt, answer)
+        row, cut = encode(backend, Example(prompt, answer), 0, 600, chat=False)
+        assert list(row.ids) == [*context, *continuation, tokenizer.eos_token_id]
+        assert row.n_targets == len(continuation) + 1
+        assert not cut
+    row, cut = encode(backend, Example("long " * 50, " B"), 0, 20, chat=False)
+    assert len(row.ids) == 20
+    assert cut
+    assert row.ids[-1] == tokenizer.eos_token_id

@@ -1,0 +1,105 @@
+"""The models, benches and adjustments that there are files for, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from ttt.spec import Adjustment, Bench, Model, Spec, SpecError, check, nearest
+
+S = TypeVar("S", bound=Spec)
+
+
+class Definitions:
+    """What folders in the layout of `conf/` define; of two files with one name the earlier folder's counts.
+
+    Each lookup raises SpecError for a name without a file (with the nearest that there are) and for a faulty file.
+    """
+
+    def __init__(self, folders: Sequence[Path]):
+        self.folders = [folder.expanduser().absolute() for folder in folders]
+        self._read = cache(self._read_file)
+
+    def names(self, group: str) -> list[str]:
+        return sorted({file.stem for folder in self.folders for file in (folder / group).glob("*.yaml")})
+
+    def model(self, name: str) -> Model:
+        return self.read("model", name, Model)
+
+    def bench(self, name: str) -> Bench:
+        return self.read("bench", name, Bench)
+
+    def adjustment(self, name: str) -> Adjustment:
+        return self.read("adjustment", name, Adjustment)
+
+    def read(self, group: str, name: str, kind: type[S]) -> S:
+        found = self._read(group, name, kind)
+        if isinstance(found, SpecError):
+            raise found
+        assert isinstance(found, kind)
+        return found
+
+    @cached_property
+    def models_by_hub(self) -> dict[str, str]:
+        """Names of models by their hub id as lm-eval makes a folder's name of it: `EleutherAI__pythia-1b`."""
+        ids = {name: OmegaConf.load(self._file("model", name)).get("hub") for name in self.names("model")}
+        return {str(hub).replace("/", "__"): name for name, hub in ids.items() if hub}
+
+    @cached_property
+    def tasks(self) -> dict[str, tuple[str, ...]]:
+        """lm-eval's names of the tasks of each bench, for the benches that a results file can be told by.
+
+        A bench that changes some fields of lm-eval's tasks cannot: what it makes goes by the unchanged tasks' names.
+        """
+        found = {}
+        for name in self.names("bench"):
+            tasks = OmegaConf.to_container(OmegaConf.load(self._file("bench", name))).get("tasks") or []  # type: ignore[union-attr]
+            if tasks and all(isinstance(task, str) or "output_type" in task for task in tasks):
+                found[name] = tuple(task if isinstance(task, str) else str(task["task"]) for task in tasks)
+        return found
+
+    def _file(self, group: str, name: str) -> Path:
+        return next(file for folder in self.folders if (file := folder / group / f"{name}.yaml").is_file())
+
+    def _read_file(self, group: str, name: str, kind: type[Spec]) -> Spec | SpecError:
+        """The definition, or the fault that every asking for it raises."""
+        if name not in self.names(group):
+            choices = nearest(name, self.names(group), 5)
+            return SpecError(f"there is no {group}/{name}.yaml; the nearest are: {choices}")
+        try:
+            return check(kind, self._fields(group, name), f"{group}/{name}.yaml")
+        except SpecError as error:
+            return error
+        except (OmegaConfBaseException, YAMLError, OSError, ValueError) as error:
+            return SpecError(f"{group}/{name}.yaml cannot be read: {str(error).splitlines()[0]}")
+
+    def _fields(self, group: str, name: str) -> dict[str, Any]:
+        fields = OmegaConf.to_container(self._composed(group, name), resolve=True)
+        return {str(key): value for key, value in fields.items()}  # type: ignore[union-attr]
+
+    def _composed(self, group: str, name: str) -> DictConfig:
+        """A file with the files that its defaults name, in Hydra's order: those of its group, and `/group@_here_`."""
+        own = OmegaConf.load(self._file(group, name))
+        if not isinstance(own, DictConfig):
+            raise ValueError("it holds no fields")
+        parts = []
+        for default in own.pop("defaults", None) or ["_self_"]:
+            words = [default] if isinstance(default, str) else [word for pair in default.items() for word in pair]
+            match words:
+                case ["_self_"]:
+                    parts.append(own)
+                case [str(other)] if other in self.names(group):
+                    parts.append(self._composed(group, other))
+                case [str(place), str(other)] if other in self.names(place.removeprefix("/").removesuffix("@_here_")):
+                    parts.append(self._composed(place.removeprefix("/").removesuffix("@_here_"), other))
+                case _:
+                    raise ValueError(f"its default {default} names no file")
+        merged = OmegaConf.merge(*parts)
+        assert isinstance(merged, DictConfig)
+        return merged

@@ -1,0 +1,291 @@
+"""Results that others measured, as cells in MLflow: `ingest`. Knows no Hydra and no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ttt.definitions import Definitions
+from ttt.harness.pattern import Pattern
+from ttt.harness.reading import Omissions, Reading, best_pattern, read_folder, result_files
+from ttt.harness.results import UnusableError
+from ttt.harness.samples import read_items
+from ttt.record import cell_params, cell_tags, log_side, paired_stderr
+from ttt.result import CellResult, sides_as_gain
+from ttt.spec import Cell, SpecError
+from ttt.track import RunLog, Tracker
+
+KEY_FORMAT = 1
+"""Raised when ingest comes to make something else of the same files."""
+
+WRITERS = 4
+"""Runs written at a time: while one waits for the disk another computes."""
+
+Tick = Callable[[str, int, int], None]
+"""Told what is being done, how many are done, and of how many."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A cell as its files say: both sides, and the checkpoints between them."""
+
+    cell: Cell
+    key: str
+    base: Reading
+    adjusted: Reading
+    checkpoints: tuple[Reading, ...]
+
+    @property
+    def files(self) -> list[Reading]:
+        return list({reading.name: reading for reading in (self.base, *self.checkpoints, self.adjusted)}.values())
+
+
+def ingest(
+    folder: Path,
+    suite: str,
+    patterns: list[Pattern],
+    definitions: Definitions,
+    open_tracker: Callable[[], Tracker],
+    tick: Tick,
+) -> dict[str, Any]:
+    """Read the result files under a folder into cells of a suite; returns the report as JSON's types.
+
+    Cells that are there with the same files are left alone, those whose files changed are superseded. The files are
+    read before the tracker is opened. Raises SpecError if the folder holds nothing that can be ingested.
+    """
+    names = result_files(folder)
+    pattern = best_pattern(names, patterns)
+    omissions = Omissions()
+    readings = read_folder(folder, names, pattern, definitions, omissions, lambda i, n: tick("reading files", i, n))
+    cells = list(_cells(readings, suite, omissions))
+    if not cells:
+        shown = [f"{name}: {why}" for named in omissions.skipped.values() for name, why in named.items()]
+        more = f"\nand {len(shown) - 10} more" if len(shown) > 10 else ""
+        raise SpecError(f"path: nothing under {folder} can be ingested\n" + "\n".join(shown[:10]) + more)
+    tracker = open_tracker()
+    with tracker.lock(f"ingest-{suite}"):
+        key = _report_key(folder, cells, pattern, omissions)
+        counts = _write_all(cells, pattern, tracker, omissions, tick)
+        n_used = len({reading.name for measured in cells for reading in measured.files})
+        report = {
+            "suite": suite,
+            "path": str(folder),
+            "pattern": pattern.name,
+            "n_files": len(names),
+            "n_files_used": n_used,
+            "n_files_skipped": len(names) - n_used,
+            "n_cells": len(cells),
+            **counts,
+            "skipped": omissions.skipped,
+            "notes": omissions.notes,
+        }
+        return {"run_id": _record(report, key, tracker), **report}
+
+
+def _cells(readings: Iterable[Reading], suite: str, omissions: Omissions) -> Iterable[Measured]:
+    """Cells of the files that belong together; those of which a half is missing are put into `omissions`."""
+    bases: dict[tuple[str, str], Reading] = {}
+    ends: dict[tuple[str, str, str], Reading] = {}
+    ways: dict[tuple[str, str, str], list[Reading]] = {}
+    for reading in readings:
+        place = (reading.model.name, reading.bench.name)
+        if reading.adjustment.method == "none":
+            bases[place] = reading
+        elif reading.n_examples is None:
+            ends[(*place, reading.adjustment.name)] = reading
+        else:
+            ways.setdefault((*place, reading.adjustment.name), []).append(reading)
+    for base in bases.values():
+        yield _measured(suite, base, base, ())
+    for place, end in ends.items():
+        found = bases.get(place[:2])
+        checkpoints = tuple(sorted(ways.pop(place, ()), key=lambda reading: reading.n_examples or 0))
+        if found is None:
+            for reading in (end, *checkpoints):
+                omissions.skip("missing base", reading.name, f"no scores of the base model for {end.label}")
+        else:
+            try:
+                yield _measured(suite, found, end, checkpoints)
+            except SpecError as error:
+                omissions.skip("no task data", end.name, str(error))
+    for waiting in ways.values():
+        for reading in waiting:
+            why = f"no scores after the whole adjustment for {reading.model.name} {reading.adjustment.name}"
+            omissions.skip("missing end", reading.name, f"{why} on {reading.bench.name}")
+
+
+def _measured(suite: str, base: Reading, adjusted: Reading, checkpoints: tuple[Reading, ...]) -> Measured:
+    try:
+        cell = Cell(suite=suite, model=base.model, bench=base.bench, adjustment=adjusted.adjustment)
+    except ValueError as error:
+        raise SpecError(str(error)) from None
+    files = [(r.n_examples, r.results.digest, r.digest_samples) for r in (base, *checkpoints, adjusted)]
+    content = {"format": KEY_FORMAT, "cell": cell.model_dump(mode="json"), "files": files}
+    key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
+    return Measured(cell, key, base, adjusted, checkpoints)
+
+
+def _write_all(
+    cells: list[Measured], pattern: Pattern, tracker: Tracker, omissions: Omissions, tick: Tick
+) -> dict[str, int]:
+    """Write what is not there yet; counts of cells by what became of them."""
+    there = {bench: _ingested(tracker, experiment) for bench, experiment in _experiments(cells).items()}
+    new = [m for m in cells if m.key not in {run["key"] for run in there[m.cell.bench.name]}]
+    olds = {
+        m.key: [run["id"] for run in there[m.cell.bench.name] if run["place"] == (m.cell.model.name, m.cell.label)]
+        for m in new
+    }
+
+    def write(measured: Measured) -> None:
+        run_id = _write(measured, pattern, tracker, omissions)
+        for old in olds[measured.key]:
+            tracker.supersede(old, by=run_id)
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        try:
+            for i, _ in enumerate(pool.map(write, new)):
+                tick("writing cells", i + 1, len(new))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    n_superseded = sum(bool(old) for old in olds.values())
+    return {
+        "n_new": len(new) - n_superseded,
+        "n_superseded": n_superseded,
+        "n_unchanged": len(cells) - len(new),
+    }
+
+
+def _experiments(cells: list[Measured]) -> dict[str, str]:
+    return {m.cell.bench.name: f"{m.cell.suite}/{m.cell.bench.name}" for m in cells}
+
+
+def _ingested(tracker: Tracker, experiment: str) -> list[dict[str, Any]]:
+    """The ingested cells of an experiment: run id, key, and (model, label)."""
+    return [
+        {
+            "id": run.info.run_id,
+            "key": run.data.tags["ttt.key"],
+            "place": (run.data.tags["ttt.model"], run.info.run_name),
+        }
+        for run in tracker.runs(experiment, "cell")
+        if "ttt.ingested" in run.data.tags
+    ]
+
+
+def _write(measured: Measured, pattern: Pattern, tracker: Tracker, omissions: Omissions) -> str:
+    cell = measured.cell
+    tags = cell_tags(cell, measured.key) | {"ttt.ingested": pattern.name}
+    run = tracker.start(f"{cell.suite}/{cell.bench.name}", cell.label, tags)
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            _log(measured, pattern, run, Path(scratch), omissions)
+        run.finish()
+    except Exception as error:
+        run.fail(f"{type(error).__name__}: {error}")
+        raise
+    except BaseException:
+        run.fail("stopped from outside", status="KILLED")
+        raise
+    return run.run_id
+
+
+def _log(measured: Measured, pattern: Pattern, run: RunLog, folder: Path, omissions: Omissions) -> None:
+    """The contract of a finished cell, as far as results fill it: one call for all numbers, one for all files."""
+    cell, base, adjusted = measured.cell, measured.base, measured.adjusted
+    paired, n_items = _items(measured, folder, omissions)
+    gain = sides_as_gain(base.side, adjusted.side, paired)
+    log_side(run, "base", base.side)
+    for checkpoint in measured.checkpoints:
+        log_side(run, "adjusted", checkpoint.side, checkpoint.n_examples or 0)
+    log_side(run, "adjusted", adjusted.side, _last_step(measured, pattern))
+    log_side(run, "gain", {name: gain[name] for name in ("score", "stderr", "score_paper")})
+    run.flush(cell_params(cell, source=f"results of lm-eval ({pattern.name})", precision="unknown"))
+    result = CellResult(
+        run_id=run.run_id,
+        key=measured.key,
+        model=cell.model.name,
+        bench=cell.bench.name,
+        adjustment=cell.adjustment.name,
+        seed=cell.seed,
+        n_items=n_items,
+        base=base.side,
+        adjusted=adjusted.side,
+        gain=gain,
+        seconds=0.0,
+        tokens_per_second=None,
+        digest_base="",
+        digest_adjusted="",
+        version=None,
+        checkpoints=[{"n_examples": c.n_examples, **c.side} for c in measured.checkpoints],
+    )
+    files = {r.name: {"sha256": r.results.digest, "sha256_samples": r.digest_samples} for r in measured.files}
+    for name, content in (
+        ("result.json", asdict(result)),
+        ("config.json", cell.model_dump(mode="json")),
+        ("files.json", files),
+    ):
+        (folder / name).write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
+    run.folder(folder)
+
+
+def _items(measured: Measured, folder: Path, omissions: Omissions) -> tuple[float | None, int]:
+    """Leave items/<side>.parquet in the folder; the gain's standard error, and the number of items (0: unknown)."""
+    tables = {}
+    for name, reading in (("base", measured.base), ("adjusted", measured.adjusted)):
+        if reading.samples:
+            try:
+                score = reading.side["score"]
+                assert score is not None
+                tables[name] = read_items(reading.results, reading.bench, dict(reading.samples), score)
+            except UnusableError as error:
+                omissions.skip(error.reason, f"samples of {reading.name} [{reading.bench.name}]", str(error))
+                continue
+            (folder / "items").mkdir(exist_ok=True)
+            tables[name].to_parquet(folder / "items" / f"{name}.parquet", index=False)
+    unadjusted = measured.cell.adjustment.method == "none"
+    paired = paired_stderr(tables["base"], tables["adjusted"]) if len(tables) == 2 else None
+    return 0.0 if unadjusted else paired, measured.adjusted.n_items or len(tables.get("adjusted", ()))
+
+
+def _last_step(measured: Measured, pattern: Pattern) -> int:
+    """Examples seen by the adjusted model; where that is not known, a step after the last checkpoint."""
+    cell = measured.cell
+    if cell.adjustment.method == "none":
+        return 0
+    last = max((checkpoint.n_examples or 0 for checkpoint in measured.checkpoints), default=-pattern.n_examples_a_step)
+    n_available = pattern.n_task_data.get(cell.bench.name)
+    known = cell.adjustment.examples or (cell.adjustment.n_examples(n_available) if n_available else 0)
+    # MLflow shows the value of the greatest step as the metric's: it must be that of the end.
+    return known if known > last else last + pattern.n_examples_a_step
+
+
+def _report_key(folder: Path, cells: list[Measured], pattern: Pattern, omissions: Omissions) -> str:
+    """Of what was found to be ingested and to be left out, before anything is written."""
+    found = [sorted(m.key for m in cells), str(folder), pattern.name, omissions.skipped, omissions.notes]
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def _record(report: dict[str, Any], key: str, tracker: Tracker) -> str:
+    """The run of the ingest itself, in `<suite>/ingest`; one that found the same and left the same out is kept."""
+    experiment = f"{report['suite']}/ingest"
+    found = tracker.find(experiment, key)
+    if found and found.info.status == "FINISHED" and not report["n_new"] + report["n_superseded"]:
+        return str(found.info.run_id)
+    tags = {"ttt.kind": "ingest", "ttt.key": key, "ttt.suite": report["suite"], "ttt.ingested": report["pattern"]}
+    run = tracker.start(experiment, f"ingest {report['pattern']}", tags)
+    run.metrics({name: value for name, value in report.items() if name.startswith("n_")})
+    run.flush({"path": report["path"], "pattern": report["pattern"]})
+    run.json(report, "report.json")
+    rows = [(reason, name, why) for reason, named in report["skipped"].items() for name, why in named.items()]
+    if rows:
+        columns = zip(*rows, strict=True)
+        run.table(dict(zip(("reason", "name", "why"), map(list, columns), strict=True)), "skipped.json")
+    run.finish()
+    return run.run_id

@@ -1,0 +1,74 @@
+"""The table of a bench's items, from lm-eval's logged samples, and the names of its metrics. Needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+ITEM_COLUMNS = (
+    "task",
+    "doc_id",
+    "doc_hash",
+    "prompt_hash",
+    "gold",
+    "prediction",
+    "correct",
+    "gold_logprob",
+    "choice_logprobs",
+    "brier",
+)
+
+
+def item_table(samples: Mapping[str, Iterable[Mapping[str, Any]]], metric: str) -> pd.DataFrame:
+    """lm-eval's logged samples as a table of `ITEM_COLUMNS`: one row a document, by the metric's filter."""
+    name, extraction = metric.split(",")
+    rows = [
+        _item(task.split("::")[-1], sample, name)
+        for task, of_task in samples.items()
+        for sample in of_task
+        if sample["filter"] == extraction
+    ]
+    return pd.DataFrame(rows, columns=list(ITEM_COLUMNS))
+
+
+def _item(task: str, sample: Mapping[str, Any], metric: str) -> dict[str, Any]:
+    gold, answers = sample["target"], sample["filtered_resps"]
+    row: dict[str, Any] = {
+        "task": task,
+        "doc_id": int(sample["doc_id"]),
+        "doc_hash": sample["doc_hash"],
+        "prompt_hash": sample["prompt_hash"],
+        "gold": str(gold),
+        "prediction": str(answers[0]),
+        "correct": _number(sample.get(metric)),
+        "gold_logprob": None,
+        "choice_logprobs": None,
+        "brier": None,
+    }
+    if all(isinstance(answer, tuple) for answer in answers):  # the choices' (log-likelihood, greedy)
+        logprobs = np.array([answer[0] for answer in answers], dtype=np.float64)
+        row["choice_logprobs"] = logprobs.tolist()
+        lengths = [len(argument[1]) for argument in sample["arguments"]]
+        row["prediction"] = str(int(np.argmax(logprobs / lengths if metric == "acc_norm" else logprobs)))
+        if isinstance(gold, int | np.integer) and 0 <= gold < len(logprobs):
+            probabilities = np.exp(logprobs - np.logaddexp.reduce(logprobs))
+            row["gold_logprob"] = float(logprobs[gold])
+            row["brier"] = float(((probabilities - np.eye(len(logprobs))[gold]) ** 2).sum())
+    return row
+
+
+def _number(value: Any) -> float:
+    """A metric of one item; lm-eval hands some of them over with what their aggregation needs beside them."""
+    return float(value) if isinstance(value, int | float | np.number) else float("nan")
+
+
+def metric_name(key: str) -> str:
+    """A name that MLflow takes for lm-eval's "metric,filter"."""
+    metric, _, extraction = key.partition(",")
+    if extraction in ("", "none"):
+        return metric
+    stem, error = (metric.removesuffix("_stderr"), "_stderr") if metric.endswith("_stderr") else (metric, "")
+    return f"{stem}.{extraction}{error}"
