@@ -48,7 +48,7 @@ class Definitions:
     @cached_property
     def models_by_hub(self) -> dict[str, str]:
         """Names of models by their hub id as lm-eval makes a folder's name of it: `EleutherAI__pythia-1b`."""
-        ids = {name: OmegaConf.load(self._file("model", name)).get("hub") for name in self.names("model")}
+        ids = {name: self._composed("model", name).get("hub") for name in self.names("model")}
         return {str(hub).replace("/", "__"): name for name, hub in ids.items() if hub}
 
     @cached_property
@@ -59,8 +59,8 @@ class Definitions:
         """
         found = {}
         for name in self.names("bench"):
-            tasks = OmegaConf.to_container(OmegaConf.load(self._file("bench", name))).get("tasks") or []  # type: ignore[union-attr]
-            if tasks and all(isinstance(task, str) or "output_type" in task for task in tasks):
+            tasks = OmegaConf.to_container(self._composed(name=name, group="bench")).get("tasks") or []  # type: ignore[union-attr]
+            if all(isinstance(task, str) or "output_type" in task for task in tasks):
                 found[name] = tuple(task if isinstance(task, str) else str(task["task"]) for task in tasks)
         return found
 

@@ -92,11 +92,8 @@ def show(results: list[dict[str, Any]]) -> None:
         table.add_row(*(str(report[f"n_{name}"]) for name in counts), f"{report['seconds']:.1f}")
         out.print(f"suite {report['suite']}, pattern {report['pattern']}, run {report['run_id']}")
         out.print(table)
-        if report["skipped"]:
-            left_out = Table("skipped", "n", "names", "why")
-            for reason, named in report["skipped"].items():
-                left_out.add_row(reason, str(len(named)), Text(_some(list(named))), Text(next(iter(named.values()))))
-            out.print(left_out)
+        for reason, named in report["skipped"].items():
+            out.print(Text(f"skipped {len(named)}, {reason}: {_some(list(named))}\n  {next(iter(named.values()))}"))
         for about, names in report["notes"].items():
             out.print(Text(f"{about}, taken as they are: {len(names)} ({_some(names)})"))
 

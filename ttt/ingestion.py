@@ -6,7 +6,6 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,11 @@ from ttt.harness.results import UnusableError
 from ttt.harness.samples import read_items
 from ttt.record import cell_params, cell_tags, log_side, paired_stderr
 from ttt.result import CellResult, sides_as_gain
-from ttt.spec import Cell, SpecError
+from ttt.spec import Cell, SpecError, check
 from ttt.track import RunLog, Tracker
 
 KEY_FORMAT = 1
 """Raised when ingest comes to make something else of the same files."""
-
-WRITERS = 4
-"""Runs written at a time: while one waits for the disk another computes."""
 
 Tick = Callable[[str, int, int], None]
 """Told what is being done, how many are done, and of how many."""
@@ -103,9 +99,9 @@ def _cells(readings: Iterable[Reading], suite: str, omissions: Omissions) -> Ite
             ways.setdefault((*place, reading.adjustment.name), []).append(reading)
     for base in bases.values():
         yield _measured(suite, base, base, ())
-    for place, end in ends.items():
-        found = bases.get(place[:2])
-        checkpoints = tuple(sorted(ways.pop(place, ()), key=lambda reading: reading.n_examples or 0))
+    for whole, end in ends.items():
+        found = bases.get(whole[:2])
+        checkpoints = tuple(sorted(ways.pop(whole, ()), key=lambda reading: reading.n_examples or 0))
         if found is None:
             for reading in (end, *checkpoints):
                 omissions.skip("missing base", reading.name, f"no scores of the base model for {end.label}")
@@ -121,10 +117,8 @@ def _cells(readings: Iterable[Reading], suite: str, omissions: Omissions) -> Ite
 
 
 def _measured(suite: str, base: Reading, adjusted: Reading, checkpoints: tuple[Reading, ...]) -> Measured:
-    try:
-        cell = Cell(suite=suite, model=base.model, bench=base.bench, adjustment=adjusted.adjustment)
-    except ValueError as error:
-        raise SpecError(str(error)) from None
+    parts = {"suite": suite, "model": base.model, "bench": base.bench, "adjustment": adjusted.adjustment}
+    cell = check(Cell, parts)
     files = [(r.n_examples, r.results.digest, r.digest_samples) for r in (base, *checkpoints, adjusted)]
     content = {"format": KEY_FORMAT, "cell": cell.model_dump(mode="json"), "files": files}
     key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
@@ -137,24 +131,15 @@ def _write_all(
     """Write what is not there yet; counts of cells by what became of them."""
     there = {bench: _ingested(tracker, experiment) for bench, experiment in _experiments(cells).items()}
     new = [m for m in cells if m.key not in {run["key"] for run in there[m.cell.bench.name]}]
-    olds = {
-        m.key: [run["id"] for run in there[m.cell.bench.name] if run["place"] == (m.cell.model.name, m.cell.label)]
-        for m in new
-    }
-
-    def write(measured: Measured) -> None:
+    n_superseded = 0
+    for i, measured in enumerate(new):
         run_id = _write(measured, pattern, tracker, omissions)
-        for old in olds[measured.key]:
+        place = (measured.cell.model.name, measured.cell.label)
+        olds = [run["id"] for run in there[measured.cell.bench.name] if run["place"] == place]
+        for old in olds:
             tracker.supersede(old, by=run_id)
-
-    with ThreadPoolExecutor(WRITERS) as pool:
-        try:
-            for i, _ in enumerate(pool.map(write, new)):
-                tick("writing cells", i + 1, len(new))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    n_superseded = sum(bool(old) for old in olds.values())
+        n_superseded += bool(olds)
+        tick("writing cells", i + 1, len(new))
     return {
         "n_new": len(new) - n_superseded,
         "n_superseded": n_superseded,

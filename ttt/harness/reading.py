@@ -157,26 +157,28 @@ def _bench(name: str, definitions: Definitions) -> Bench:
 
 
 def _benches(results: Results, definitions: Definitions, name: str, omissions: Omissions) -> list[str]:
-    """The benches whose tasks a file lists. Entries of no bench go to `omissions`, or are raised if there are no others."""
-    top = results.top
-    claims = {bench: tasks for bench, tasks in definitions.tasks.items() if set(tasks) <= set(top)}
-    benches, unknown = [], []
-    for entry in top:
-        claiming = [bench for bench, tasks in claims.items() if entry in tasks]
+    """The benches whose tasks a file lists. Entries of none go to `omissions`, or are raised if there are no others."""
+    claims: dict[tuple[str, ...], list[str]] = {}
+    for bench, tasks in definitions.tasks.items():
+        if set(tasks) <= set(results.scores):
+            claims.setdefault(tasks, []).append(bench)
+    unknown = {entry: "no bench in conf/bench has this task" for entry in results.top}
+    benches = []
+    for tasks, claiming in claims.items():
         if len(claiming) > 1:  # variants of one task: the one with as many shots
-            claiming = [bench for bench in claiming if _has_shots(results, definitions, bench)]
+            claiming = [bench for bench in claiming if _has_shots(results, definitions, bench)] or claiming
         if len(claiming) > 1:
-            why = f"'{entry}' is a task of the benches {', '.join(claiming)}: give the bench in the path"
-            omissions.skip("unknown task", f"{name} [{entry}]", why)
-        elif claiming:
-            benches += claiming
-        else:
-            unknown.append(entry)
-    if unknown and not benches:
-        raise UnusableError("unknown task", f"no bench in conf/bench has the task {', '.join(unknown[:5])}")
-    for entry in unknown:
-        omissions.skip("unknown task", f"{name} [{entry}]", "no bench in conf/bench has this task")
-    return list(dict.fromkeys(benches))
+            unknown[tasks[0]] = f"it is a task of the benches {', '.join(claiming)}: give the bench in the path"
+            continue
+        benches += claiming
+        for entry in results.top:
+            if set(tasks) & set(results.within(entry)):
+                unknown.pop(entry, None)
+    if not benches:
+        raise UnusableError("unknown task", "; ".join(f"{entry}: {why}" for entry, why in list(unknown.items())[:5]))
+    for entry, why in unknown.items():
+        omissions.skip("unknown task", f"{name} [{entry}]", why)
+    return benches
 
 
 def _has_shots(results: Results, definitions: Definitions, bench_name: str) -> bool:
