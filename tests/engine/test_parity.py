@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from lm_eval.evaluator import evaluate as harness_evaluate
 from lm_eval.models.huggingface import HFLM
 
@@ -55,6 +56,41 @@ def test_parity_on_a_tiny_model(conf: Path, tmp_path: Path, bench: str, chat: bo
     model, tokenizer = load(cell.model)
     ours, theirs = both(model, tokenizer, cell.bench, tmp_path)
     assert_equal(ours, theirs)
+
+
+def test_sequences_come_and_go(conf: Path, tmp_path: Path) -> None:
+    """Prompts of many lengths through three places give what transformers' own `generate` gives one by one."""
+    from ttt.engine.generation import GreedyDecoder, Waiting
+
+    model, tokenizer = load(request(conf, tmp_path).cell.model)
+    prompts = [(i, tuple(tokenizer.encode("What? " * (1 + i * 7 % 11)))) for i in range(10)]
+    work = Waiting(prompts, until=("?",), n_new=15, n_rows=3, n_tokens=200, progress=False)
+    ours = dict(GreedyDecoder(model, tokenizer).decode(work))
+    for index, ids in prompts:
+        reference = model.generate(
+            torch.tensor([ids]),
+            max_new_tokens=15,
+            do_sample=False,
+            stop_strings=["?"],
+            tokenizer=tokenizer,
+            pad_token_id=0,
+        )
+        assert ours[index] == reference[0, len(ids) :].tolist()
+
+
+@pytest.mark.parametrize("bench", ["sums", "sums_cloze"])
+def test_shared_and_plain_paths_agree(conf: Path, tmp_path: Path, bench: str) -> None:
+    cell = request(conf, tmp_path, "bench.num_fewshot=5", bench=bench, adjustment="none").cell
+    model, tokenizer = load(cell.model)
+    n_tokens, results = [], []
+    for shares in (True, False):
+        backend = Backend(model, tokenizer, CPU)
+        assert backend.shares, "a GPT-NeoX can"
+        backend.shares = shares
+        results.append(harness_evaluate(backend, load_tasks(cell.bench, tmp_path), bootstrap_iters=0))
+        n_tokens.append(backend.n_tokens)
+    assert_equal(*results)
+    assert n_tokens[0] < 0.5 * n_tokens[1]
 
 
 def test_parity_when_prompts_are_cut(conf: Path, tmp_path: Path) -> None:

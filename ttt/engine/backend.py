@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import pytorch_lightning as pl
@@ -20,11 +21,17 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from ttt.engine.batches import Tokens, by_length, collate, pad_prompts
+from ttt.engine.batches import Batch, Tokens, by_length, collate, pad_prompts
 from ttt.engine.device import lightning_trainer
 from ttt.engine.evaluation import EvaluationModule, Prompts
 from ttt.engine.forward import n_scored_at_once
+from ttt.engine.generation import Waiting
+from ttt.engine.sharing import Group, Ids, batches, share, stems_of
+from ttt.engine.tree import bytes_of_keys_and_values, can_share
 from ttt.spec import SpecError, Trainer
+
+KEYS_AND_VALUES_IN_MEMORY = 2**31
+"""Bytes that the keys and values of a batch may take."""
 
 
 class Backend(TemplateLM):
@@ -91,7 +98,7 @@ class Backend(TemplateLM):
         self, requests: Sequence[tuple[Any, list[int], list[int]]], disable_tqdm: bool = False, **kwargs: Any
     ) -> list[tuple[float, bool]]:
         room = self.max_length + 1
-        rows = []
+        pairs: list[tuple[Ids, Ids]] = []
         for index, (_, context, continuation) in enumerate(requests):
             if not continuation:
                 raise ValueError(f"request {index}: an empty continuation has no likelihood to score")
@@ -100,21 +107,34 @@ class Backend(TemplateLM):
                     f"request {index}: its continuation of {len(continuation)} tokens does not fit the context of "
                     f"{self.max_length} tokens"
                 )
-            ids = self._fitted(context + continuation, room, f"request {index}")
-            rows.append(Tokens(index, tuple(ids), len(continuation)))
-        # One row for requests that are equal: lm-eval asks the same text more than once in some tasks.
-        unique: dict[tuple[tuple[int, ...], int], list[int]] = {}
-        for row in rows:
-            unique.setdefault((row.ids, row.n_targets), []).append(row.index)
-        asked = [Tokens(i, ids, n_targets) for i, (ids, n_targets) in enumerate(unique)]
-        groups = by_length(asked, self.trainer.eval_tokens, n_scored_at_once(self.model))
-        scored = self._predict([collate(group) for group in groups])
-        self.n_tokens += sum(len(row.ids) for row in asked)
-        members = list(unique.values())
-        answers: dict[int, tuple[float, bool]] = {}
-        for index, logprob, greedy in scored:
-            answers.update(dict.fromkeys(members[index], (logprob, greedy)))
-        return [answers[index] for index in range(len(rows))]
+            ids = tuple(self._fitted(context + continuation, room, f"request {index}"))
+            pairs.append((ids[: -len(continuation)], tuple(continuation)))
+        scored = self._predict(self._shared(pairs) if self.shares else self._plain(pairs))
+        answers = {index: (logprob, greedy) for index, logprob, greedy in scored}
+        return [answers[index] for index in range(len(pairs))]
+
+    @cached_property
+    def shares(self) -> bool:
+        return can_share(self.model)
+
+    def _shared(self, pairs: Sequence[tuple[Ids, Ids]]) -> list[Group]:
+        groups = share(stems_of(pairs))
+        for group in groups:
+            leaves = [leaf for stem in group.stems for leaf in stem.leaves]
+            self.n_tokens += len(group.prefix) + sum(len(stem.ids) for stem in group.stems)
+            self.n_tokens += sum(len(leaf.ids) - 1 for leaf in leaves)
+        return list(batches(groups, self.trainer.eval_tokens, n_scored_at_once(self.model), self.n_cached))
+
+    @property
+    def n_cached(self) -> int:
+        """Tokens whose keys and values may be in memory at once."""
+        return max(1, KEYS_AND_VALUES_IN_MEMORY // bytes_of_keys_and_values(self.model))
+
+    def _plain(self, pairs: Sequence[tuple[Ids, Ids]]) -> list[Batch]:
+        """Every request a row of its own, for models whose keys and values cannot be used again."""
+        rows = [Tokens(i, context + continuation, len(continuation)) for i, (context, continuation) in enumerate(pairs)]
+        self.n_tokens += sum(len(row.ids) - 1 for row in rows)
+        return [collate(rows) for rows in by_length(rows, self.trainer.eval_tokens, n_scored_at_once(self.model))]
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
         windows: list[tuple[None, list[int], list[int]]] = []
@@ -151,15 +171,21 @@ class Backend(TemplateLM):
             options[kind] = (until, n_new, sampling)
             stops.append(until)
             groups.setdefault(kind, []).append(Tokens(index, tuple(ids), 0))
-        batches: list[Prompts] = []
+        tasks: list[Waiting | Prompts] = []
         for kind, rows in groups.items():
             until, n_new, sampling = options[kind]
+            if self.shares and not sampling:
+                prompts = [(row.index, row.ids) for row in rows]
+                longest = max(len(row.ids) for row in rows) + n_new
+                n_rows = max(1, self.n_cached // longest)
+                tasks.append(Waiting(prompts, until, n_new, n_rows, self.trainer.eval_tokens, self.trainer.progress))
+                continue
             for group in by_length(rows, self.trainer.eval_tokens, len(rows)):
                 # What is drawn for a prompt depends on the prompt alone, so a sampled one is a batch of its own.
                 seed = zlib.crc32(repr(group[0].ids).encode()) if sampling else None
-                batches.append(Prompts(*pad_prompts(group), until, n_new, sampling, seed))
+                tasks.append(Prompts(*pad_prompts(group), until, n_new, sampling, seed))
         texts = [""] * len(requests)
-        for index, new in self._predict(batches):
+        for index, new in self._predict(tasks):
             text = self.tokenizer.decode(new, skip_special_tokens=True)
             texts[index] = postprocess_generated_text(text, list(stops[index]), None)
             self.n_tokens += len(new)

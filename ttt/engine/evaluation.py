@@ -11,12 +11,15 @@ from torch import Tensor
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from ttt.engine.batches import IGNORED, Batch
-from ttt.engine.forward import last_logits
+from ttt.engine.forward import last_logits, n_scored_at_once
+from ttt.engine.generation import GreedyDecoder, Waiting
+from ttt.engine.sharing import Group
+from ttt.engine.tree import Scored, TreeScorer
 
 
 @dataclass
 class Prompts:
-    """Prompts to go on from: input_ids, attention_mask int64 [rows, length], padded on the left."""
+    """Prompts for transformers' own `generate`: input_ids, attention_mask int64 [rows, length], padded on the left."""
 
     input_ids: Tensor
     attention_mask: Tensor
@@ -29,22 +32,32 @@ class Prompts:
     seed: int | None
 
 
-Scored = list[tuple[int, float, bool]]
-"""(index, log-likelihood in nats of all targets, whether each target is the most likely token)."""
 Generated = list[tuple[int, list[int]]]
 """(index, new tokens)."""
 
 
 class EvaluationModule(pl.LightningModule):
-    """Scores `Batch`es and continues `Prompts` with a model that stays as it is, in memory."""
+    """Scores `Group`s or `Batch`es and continues `Waiting` or `Prompts`, with an in-memory model that stays as it is."""
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase):
         super().__init__()
         self.model = model
         self.tokenizer = tokenizer
+        self.scorer = TreeScorer(model)
 
-    def predict_step(self, batch: Batch | Prompts, batch_idx: int = 0) -> Scored | Generated:
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        return (
+            batch
+            if isinstance(batch, Group | Waiting)
+            else super().transfer_batch_to_device(batch, device, dataloader_idx)
+        )
+
+    def predict_step(self, batch: Group | Batch | Waiting | Prompts, batch_idx: int = 0) -> Scored | Generated:
         with torch.inference_mode():
+            if isinstance(batch, Group):
+                return self.scorer.score(batch, n_scored_at_once(self.model))
+            if isinstance(batch, Waiting):
+                return GreedyDecoder(self.model, self.tokenizer).decode(batch)
             return self._score(batch) if isinstance(batch, Batch) else self._generate(batch)
 
     def _score(self, batch: Batch) -> Scored:

@@ -11,7 +11,7 @@ import pandas as pd
 from lm_eval.evaluator import evaluate as harness_evaluate
 
 from ttt.engine.backend import Backend
-from ttt.items import ITEM_COLUMNS, item_table, metric_name
+from ttt.items import ITEM_COLUMNS, item_means, item_table, metric_name
 from ttt.spec import Bench, SpecError
 
 __all__ = ["ITEM_COLUMNS", "Scores", "evaluate", "item_table"]
@@ -59,10 +59,7 @@ def evaluate(backend: Backend, bench: Bench, tasks: dict[str, Any]) -> Scores:
     items = item_table(results["samples"], bench.metric)
     if items.empty:
         raise ValueError(f"bench '{bench.name}': no item was scored")
-    for column in ("brier", "gold_logprob"):
-        if items[column].notna().all() and column not in metrics:
-            metrics[column] = float(items[column].mean())
-            metrics[f"{column}_stderr"] = float(items[column].to_numpy(dtype=float).std(ddof=1) / len(items) ** 0.5)
+    metrics = item_means(items) | metrics
     name = metric_name(bench.metric)
     metric, _, extraction = bench.metric.partition(",")
     stderr = metrics.get(metric_name(f"{metric}_stderr,{extraction}"))

@@ -1,0 +1,125 @@
+"""Greedy decoding in a batch that stays full: finished sequences leave it, waiting ones enter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+
+from ttt.engine.sharing import Ids
+from ttt.engine.tree import forward, padded
+
+
+@dataclass
+class Waiting:
+    """Prompts to go on from greedily, each until a stop string, the end of the sequence, or `n_new` tokens."""
+
+    prompts: list[tuple[int, Ids]]
+    """(index, token ids)."""
+    until: tuple[str, ...]
+    n_new: int
+    n_rows: int
+    """Sequences in the batch at most."""
+    n_tokens: int
+    """Prompt tokens that enter at a time, padding included."""
+    progress: bool
+
+
+@dataclass
+class _Sequence:
+    index: int
+    new: list[int] = field(default_factory=list)
+
+
+class GreedyDecoder:
+    """Keys and values, padded on the left, of the sequences in the batch; rows come and go, positions are their own."""
+
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase):
+        self.model, self.tokenizer = model, tokenizer
+
+    def decode(self, work: Waiting) -> list[tuple[int, list[int]]]:
+        """(index, new tokens) of every prompt, in the order in which they ended."""
+        waiting = sorted(work.prompts, key=lambda prompt: (-len(prompt[1]), prompt[0]))
+        sequences: list[_Sequence] = []
+        finished: list[_Sequence] = []
+        mask, cache, last = None, None, None
+        with tqdm(total=len(waiting), desc="Generating", disable=not work.progress) as bar:
+            while waiting or sequences:
+                # Rows enter once half of the places are free: each entry is a pass and a copy of the cache.
+                if waiting and len(sequences) <= work.n_rows // 2:
+                    entering = self._first(waiting, work, work.n_rows - len(sequences))
+                    waiting = waiting[len(entering) :]
+                    mask, cache, last = self._enter([ids for _, ids in entering], mask, cache, last)
+                    sequences += [_Sequence(index) for index, _ in entering]
+                assert last is not None
+                assert mask is not None
+                for sequence, token in zip(sequences, last.tolist(), strict=True):
+                    sequence.new.append(token)
+                going = [row for row, sequence in enumerate(sequences) if not self._ended(sequence.new, work)]
+                if len(going) < len(sequences):
+                    kept = set(going)
+                    ended = [sequence for row, sequence in enumerate(sequences) if row not in kept]
+                    finished += ended
+                    bar.update(len(ended))
+                    sequences = [sequences[row] for row in going]
+                    if not sequences:
+                        mask, cache, last = None, None, None
+                        continue
+                    rows = torch.tensor(going, device=mask.device)
+                    mask, cache, last = _kept(mask, cache, last, rows)
+                mask = torch.cat([mask, mask.new_ones(len(sequences), 1)], dim=1)
+                logits, cache = forward(self.model, last.unsqueeze(1), mask, cache, keep=1)
+                last = logits[:, -1].argmax(-1)
+        return [(sequence.index, sequence.new) for sequence in finished]
+
+    def _first(self, waiting: Sequence[tuple[int, Ids]], work: Waiting, free: int) -> list[tuple[int, Ids]]:
+        n = max(1, min(free, work.n_tokens // len(waiting[0][1])))
+        return list(waiting[:n])
+
+    def _enter(self, prompts: list[Ids], mask: Any, cache: Any, last: Any) -> tuple[Tensor, Any, Tensor]:
+        ids, new_mask = padded(prompts, left=True, device=self.model.device)
+        logits, new_cache = forward(self.model, ids, new_mask, None, keep=1)
+        new_last = logits[:, -1].argmax(-1)
+        if mask is None:
+            return new_mask, new_cache, new_last
+        length = max(mask.shape[1], new_mask.shape[1])
+        layers = [
+            tuple(
+                torch.cat([_grown(a, length, 2), _grown(b, length, 2)])
+                for a, b in ((x.keys, y.keys), (x.values, y.values))
+            )
+            for x, y in zip(cache.layers, new_cache.layers, strict=True)
+        ]
+        mask = torch.cat([_grown(mask, length, 1), _grown(new_mask, length, 1)])
+        return mask, DynamicCache(layers), torch.cat([last, new_last])
+
+    def _ended(self, new: list[int], work: Waiting) -> bool:
+        if new[-1] == self.tokenizer.eos_token_id or len(new) >= work.n_new:
+            return True
+        # A stop string ends in the newest token; it cannot begin further back than it has characters.
+        reach = max((len(stop) for stop in work.until), default=0) + 1
+        text = self.tokenizer.decode(new[-reach:], skip_special_tokens=False)
+        return any(stop in text for stop in work.until)
+
+
+def _kept(mask: Tensor, cache: Any, last: Tensor, rows: Tensor) -> tuple[Tensor, Any, Tensor]:
+    """The given rows, without the padding that all of them share."""
+    mask = mask[rows]
+    first = int(mask.any(0).to(torch.int).argmax())
+    layers = [(layer.keys[rows, :, first:], layer.values[rows, :, first:]) for layer in cache.layers]
+    return mask[:, first:], DynamicCache(layers), last[rows]
+
+
+def _grown(tensor: Tensor, length: int, dim: int) -> Tensor:
+    """The tensor with zeros before it, up to `length` along `dim`."""
+    missing = length - tensor.shape[dim]
+    if not missing:
+        return tensor
+    shape = [*tensor.shape]
+    shape[dim] = missing
+    return torch.cat([tensor.new_zeros(shape), tensor], dim=dim)

@@ -1,0 +1,99 @@
+"""What scored requests share: contexts with several continuations, and the beginnings that contexts have in common.
+
+A request is a stem (its context) and a leaf (its continuation). Stems that begin alike are put in groups whose common
+prefix goes through the model once; a stem goes through once for all its leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+Ids = tuple[int, ...]
+
+LEAST_PREFIX = 32
+"""Tokens: a shorter prefix is not worth a pass of its own."""
+
+
+@dataclass(frozen=True)
+class Leaf:
+    index: int
+    ids: Ids
+
+
+@dataclass
+class Stem:
+    ids: Ids
+    leaves: list[Leaf]
+
+
+@dataclass
+class Group:
+    """Stems that begin with `prefix`; their `ids` are what follows it, at least one token."""
+
+    prefix: Ids
+    stems: list[Stem]
+
+
+def stems_of(requests: Sequence[tuple[Ids, Ids]]) -> list[Stem]:
+    """Requests (context, continuation) with equal contexts brought together, in the order of the contexts' tokens."""
+    leaves: dict[Ids, list[Leaf]] = {}
+    for index, (context, continuation) in enumerate(requests):
+        leaves.setdefault(context, []).append(Leaf(index, continuation))
+    return [Stem(ids, leaves[ids]) for ids in sorted(leaves)]
+
+
+def share(stems: Sequence[Stem]) -> list[Group]:
+    """Groups of sorted stems: of cuts by a ladder of prefix lengths, the one that passes the fewest tokens."""
+    common = [_common(a.ids, b.ids) for a, b in pairwise(stems)]
+    ladder = [LEAST_PREFIX * 2**power for power in range(12)]
+    cuts = [_cut(stems, common, least) for least in (*ladder, 1 << 30)]
+    return min(cuts, key=_n_tokens)
+
+
+def _cut(stems: Sequence[Stem], common: Sequence[int], least: int) -> list[Group]:
+    groups: list[Group] = []
+    start = 0
+    for end in range(1, len(stems) + 1):
+        if end < len(stems) and common[end - 1] >= least:
+            continue
+        members = stems[start:end]
+        n = min(common[start : end - 1], default=0)
+        n = min(n, min(len(stem.ids) for stem in members) - 1)  # each keeps a token, whose logits begin its leaves
+        n = n if n >= LEAST_PREFIX else 0
+        groups.append(Group(members[0].ids[:n], [Stem(stem.ids[n:], stem.leaves) for stem in members]))
+        start = end
+    return groups
+
+
+def _n_tokens(groups: Sequence[Group]) -> int:
+    return sum(len(group.prefix) + sum(len(stem.ids) for stem in group.stems) for group in groups)
+
+
+def _common(a: Ids, b: Ids) -> int:
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+
+
+def batches(groups: Sequence[Group], n_tokens: int, n_rows: int, n_cached: int) -> Iterator[Group]:
+    """The groups' stems in batches of similar length, longest first; groups without a prefix are pooled.
+
+    A batch holds at most `n_tokens` tokens, padding included, `n_rows` stems, and keys and values of `n_cached` tokens,
+    those of the leaves' copies of the prefix included; but at least one stem.
+    """
+    pooled = [stem for group in groups if not group.prefix for stem in group.stems]
+    for group in (Group((), pooled), *(group for group in groups if group.prefix)):
+        members: list[Stem] = []
+        width = cached = 0
+        for stem in sorted(group.stems, key=lambda stem: (-len(stem.ids), stem.leaves[0].index)):
+            width = max(width, len(stem.ids))
+            n_copies = max(1, sum(len(leaf.ids) > 1 for leaf in stem.leaves))
+            need = n_copies * (len(group.prefix) + width + max(len(leaf.ids) for leaf in stem.leaves))
+            full = (len(members) + 1) * width > n_tokens or len(members) == n_rows or cached + need > n_cached
+            if members and full:
+                yield Group(group.prefix, members)
+                members, width, cached = [], len(stem.ids), 0
+            members.append(stem)
+            cached += need
+        if members:
+            yield Group(group.prefix, members)
