@@ -119,7 +119,7 @@ def _done_or_do(cell: Cell, work: Workbench, force: bool, say: Say) -> CellResul
 
 def _score_base(cell: Cell, key: str, work: Workbench, run: RunLog, say: Say) -> CellResult:
     say(f"{cell.model.name} on {cell.bench.name}: scoring the base model")
-    scores = evaluate(work.backend, cell.bench, work.tasks)
+    scores = _scores(cell, work, say)
     weights = digest(work.backend.model)
     side = _side(scores)
     log_side(run, "base", side)
@@ -148,7 +148,7 @@ def _adjust(cell: Cell, key: str, work: Workbench, run: RunLog, base: CellResult
     run.metrics({f"task_data/n_{reason}": n for reason, n in data.n_dropped.items()})
     facts = _adjusted_weights(cell, key, work, run, say)
     say(f"{cell.label} on {cell.bench.name}: scoring the adjusted model")
-    scores = evaluate(work.backend, cell.bench, work.tasks)
+    scores = _scores(cell, work, say)
     weights = digest(work.backend.model)
     side = _side(scores)
     before = read_items(work.tracker, base.run_id, "base")
@@ -209,6 +209,16 @@ def _adjusted_weights(cell: Cell, key: str, work: Workbench, run: RunLog, say: S
     work.backend.tokenizer.save_pretrained(making)
     making.rename(weights)
     return asdict(done)
+
+
+def _scores(cell: Cell, work: Workbench, say: Say) -> Scores:
+    scores = evaluate(work.backend, cell.bench, work.tasks)
+    if scores.n_truncated:
+        say(
+            f"{cell.label} on {cell.bench.name}: {scores.n_truncated:,} prompts are longer than the context of "
+            f"{work.backend.max_length:,} tokens and lost their beginning (bench.truncation=refuse stops instead)"
+        )
+    return scores
 
 
 def _side(scores: Scores) -> dict[str, float | None]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -31,6 +32,7 @@ class _Request(Spec):
     bench: Any
     adjustment: Any
     seed: Any
+    lab: Any
     trainer: Trainer
     tracking: Tracking
     force: bool
@@ -62,24 +64,25 @@ def work(request: Request) -> dict[str, Any]:
 
 
 def show(results: list[dict[str, Any]]) -> None:
-    table = Table()
-    for name in ("model", "bench", "adjustment", "seed", "items", "base", "adjusted", "gain", "tokens/s", "seconds"):
-        table.add_column(name, justify="left" if name in ("model", "bench", "adjustment") else "right")
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("cell", "bench", "base", "adjusted", "gain"):
+        table.add_column(name, no_wrap=True, justify="left" if name in ("cell", "bench") else "right")
     for r in results:
-        sides = [with_error(r[side]["score"], r[side]["stderr"]) for side in ("base", "adjusted", "gain")]
-        speed = f"{r['tokens_per_second']:,.0f}" if r["tokens_per_second"] else "—"
-        row = [
-            r["model"],
-            r["bench"],
-            r["adjustment"],
-            str(r["seed"]),
-            str(r["n_items"]),
-            *sides,
-            speed,
-            f"{r['seconds']:,.0f}",
-        ]
-        table.add_row(*row)
-    Console().print(table)
+        cell = f"{r['model']} {r['adjustment']} s{r['seed']}"
+        table.add_row(cell, r["bench"], *(with_error(r[side]["score"], r[side]["stderr"]) for side in SIDES))
+    out = Console()
+    if out.width < 100 and not out.is_terminal:
+        out.width = 100
+    out.print(table)
+    if len(results) == 1:
+        r = results[0]
+        out.print(f"{r['n_items']:,} items, {r['seconds']:,.0f} s, {r['tokens_per_second'] or 0:,.0f} tokens/s", end="")
+        out.print(
+            f"; run {r['run_id']}" + (f", version {r['version']} of {r['model']}-{r['bench']}" if r["version"] else "")
+        )
+
+
+SIDES = ("base", "adjusted", "gain")
 
 
 def begin(requests: list[Request]) -> Callable[[list[dict[str, Any]], list[str]], None]:
@@ -100,7 +103,7 @@ def begin(requests: list[Request]) -> Callable[[list[dict[str, Any]], list[str]]
         if results:
             names = ("model", "bench", "adjustment", "seed", "n_items", "run_id")
             columns = {name: [result[name] for result in results] for name in names}
-            for side in ("base", "adjusted", "gain"):
+            for side in SIDES:
                 columns[side] = [result[side]["score"] for result in results]
             parent.table(columns, "results.json")
         parent.metrics({"n_done": len(results), "n_failed": len(failures)})

@@ -37,7 +37,7 @@ Generated = list[tuple[int, list[int]]]
 
 
 class EvaluationModule(pl.LightningModule):
-    """Scores `Group`s or `Batch`es and continues `Waiting` or `Prompts`, with an in-memory model that stays as it is."""
+    """Scores `Group`s or `Batch`es and continues `Waiting` or `Prompts`, with a model that stays as it is."""
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase):
         super().__init__()
