@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 from yaml import YAMLError
 
 from ttt.spec import Adjustment, Bench, Model, Spec, SpecError, check, nearest
@@ -80,7 +80,13 @@ class Definitions:
             return SpecError(f"{group}/{name}.yaml cannot be read: {str(error).splitlines()[0]}")
 
     def _fields(self, group: str, name: str) -> dict[str, Any]:
-        fields = OmegaConf.to_container(self._composed(group, name), resolve=True)
+        config = self._composed(group, name)
+        try:
+            fields = OmegaConf.to_container(config, resolve=True)
+        except (
+            InterpolationKeyError
+        ):  # of a value that only a command's config holds, such as a folder: it stays a text
+            fields = OmegaConf.to_container(config)
         return {str(key): value for key, value in fields.items()}  # type: ignore[union-attr]
 
     def _composed(self, group: str, name: str) -> DictConfig:

@@ -10,11 +10,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from ttt.definitions import Definitions
 from ttt.harness.pattern import Pattern
 from ttt.harness.reading import Omissions, Reading, best_pattern, read_folder, result_files
 from ttt.harness.results import UnusableError
 from ttt.harness.samples import read_items
+from ttt.items import item_means
 from ttt.record import cell_params, cell_tags, log_side, paired_stderr
 from ttt.result import CellResult, sides_as_gain
 from ttt.spec import Cell, SpecError, check
@@ -36,6 +39,10 @@ class Measured:
     base: Reading
     adjusted: Reading
     checkpoints: tuple[Reading, ...]
+
+    @property
+    def sides(self) -> dict[str, Reading]:
+        return {"base": self.base, "adjusted": self.adjusted}
 
     @property
     def files(self) -> list[Reading]:
@@ -183,13 +190,15 @@ def _write(measured: Measured, pattern: Pattern, tracker: Tracker, omissions: Om
 
 def _log(measured: Measured, pattern: Pattern, run: RunLog, folder: Path, omissions: Omissions) -> None:
     """The contract of a finished cell, as far as results fill it: one call for all numbers, one for all files."""
-    cell, base, adjusted = measured.cell, measured.base, measured.adjusted
-    paired, n_items = _items(measured, folder, omissions)
-    gain = sides_as_gain(base.side, adjusted.side, paired)
-    log_side(run, "base", base.side)
+    cell = measured.cell
+    tables = _items(measured, folder, omissions)
+    means = {name: item_means(table) for name, table in tables.items()}
+    base, adjusted = ({**reading.side, **means.get(name, {})} for name, reading in measured.sides.items())
+    gain = sides_as_gain(base, adjusted, _stderr_of_gain(measured, tables))
+    log_side(run, "base", base)
     for checkpoint in measured.checkpoints:
         log_side(run, "adjusted", checkpoint.side, checkpoint.n_examples or 0)
-    log_side(run, "adjusted", adjusted.side, _last_step(measured, pattern))
+    log_side(run, "adjusted", adjusted, _last_step(measured, pattern))
     log_side(run, "gain", {name: gain[name] for name in ("score", "stderr", "score_paper")})
     run.flush(cell_params(cell, source=f"results of lm-eval ({pattern.name})", precision="unknown"))
     result = CellResult(
@@ -199,9 +208,9 @@ def _log(measured: Measured, pattern: Pattern, run: RunLog, folder: Path, omissi
         bench=cell.bench.name,
         adjustment=cell.adjustment.name,
         seed=cell.seed,
-        n_items=n_items,
-        base=base.side,
-        adjusted=adjusted.side,
+        n_items=len(tables["adjusted"]) if "adjusted" in tables else measured.adjusted.n_items,
+        base=base,
+        adjusted=adjusted,
         gain=gain,
         seconds=0.0,
         tokens_per_second=None,
@@ -220,23 +229,33 @@ def _log(measured: Measured, pattern: Pattern, run: RunLog, folder: Path, omissi
     run.folder(folder)
 
 
-def _items(measured: Measured, folder: Path, omissions: Omissions) -> tuple[float | None, int]:
-    """Leave items/<side>.parquet in the folder; the gain's standard error, and the number of items (0: unknown)."""
-    tables = {}
-    for name, reading in (("base", measured.base), ("adjusted", measured.adjusted)):
-        if reading.samples:
+def _items(measured: Measured, folder: Path, omissions: Omissions) -> dict[str, pd.DataFrame]:
+    """The items of each side that has samples, left in the folder as items/<side>.parquet too.
+
+    What no adjustment leaves is the base model: its items are kept once.
+    """
+    tables: dict[str, pd.DataFrame] = {}
+    for name, reading in measured.sides.items():
+        if name == "adjusted" and reading is measured.base:
+            tables |= {name: tables["base"]} if tables else {}
+        elif reading.samples:
+            score = reading.side["score"]
+            assert score is not None
             try:
-                score = reading.side["score"]
-                assert score is not None
                 tables[name] = read_items(reading.results, reading.bench, dict(reading.samples), score)
             except UnusableError as error:
                 omissions.skip(error.reason, f"samples of {reading.name} [{reading.bench.name}]", str(error))
                 continue
             (folder / "items").mkdir(exist_ok=True)
             tables[name].to_parquet(folder / "items" / f"{name}.parquet", index=False)
-    unadjusted = measured.cell.adjustment.method == "none"
-    paired = paired_stderr(tables["base"], tables["adjusted"]) if len(tables) == 2 else None
-    return 0.0 if unadjusted else paired, measured.adjusted.n_items or len(tables.get("adjusted", ()))
+    return tables
+
+
+def _stderr_of_gain(measured: Measured, tables: dict[str, pd.DataFrame]) -> float | None:
+    """Of the paired differences; None without the items of both sides."""
+    if measured.cell.adjustment.method == "none":
+        return 0.0
+    return paired_stderr(tables["base"], tables["adjusted"]) if len(tables) == 2 else None
 
 
 def _last_step(measured: Measured, pattern: Pattern) -> int:

@@ -34,6 +34,17 @@ def item_table(samples: Mapping[str, Iterable[Mapping[str, Any]]], metric: str) 
     return pd.DataFrame(rows, columns=list(ITEM_COLUMNS))
 
 
+def item_means(items: pd.DataFrame) -> dict[str, float]:
+    """Mean `brier` and `gold_logprob` with their `_stderr`; each only where every item has it."""
+    means = {}
+    for column in ("brier", "gold_logprob"):
+        if items[column].notna().all():
+            values = items[column].to_numpy(dtype=np.float64)
+            means[column] = float(values.mean())
+            means[f"{column}_stderr"] = float(values.std(ddof=1) / len(values) ** 0.5)
+    return means
+
+
 def _item(task: str, sample: Mapping[str, Any], metric: str) -> dict[str, Any]:
     gold, answers = sample["target"], sample["filtered_resps"]
     row: dict[str, Any] = {

@@ -103,7 +103,9 @@ def _done_or_do(cell: Cell, work: Workbench, force: bool, say: Say) -> CellResul
                 _score_base(cell, key, work, run, say) if base is None else _adjust(cell, key, work, run, base, say)
             )
             run.json(asdict(result), "result.json")
-            run.text(card(cell, result, work.source, work.precision), "card.md")
+            text = card(cell, result, work.source, work.precision)
+            run.text(text, "card.md")
+            run.describe(text)
             if found and finished:
                 tracker.supersede(found.info.run_id, by=run.run_id)
             run.finish()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -44,6 +45,8 @@ def cell_params(cell: Cell, source: str, precision: str) -> dict[str, Any]:
         "n_tokens": model.n_tokens,
         "compute": f"{model.compute:.4g}",
         "trained": model.trained,
+        "languages": ",".join(model.languages),
+        "facts": json.dumps(dict(model.facts), sort_keys=True, default=str),
         "source": source,
         "bench": bench.name,
         "bench_version": bench.version,

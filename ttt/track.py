@@ -9,7 +9,8 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from mlflow import MlflowClient  # noqa: E402
 from mlflow.entities import Metric, Param, Run, RunTag, ViewType  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 
+from ttt.runs_view import experiment_tags  # noqa: E402
 from ttt.spec import SpecError, Tracking  # noqa: E402
 
 PARENT_ENV = "TTT_PARENT_RUN"
@@ -56,7 +58,7 @@ class Tracker:
             if found:
                 return str(found.experiment_id)
             location = (self.root / "artifacts" / name).as_uri() if self.is_local else None
-            return str(self.client.create_experiment(name, artifact_location=location))
+            return str(self.client.create_experiment(name, artifact_location=location, tags=experiment_tags()))
 
     def lock(self, key: str) -> FileLock:
         """Held while a cell is worked on, so that two processes do not do the same cell twice."""
@@ -95,6 +97,17 @@ class Tracker:
             if not token:
                 return found
 
+    def read_jsons(self, runs: Sequence[Run], path: str) -> list[Any]:
+        """An artifact of many runs at once, parsed; None for a run that lacks it."""
+
+        def read(run: Run) -> Any:
+            local = _local_folder(run.info.artifact_uri)
+            file = local / path if local else self.artifact(run.info.run_id, path)
+            return json.loads(file.read_text(encoding="utf-8")) if file and file.is_file() else None
+
+        with ThreadPoolExecutor(16) as threads:
+            return list(threads.map(read, runs))
+
     def clear(self, key: str) -> None:
         """Remove what a finished cell left in its folder (the lock stays: another process may be waiting for it)."""
         for leftover in self.folder(key).iterdir():
@@ -108,7 +121,7 @@ class Tracker:
 
     def start(self, experiment: str, name: str, tags: Mapping[str, str], resume: str | None = None) -> RunLog:
         """A run to log to: a new one, or a half-finished one taken up again."""
-        tags = {**tags, "ttt.commit": commit()}
+        tags = {**tags, "ttt.commit": commit(), "mlflow.source.name": "ttt", "mlflow.source.type": "LOCAL"}
         parent = os.environ.get(PARENT_ENV)
         if parent:
             tags["mlflow.parentRunId"] = parent
@@ -139,8 +152,7 @@ class Tracker:
         return json.loads(file.read_text(encoding="utf-8"))
 
     def _local_artifacts(self, run_id: str) -> Path | None:
-        parsed = urlparse(self.client.get_run(run_id).info.artifact_uri)
-        return Path(url2pathname(parsed.path)) if parsed.scheme in ("file", "") else None
+        return _local_folder(self.client.get_run(run_id).info.artifact_uri)
 
     # Registered models
 
@@ -222,6 +234,10 @@ class RunLog:
         """A small table that the UI shows."""
         self.client.log_table(self.run_id, data=dict(columns), artifact_file=path)
 
+    def describe(self, markdown: str) -> None:
+        """What stands at the head of the run's page in the UI."""
+        self.client.set_tag(self.run_id, "mlflow.note.content", markdown[:8000])
+
     def file(self, file: Path, folder: str = "") -> None:
         self.client.log_artifact(self.run_id, str(file), folder or None)
 
@@ -260,6 +276,18 @@ class RunLog:
         self.flush()
         self.client.set_tag(self.run_id, "ttt.failure", reason[:5000])
         self.client.set_terminated(self.run_id, status)
+
+
+def _local_folder(uri: str) -> Path | None:
+    """The folder that an artifact URI means, if it is on this machine."""
+    parsed = urlparse(uri)
+    return Path(url2pathname(parsed.path)) if parsed.scheme in ("file", "") else None
+
+
+def last_step(run: Run, metric: str) -> int | None:
+    """The step at which a metric's current value was logged; None for a metric that the run lacks."""
+    # MLflow hands the steps over with the values and shows only the values; asking for histories is a query a run.
+    return next((point.step for point in run.data._metric_objs if point.key == metric), None)
 
 
 @cache

@@ -162,7 +162,7 @@ def _benches(results: Results, definitions: Definitions, name: str, omissions: O
     for bench, tasks in definitions.tasks.items():
         if set(tasks) <= set(results.scores):
             claims.setdefault(tasks, []).append(bench)
-    unknown = {entry: "no bench in conf/bench has this task" for entry in results.top}
+    unknown = dict.fromkeys(results.top, "no bench in conf/bench has this task")
     benches = []
     for tasks, claiming in claims.items():
         if len(claiming) > 1:  # variants of one task: the one with as many shots
