@@ -11,9 +11,15 @@ from ttt.command import CONF
 from ttt.run import Request, parse
 
 
+def compose_request(*overrides: str) -> Request:
+    """A checked request."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return parse(OmegaConf.to_container(compose("run", overrides=list(overrides)), resolve=True))  # type: ignore[arg-type]
+
+
 def request(conf: Path, root: Path, *overrides: str, bench: str = "sums", adjustment: str = "smoke") -> Request:
     """A checked request for the tiny model, tracked under `root`."""
-    fixed = [
+    return compose_request(
         f"hydra.searchpath=[file://{conf}]",
         "model=tiny",
         f"bench={bench}",
@@ -22,6 +28,5 @@ def request(conf: Path, root: Path, *overrides: str, bench: str = "sums", adjust
         "trainer.progress=false",
         "trainer.threads=1",
         "trainer.precision=32",
-    ]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return parse(OmegaConf.to_container(compose("run", overrides=[*fixed, *overrides]), resolve=True))  # type: ignore[arg-type]
+        *overrides,
+    )

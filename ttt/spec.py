@@ -192,7 +192,7 @@ class Trainer(Spec):
     threads: Count | None = None
     eval_tokens: Count = 8192
     """Tokens of a batch when evaluating, padding included."""
-    train_tokens: Count = 8192
+    train_tokens: Count = 4096
     """Tokens of a micro-batch when adjusting, padding included."""
     checkpoint_minutes: Positive = 5.0
     gradient_checkpointing: bool = False

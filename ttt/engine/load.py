@@ -34,7 +34,17 @@ def load(model: Model) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         weights = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **options)
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise SpecError(f"model '{model.name}': {source} cannot be loaded: {error}") from error
+    if model.gguf_file:
+        _forget_quantization(weights)
     return weights.eval(), tokenizer
+
+
+def _forget_quantization(model: Any) -> None:
+    """GGUF weights are full floats once loaded, but transformers goes on taking the model for one it cannot save."""
+    model.hf_quantizer, model.is_quantized = None, False
+    for attribute in ("quantization_config", "_pre_quantization_dtype"):
+        if hasattr(model.config, attribute):
+            delattr(model.config, attribute)
 
 
 def check_tokenizer(tokenizer: PreTrainedTokenizerBase, model: Model, bench: Bench) -> None:
