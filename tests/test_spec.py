@@ -1,0 +1,79 @@
+"""Specs: every fault at once, each with the field, the value and the choices; and what makes a cell itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cells import request
+from ttt.identity import cell_key, model_source
+from ttt.spec import Adjustment, Cell, Model, SpecError, check
+
+MODEL = {"name": "m", "family": "f", "hub": "o/m", "n_params": 10, "n_tokens": 20, "trained": "2024-01"}
+
+
+def test_every_fault_at_once() -> None:
+    faulty = {**MODEL, "n_params": "many", "trained": "2024-13", "kind": "chat", "pth": "x"}
+    with pytest.raises(SpecError) as caught:
+        check(Model, faulty, "model")
+    message = str(caught.value)
+    assert len(message.splitlines()) == 4
+    for part in ("model.n_params: 'many'", "model.trained: '2024-13'", "'base' or 'instruct'", "pth: unknown field"):
+        assert part in message
+    assert "the fields are: path," in message, "the nearest come first"
+
+
+def test_specs_are_frozen_and_have_units() -> None:
+    model = check(Model, MODEL)
+    assert model.compute == 6 * 10 * 20
+    with pytest.raises(ValueError, match="frozen"):
+        model.n_params = 5
+    assert Adjustment(name="a", method="full", epochs=1.5).n_examples(100) == 150
+    assert Adjustment(name="a", method="full", epochs=1.5, examples=7).n_examples(100) == 7
+
+
+def key(cell: Cell, **changes: Any) -> str:
+    return cell_key(cell, **{"source": "s", "precision": "32", **changes})
+
+
+def test_the_key_changes_with_all_that_changes_scores(conf: Path, tmp_path: Path) -> None:
+    def cell(*overrides: str, **options: str) -> Cell:
+        return request(conf, tmp_path, *overrides, **options).cell
+
+    mine = cell()
+    assert key(mine) == key(cell())
+    changed = [
+        cell("seed=1"),
+        cell("bench.version=2"),
+        cell("bench.num_fewshot=1"),
+        cell("bench.limit=3"),
+        cell("adjustment.learning_rate=1e-5"),
+        cell("adjustment.examples=16"),
+        cell("bench.task_data_seed=1"),
+        cell(adjustment="full"),
+    ]
+    keys = [key(mine), key(mine, source="t"), key(mine, precision="bf16"), *(key(other) for other in changed)]
+    assert len(set(keys)) == len(keys)
+    same = [cell("suite=other"), cell("trainer.eval_tokens=99")]
+    assert {key(other) for other in same} == {key(mine)}
+
+
+def test_base_scores_are_shared(conf: Path, tmp_path: Path) -> None:
+    cells = [request(conf, tmp_path, *o).cell.base() for o in (["seed=1"], ["adjustment.examples=8"], [])]
+    assert len({key(cell) for cell in cells}) == 1
+
+
+def test_the_key_follows_the_content_of_files(conf: Path, tmp_path: Path, tiny_model: Path) -> None:
+    file = tmp_path / "train.jsonl"
+    keys = []
+    for text in ('{"prompt": "a", "answer": " b"}\n', '{"prompt": "a", "answer": " c"}\n'):
+        file.write_text(text)
+        keys.append(key(request(conf, tmp_path, f"bench.task_data=[{{name: x, files: {file}}}]").cell))
+        file.unlink()
+    assert keys[0] != keys[1]
+    model = Model(**{**MODEL, "hub": None, "path": str(tiny_model)})
+    assert model_source(model).startswith("files:")
+    with pytest.raises(SpecError, match="no folder"):
+        model_source(model.model_copy(update={"path": str(tmp_path / "none")}))
