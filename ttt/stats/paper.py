@@ -9,7 +9,7 @@ from statsmodels.regression.linear_model import OLS
 from ttt.stats.checks import NAN, Array
 from ttt.stats.hinge import fit_hinge
 
-START = (0.0, 22.0, 0.0)  # alpha, log10 c_e, theta, where the release's search begins
+START = 22.0  # log10 c_e, where the release's search begins
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,9 @@ def fit_as_released(x: Array, y: Array, group: Array) -> ReleasedFit:
         shift = p[2] * group if grouped else 0.0
         return float(((p[0] * np.maximum(x - p[1], 0.0) + shift - y) ** 2).sum())
 
-    kink = float(optimize.minimize(rss, np.array(START if grouped else START[:2])).x[1])
+    # On a ladder of other sizes every hinge would be zero there, and the search would have nothing to follow.
+    begin = START if x.min() < START < x.max() else float(np.median(x))
+    kink = float(optimize.minimize(rss, np.array([0.0, begin, 0.0] if grouped else [0.0, begin])).x[1])
     hinge = np.maximum(0.0, x - kink)
     ols = OLS(y, np.column_stack([hinge, group]) if grouped else hinge[:, None]).fit()
     notes = ["c_e is taken as known and models as independent, as in the paper"]
