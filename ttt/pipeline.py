@@ -12,16 +12,18 @@ from functools import cached_property
 from typing import Any
 
 from ttt.engine.adjust import adjust
-from ttt.engine.backend import Backend
+from ttt.engine.answers import Answers, KeepingBackend
 from ttt.engine.device import precision
 from ttt.engine.fit import Step
 from ttt.engine.load import check_tokenizer, digest, load
 from ttt.engine.scores import Scores, evaluate
+from ttt.engine.stopping import stoppable
 from ttt.identity import cell_key, model_source
 from ttt.record import cell_params, cell_tags, log_items, log_side, paired_stderr, read_items, read_result, register
 from ttt.report.card import card
 from ttt.report.cell import cell_figure
 from ttt.result import CellResult, sides_as_gain
+from ttt.saturation.tags import tag_by_study
 from ttt.spec import Cell, Model, SpecError, Trainer
 from ttt.tasks.bench import load_tasks
 from ttt.tasks.leaks import asked_questions, remove_leaks
@@ -53,11 +55,11 @@ class Workbench:
         return data
 
     @cached_property
-    def backend(self) -> Backend:
+    def backend(self) -> KeepingBackend:
         """The model in memory, unadjusted until a cell adjusts it."""
         weights, tokenizer = load(self.model)
         check_tokenizer(tokenizer, self.model, self.bench)
-        return Backend(weights, tokenizer, self.trainer)
+        return KeepingBackend(weights, tokenizer, self.trainer)
 
     def key(self, cell: Cell) -> str:
         return cell_key(cell, self.source, self.precision)
@@ -67,7 +69,9 @@ def run_cell(cell: Cell, trainer: Trainer, tracker: Tracker, force: bool = False
     """Evaluate the base model, adjust it, evaluate it again, and keep everything; a cell that is done is read back.
 
     The base model's scores are a cell of their own (adjustment `none`), shared by all adjustments of the model.
-    Raises SpecError for a request that cannot be carried out; any other failure marks the run FAILED and is raised.
+    A cell that was stopped at any moment goes on in the run it has, from its last checkpoint and its last answers.
+    Raises SpecError for a request that cannot be carried out; any other failure marks the run FAILED and is raised;
+    SIGTERM marks it KILLED and raises `ttt.engine.stopping.Stopped` once a checkpoint is written.
     """
     model = cell.model
     if model.version:
@@ -75,7 +79,8 @@ def run_cell(cell: Cell, trainer: Trainer, tracker: Tracker, force: bool = False
         model = model.model_copy(update={"path": str(folder), "gguf_file": None})
     if cell.adjustment.method == "none":
         cell = cell.base()
-    return _done_or_do(cell, Workbench(model, cell, trainer, tracker), force, say)
+    with stoppable():
+        return _done_or_do(cell, Workbench(model, cell, trainer, tracker), force, say)
 
 
 def _done_or_do(cell: Cell, work: Workbench, force: bool, say: Say) -> CellResult:
@@ -84,6 +89,9 @@ def _done_or_do(cell: Cell, work: Workbench, force: bool, say: Say) -> CellResul
     with tracker.lock(key):
         found = tracker.find(experiment, key)
         finished = found is not None and found.info.status == "FINISHED"
+        begun = tracker.unfinished(experiment, key)  # beside a finished one it is a repetition that was stopped
+        if found and finished and not begun:
+            tracker.clear(key)  # a repetition must not find what this run left if it was stopped at its very end
         if found and finished and not force:
             say(f"{cell.label} on {cell.bench.name}: done before, run {found.info.run_id} (force=true repeats it)")
             return read_result(tracker, found.info.run_id)
@@ -93,9 +101,8 @@ def _done_or_do(cell: Cell, work: Workbench, force: bool, say: Say) -> CellResul
             base = _done_or_do(cell.base(), work, False, say)
         assert work.tasks
         assert work.backend
-        run = tracker.start(
-            experiment, cell.label, cell_tags(cell, key), resume=found.info.run_id if found and not finished else None
-        )
+        resume = begun.info.run_id if begun else None
+        run = tracker.start(experiment, cell.label, cell_tags(cell, key), resume=resume)
         try:
             run.params(cell_params(cell, work.source, work.precision))
             run.json(cell.model_dump(mode="json"), "config.json")
@@ -121,8 +128,7 @@ def _done_or_do(cell: Cell, work: Workbench, force: bool, say: Say) -> CellResul
 
 def _score_base(cell: Cell, key: str, work: Workbench, run: RunLog, say: Say) -> CellResult:
     say(f"{cell.model.name} on {cell.bench.name}: scoring the base model")
-    scores = _scores(cell, work, say)
-    weights = digest(work.backend.model)
+    scores, weights = _scores(cell, key, work, say)
     side = _side(scores)
     log_side(run, "base", side)
     # What no adjustment leaves is the base model: with both sides logged, its version compares with others in the UI.
@@ -150,8 +156,7 @@ def _adjust(cell: Cell, key: str, work: Workbench, run: RunLog, base: CellResult
     run.metrics({f"task_data/n_{reason}": n for reason, n in data.n_dropped.items()})
     facts = _adjusted_weights(cell, key, work, run, say)
     say(f"{cell.label} on {cell.bench.name}: scoring the adjusted model")
-    scores = _scores(cell, work, say)
-    weights = digest(work.backend.model)
+    scores, weights = _scores(cell, key, work, say)
     side = _side(scores)
     before = read_items(work.tracker, base.run_id, "base")
     gain = sides_as_gain(base.base, side, paired_stderr(before, scores.items))
@@ -170,6 +175,7 @@ def _adjust(cell: Cell, key: str, work: Workbench, run: RunLog, base: CellResult
         run.weights(work.tracker.folder(key) / "weights", "model")
         tags = {"score": scores.score, "gain": gain["score"], "n_examples": facts["n_examples"], "digest": weights}
         version = register(work.tracker, cell, run.run_id, "model", "adjusted", tags)
+    tag_by_study(work.tracker, cell, run, int(facts["n_examples"]))
     return CellResult(
         **_identity(cell, key, run, scores),
         base=base.base,
@@ -194,33 +200,49 @@ def _adjusted_weights(cell: Cell, key: str, work: Workbench, run: RunLog, say: S
         work.backend.model = load(cell.model.model_copy(update={"path": str(weights), "gguf_file": None}))[0]
         return dict(json.loads(took.read_text(encoding="utf-8")))
 
+    scored = {step for step, _ in run.history("adjusted/score")}  # by an attempt that was stopped
+
     def on_step(step: Step) -> None:
         run.metrics({"train/loss": step.loss, "train/learning_rate": step.learning_rate}, step.n_examples)
 
     def on_checkpoint(step: Step) -> None:
-        scores = evaluate(work.backend, cell.bench, work.tasks)
+        if step.n_examples in scored:
+            return
+        scores, _ = _evaluate(cell, key, work)
         say(f"{cell.label} on {cell.bench.name}: {scores.score:.3f} after step {step.step}")
         log_side(run, "adjusted", {"score": scores.score, "stderr": scores.stderr}, step.n_examples)
+        run.flush()
 
     say(f"{cell.label} on {cell.bench.name}: adjusting")
-    done = adjust(work.backend, cell, work.task_data.examples, work.trainer, folder, on_step, on_checkpoint)
+    done = adjust(work.backend, cell, work.task_data.examples, work.trainer, folder, on_step, on_checkpoint, run.flush)
     took.write_text(json.dumps(asdict(done)), encoding="utf-8")
     making = folder / "weights.part"
     shutil.rmtree(making, ignore_errors=True)
     work.backend.model.save_pretrained(making)
     work.backend.tokenizer.save_pretrained(making)
     making.rename(weights)
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return asdict(done)
 
 
-def _scores(cell: Cell, work: Workbench, say: Say) -> Scores:
-    scores = evaluate(work.backend, cell.bench, work.tasks)
+def _evaluate(cell: Cell, key: str, work: Workbench) -> tuple[Scores, str]:
+    """The scores of the weights in memory, and their digest: by it an attempt that was stopped left its answers."""
+    weights = digest(work.backend.model)
+    work.backend.answers = Answers(work.tracker.folder(key) / "answers" / f"{weights[:20]}.jsonl")
+    try:
+        return evaluate(work.backend, cell.bench, work.tasks), weights
+    finally:
+        work.backend.answers = None
+
+
+def _scores(cell: Cell, key: str, work: Workbench, say: Say) -> tuple[Scores, str]:
+    scores, weights = _evaluate(cell, key, work)
     if scores.n_truncated:
         say(
             f"{cell.label} on {cell.bench.name}: {scores.n_truncated:,} prompts are longer than the context of "
             f"{work.backend.max_length:,} tokens and lost their beginning (bench.truncation=refuse stops instead)"
         )
-    return scores
+    return scores, weights
 
 
 def _side(scores: Scores) -> dict[str, float | None]:

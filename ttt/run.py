@@ -32,7 +32,7 @@ class _Request(Spec):
     bench: Any
     adjustment: Any
     seed: Any
-    lab: Any
+    lab: Any = None
     trainer: Trainer
     tracking: Tracking
     force: bool

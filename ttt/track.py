@@ -22,6 +22,7 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent"):
     logging.getLogger(name).setLevel(logging.WARNING)
 
+import pandas as pd  # noqa: E402
 from filelock import FileLock  # noqa: E402
 from mlflow import MlflowClient  # noqa: E402
 from mlflow.entities import Metric, Param, Run, RunTag, ViewType  # noqa: E402
@@ -29,6 +30,8 @@ from mlflow.exceptions import MlflowException  # noqa: E402
 
 from ttt.runs_view import experiment_tags  # noqa: E402
 from ttt.spec import SpecError, Tracking  # noqa: E402
+
+log = logging.getLogger(__name__)
 
 PARENT_ENV = "TTT_PARENT_RUN"
 """Where a multirun's jobs find the run id of their parent."""
@@ -41,7 +44,9 @@ class Tracker:
         self.tracking = tracking
         self.root = Path(tracking.root).expanduser().resolve()
         self.root.mkdir(parents=True, exist_ok=True)
-        self.uri = tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.root / 'mlflow.db'}"
+        # Seconds that a writer waits for another's lock on the database; what then fails, fails by name.
+        own = f"sqlite:///{self.root / 'mlflow.db'}?timeout=60"
+        self.uri = tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or own
         self.is_local = self.uri.startswith("sqlite:///")
         try:
             # Two processes that make a missing database at once trip over each other's migrations.
@@ -80,6 +85,16 @@ class Tracker:
         )
         runs = [run for run in runs if "ttt.superseded" not in run.data.tags]
         return next((run for run in runs if run.info.status == "FINISHED"), runs[0] if runs else None)
+
+    def unfinished(self, experiment: str, key: str) -> Run | None:
+        """The newest run of a key that was begun and not finished: killed, failed, or still going."""
+        runs = self.client.search_runs(
+            [self.experiment(experiment)],
+            f"tags.`ttt.key` = '{key}' and attributes.status != 'FINISHED'",
+            run_view_type=ViewType.ACTIVE_ONLY,
+            order_by=["attributes.start_time DESC"],
+        )
+        return next((run for run in runs if "ttt.superseded" not in run.data.tags), None)
 
     def runs(self, experiment: str, kind: str) -> list[Run]:
         """All finished runs of a kind in an experiment that are not superseded."""
@@ -124,14 +139,14 @@ class Tracker:
         tags = {**tags, "ttt.commit": commit(), "mlflow.source.name": "ttt", "mlflow.source.type": "LOCAL"}
         parent = os.environ.get(PARENT_ENV)
         if parent:
-            tags["mlflow.parentRunId"] = parent
+            tags = {"mlflow.parentRunId": parent, **tags}  # a trial's own parent is its study
         if resume:
             self.client.update_run(resume, status="RUNNING")
             for key, value in tags.items():
                 self.client.set_tag(resume, key, value)
             if "ttt.failure" in self.client.get_run(resume).data.tags:
                 self.client.delete_tag(resume, "ttt.failure")
-            return RunLog(self, resume)
+            return RunLog(self, resume, resumed=True)
         run = self.client.create_run(self.experiment(experiment), run_name=name, tags=tags)
         return RunLog(self, run.info.run_id)
 
@@ -194,10 +209,12 @@ class Tracker:
 class RunLog:
     """A run being written. Failures to log fail the run; nothing is swallowed."""
 
-    def __init__(self, tracker: Tracker, run_id: str):
+    def __init__(self, tracker: Tracker, run_id: str, resumed: bool = False):
         self.tracker = tracker
         self.client = tracker.client
         self.run_id = run_id
+        self._before: dict[str, set[tuple[int, float]]] | None = {} if resumed else None
+        """Points of metrics that an attempt that was stopped has logged, as far as they were asked for."""
         self._waiting: list[Metric] = []
         self._sent = time.monotonic()
 
@@ -210,11 +227,23 @@ class RunLog:
         self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in values.items()])
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        """Metrics of a step. They are sent in batches, at the latest after two seconds or with `flush`."""
+        """Metrics of a step. They are sent in batches, at the latest after two seconds or with `flush`.
+
+        What an attempt that was stopped has logged already is not logged twice.
+        """
         now = int(time.time() * 1000)
-        self._waiting += [Metric(key, float(value), now, step) for key, value in values.items()]
+        new = [Metric(key, float(value), now, step) for key, value in values.items()]
+        self._waiting += [point for point in new if (point.step, point.value) not in self._logged_before(point.key)]
         if len(self._waiting) > 500 or time.monotonic() - self._sent > 2:
             self.flush()
+
+    def _logged_before(self, name: str) -> set[tuple[int, float]]:
+        if self._before is None:
+            return set()
+        if name not in self._before:
+            points = self.client.get_metric_history(self.run_id, name)
+            self._before[name] = {(point.step, point.value) for point in points}
+        return self._before[name]
 
     def flush(self, params: Mapping[str, Any] | None = None) -> None:
         """Send the metrics that wait, and the params of a run that has none yet, in as few calls as MLflow allows."""
@@ -231,8 +260,13 @@ class RunLog:
         self.client.log_text(self.run_id, json.dumps(content, indent=2, default=str, ensure_ascii=False), path)
 
     def table(self, columns: Mapping[str, list[Any]], path: str) -> None:
-        """A small table that the UI shows."""
-        self.client.log_table(self.run_id, data=dict(columns), artifact_file=path)
+        """A small table that the UI shows. An attempt that was stopped may have left one: it is replaced."""
+        # MLflow's own `log_table` would append to it.
+        self.client.log_text(self.run_id, pd.DataFrame(dict(columns)).to_json(orient="split", index=False), path)
+        tag = "mlflow.loggedArtifacts"
+        shown = json.loads(self.client.get_run(self.run_id).data.tags.get(tag, "[]"))
+        entry = {"path": path, "type": "table"}
+        self.client.set_tag(self.run_id, tag, json.dumps([*(e for e in shown if e != entry), entry]))
 
     def describe(self, markdown: str) -> None:
         """What stands at the head of the run's page in the UI."""
@@ -249,16 +283,20 @@ class RunLog:
         self.client.log_figure(self.run_id, figure, path)
 
     def weights(self, folder: Path, path: str) -> None:
-        """Move a folder of weights into the run's artifacts (an upload where they are not local)."""
+        """A folder of weights among the run's artifacts: linked, not copied (an upload where they are not local).
+
+        The folder stays until the run is finished: whoever takes up a run that was stopped here still has it.
+        """
         local = self.tracker._local_artifacts(self.run_id)
         if local is None:
             self.client.log_artifacts(self.run_id, str(folder), path)
-            shutil.rmtree(folder)
             return
-        target = local / path
+        target, making = local / path, local / f"{path}.part"
+        shutil.rmtree(making, ignore_errors=True)
+        making.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(folder, making, copy_function=_link_or_copy)
         shutil.rmtree(target, ignore_errors=True)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(folder, target)
+        making.rename(target)
         for file in target.rglob("*"):
             file.chmod(0o644 if file.is_file() else 0o755)  # safetensors are written for their owner alone
 
@@ -273,9 +311,21 @@ class RunLog:
         self.client.set_terminated(self.run_id, "FINISHED")
 
     def fail(self, reason: str, status: str = "FAILED") -> None:
-        self.flush()
-        self.client.set_tag(self.run_id, "ttt.failure", reason[:5000])
-        self.client.set_terminated(self.run_id, status)
+        """Mark the run; where the store itself is what failed, say so and leave the first error to be raised."""
+        try:
+            self.client.set_terminated(self.run_id, status)
+            self.client.set_tag(self.run_id, "ttt.failure", reason[:5000])
+            self.flush()
+        except (MlflowException, OSError) as error:
+            log.error(f"run {self.run_id} cannot be marked {status} ({reason}): {str(error).splitlines()[0]}")
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """A hard link where the file system has them."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def _local_folder(uri: str) -> Path | None:

@@ -21,7 +21,7 @@ from ttt.spec import Bench, Model
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "conf"
 MODELS_TSV = ROOT.parent / "shared" / "published" / "MODELS.tsv"
-MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
+MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml") if not path.stem.startswith("lab-"))
 BENCHES = sorted(path.stem for path in (CONF / "bench").glob("*.yaml"))
 PAPER_BENCHES = {
     *("mmlu", "mmlu_cloze", "gsm8k", "minerva_math", "math_hard", "mmlu_pro", "mmlu_pro_four", "gpqa", "musr", "bbh"),

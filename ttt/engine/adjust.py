@@ -25,7 +25,7 @@ class Adjusted:
     n_steps: int
     n_examples: int
     n_tokens: int
-    """Tokens that passed the model in this process, padding not counted."""
+    """Tokens that passed the model, padding not counted."""
     n_cut: int
     """Examples that were cut to `max_tokens`."""
     seconds: float
@@ -53,6 +53,7 @@ def adjust(
     folder: Path,
     on_step: Callable[[Step], None],
     on_checkpoint: Callable[[Step], None],
+    before_saving: Callable[[], None] = lambda: None,
 ) -> Adjusted:
     """Fine-tune the backend's model in place by the cell's adjustment (`ttt.engine.fit.fit`)."""
     adjustment, chat = cell.adjustment, cell.bench.chat_template
@@ -62,16 +63,28 @@ def adjust(
     if trainer.gradient_checkpointing:
         backend.model.gradient_checkpointing_enable()
     if adjustment.method == "lora":
-        backend.model = _with_lora(backend.model, cell)
+        backend.model = with_lora(backend.model, cell)
     rate = adjustment.rate(cell.model)
-    took = fit(backend.model, rows, plan, adjustment, rate, trainer, folder, on_step, on_checkpoint)
+    took = fit(
+        backend.model,
+        rows,
+        plan,
+        adjustment,
+        rate,
+        trainer,
+        folder,
+        on_step,
+        on_checkpoint,
+        before_saving=before_saving,
+    )
     if adjustment.method == "lora":
         backend.model = backend.model.merge_and_unload().eval()  # type: ignore[operator]
     n_cut = sum(cut for _, cut in encoded.values())
     return Adjusted(plan.n_steps, plan.n_examples, took.n_tokens, n_cut, took.seconds)
 
 
-def _with_lora(model: PreTrainedModel, cell: Cell) -> Any:
+def with_lora(model: PreTrainedModel, cell: Cell) -> Any:
+    """The model with low-rank adapters by the cell's adjustment; SpecError if its targets are not in the model."""
     lora, targets = cell.adjustment.lora, cell.model.lora_targets
     config = LoraConfig(
         r=lora.r,

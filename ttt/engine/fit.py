@@ -1,23 +1,28 @@
-"""The training loop: a plan of steps carried out by Lightning, with checkpoints to go on from."""
+"""The training loop: a plan of steps carried out by Lightning, with checkpoints to go on from.
+
+A rerun after a kill takes the steps that were not taken yet; on one CPU thread it ends with the very weights that it
+would have had.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import ModelCheckpoint
 from transformers import PreTrainedModel
 
 from ttt.engine.adjustment import AdjustmentModule, Plan, Steps
 from ttt.engine.batches import Tokens
+from ttt.engine.checkpoints import CheckpointFiles, last_checkpoint
 from ttt.engine.device import lightning_trainer
 from ttt.engine.forward import n_scored_at_once
+from ttt.engine.stopping import asked, deferred, stop_if_asked
 from ttt.spec import Adjustment, Trainer
 
 
@@ -33,7 +38,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Fitted:
-    """What training took. Tokens are those that passed the model in this process, padding not counted."""
+    """What training took, interrupted attempts included. Tokens passed the model; padding is not counted."""
 
     n_tokens: int
     seconds: float
@@ -49,42 +54,69 @@ def fit(
     folder: Path,
     on_step: Callable[[Step], None],
     on_checkpoint: Callable[[Step], None] = lambda step: None,
+    *,
+    before_saving: Callable[[], None] = lambda: None,
+    schedule: Callable[[int], float] | None = None,
+    begin_from: Path | None = None,
+    save_last: bool = False,
 ) -> Fitted:
     """Train the model in place on the rows that the plan names; a checkpoint in `folder` is continued.
 
     `on_step` hears of every step, `on_checkpoint` of the steps of `recipe.evaluate_at`, with the model as it is then.
-    Raises NonFiniteLossError before a step that would spoil the weights.
+    Checkpoints are written every `trainer.checkpoint_minutes`, at the steps of `recipe.evaluate_at`, on SIGTERM, and
+    after the last step with `save_last`; `before_saving` is called first, so that what it keeps is never behind them.
+    `schedule` (step from 0 to a share of the learning rate) replaces the recipe's. `begin_from` is a checkpoint of
+    another folder to begin from where this one has none. Raises NonFiniteLossError before a step that would spoil the
+    weights, and `Stopped` after a checkpoint when SIGTERM came.
     """
     start = time.perf_counter()
-    pl.seed_everything(plan.seed, verbose=False)  # dropout; the order of the examples has its own generator
     model.train()
     module = AdjustmentModule(model, recipe, learning_rate, plan.n_steps)
-    listener = _Listener(plan, recipe.evaluate_at, on_step, on_checkpoint)
-    checkpoints = ModelCheckpoint(
-        dirpath=folder / "checkpoints",
-        filename="last",
-        train_time_interval=timedelta(minutes=trainer.checkpoint_minutes),
-    )
+    if schedule:
+        module.rate_at = schedule  # type: ignore[method-assign, assignment]
+    checkpoints = folder / "checkpoints"
+    save_at = {*recipe.evaluate_at, *([plan.n_steps] if save_last else [])}
+    saving = _Saving(checkpoints, trainer.checkpoint_minutes, save_at, before_saving)
+    listener = _Listener(plan, recipe.evaluate_at, on_step, on_checkpoint, saving)
     lightning = lightning_trainer(
         trainer,
         max_steps=plan.n_steps,
         max_epochs=-1,
-        enable_checkpointing=True,
-        callbacks=[listener, checkpoints],
+        callbacks=[listener],
+        plugins=[CheckpointFiles()],
         use_distributed_sampler=False,
     )
     n_scored = max(1, n_scored_at_once(model) // 4)  # logits, their softmax and gradient are in memory at once
     steps = Steps(rows, plan, trainer.train_tokens, n_scored, lambda: lightning.global_step)
-    last = folder / "checkpoints" / "last.ckpt"
-    lightning.fit(module, steps, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+    last = last_checkpoint(checkpoints) or begin_from
+    with deferred():
+        lightning.fit(module, steps, ckpt_path=str(last) if last else None, weights_only=True)
+    stop_if_asked()
     if lightning.global_step < plan.n_steps:
         raise KeyboardInterrupt(f"training stopped after step {lightning.global_step} of {plan.n_steps}")
     model.eval()
-    return Fitted(module.n_tokens, time.perf_counter() - start - listener.seconds)
+    return Fitted(listener.n_tokens, time.perf_counter() - start - listener.seconds + listener.seconds_before)
+
+
+@dataclass
+class _Saving:
+    """When a checkpoint is due."""
+
+    folder: Path
+    minutes: float
+    at: set[int]
+    before: Callable[[], None]
+    saved: float = field(default_factory=time.monotonic)
+
+    def save_if_due(self, trainer: pl.Trainer) -> None:
+        if asked() or trainer.global_step in self.at or time.monotonic() - self.saved > 60 * self.minutes:
+            self.before()
+            trainer.save_checkpoint(self.folder)
+            self.saved = time.monotonic()
 
 
 class _Listener(pl.Callback):
-    """Tells the pipeline of steps, and of those after which it wants to score the model."""
+    """Tells the pipeline of steps, and of those after which it wants to score the model; sees to the checkpoints."""
 
     def __init__(
         self,
@@ -92,10 +124,38 @@ class _Listener(pl.Callback):
         evaluate_at: Sequence[int],
         on_step: Callable[[Step], None],
         on_checkpoint: Callable[[Step], None],
+        saving: _Saving,
     ):
         self.plan, self.evaluate_at, self.on_step, self.on_checkpoint = plan, set(evaluate_at), on_step, on_checkpoint
+        self.saving = saving
+        self.start = time.perf_counter()
         self.seconds = 0.0
         """Spent in `on_checkpoint`, which is not adjusting."""
+        self.seconds_before = 0.0
+        """Spent adjusting by earlier attempts, up to the checkpoint that is gone on from."""
+        self.n_tokens = 0
+        self.last: Step | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        assert self.last is not None
+        spent = self.seconds_before + time.perf_counter() - self.start - self.seconds
+        return {"seconds": spent, "n_tokens": self.n_tokens, "last": asdict(self.last)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.seconds_before, self.n_tokens = state_dict["seconds"], state_dict["n_tokens"]
+        self.last = Step(**state_dict["last"])
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, AdjustmentModule)
+        pl_module.n_tokens = self.n_tokens
+        if self.last is not None:
+            self._score(self.last)  # it may have been stopped between its checkpoint and its scores
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        # What dropout draws is a matter of (seed, step), so that nothing of it has to be kept.
+        torch.manual_seed(int(np.random.SeedSequence([self.plan.seed, trainer.global_step]).generate_state(1)[0]))
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -103,11 +163,15 @@ class _Listener(pl.Callback):
         assert isinstance(pl_module, AdjustmentModule)
         done = trainer.global_step
         seen = min(done * self.plan.batch_size, self.plan.n_examples)
-        share = pl_module.rate_at(done - 1)
-        step = Step(done, seen, pl_module.last_loss, share * pl_module.learning_rate)
-        self.on_step(step)
-        if done in self.evaluate_at and done < self.plan.n_steps:
-            start, state = time.perf_counter(), torch.get_rng_state()
+        rate = pl_module.rate_at(done - 1) * pl_module.learning_rate
+        self.last, self.n_tokens = Step(done, seen, pl_module.last_loss, rate), pl_module.n_tokens
+        self.on_step(self.last)
+        self.saving.save_if_due(trainer)
+        stop_if_asked()
+        self._score(self.last)
+
+    def _score(self, step: Step) -> None:
+        if step.step in self.evaluate_at and step.step < self.plan.n_steps:
+            start = time.perf_counter()
             self.on_checkpoint(step)
-            torch.set_rng_state(state)
             self.seconds += time.perf_counter() - start

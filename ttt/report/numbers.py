@@ -1,10 +1,99 @@
-"""How numbers are written for people."""
+"""How numbers are written for people. What is not known, null or not finite, is a dash or words, never a number."""
 
 from __future__ import annotations
+
+import math
+from numbers import Real
+from typing import Any
+
+DASH = "—"
+UNIDENTIFIED = "not identified"
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def with_error(value: float | None, stderr: float | None) -> str:
     """`0.251 ± 0.012`; a dash for what is not known."""
     if value is None:
-        return "—"
+        return DASH
     return f"{value:.3f}" if stderr is None else f"{value:.3f} ± {stderr:.3f}"
+
+
+def known(value: Any) -> float | None:
+    """The value as a float; None for anything that is not a finite number."""
+    return float(value) if isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value) else None
+
+
+def decimal(value: Any, missing: str = DASH, digits: int = 3) -> str:
+    """`0.251`, and `−0.013` with a true minus."""
+    number = known(value)
+    return missing if number is None else _typeset(f"{number:.{digits}f}")
+
+
+def signed(value: Any, missing: str = DASH) -> str:
+    """`+0.068` or `−0.005`."""
+    number = known(value)
+    return missing if number is None else _typeset(f"{number:+.3f}")
+
+
+def count(value: Any, missing: str = DASH) -> str:
+    """`25,000`."""
+    number = known(value)
+    return missing if number is None else f"{number:,.0f}"
+
+
+def percent(value: Any, missing: str = DASH) -> str:
+    """A share as `64.6 %`."""
+    number = known(value)
+    return missing if number is None else f"{100 * number:.1f} %"
+
+
+def flops(value: Any, missing: str = DASH) -> str:
+    """`1.18 × 10²²`."""
+    number = known(value)
+    if number is None or number <= 0:
+        return missing
+    mantissa, exponent = f"{number:.2e}".split("e")
+    return f"{mantissa} × {power(int(exponent))}"
+
+
+def power(exponent: int) -> str:
+    """`10²²`."""
+    return "10" + str(exponent).translate(SUPERSCRIPTS)
+
+
+def probability(value: Any, missing: str = DASH) -> str:
+    """A p value: `0.032`, or `< 0.001`."""
+    number = known(value)
+    if number is None:
+        return missing
+    return "< 0.001" if number < 0.001 else f"{number:.3f}"
+
+
+def duration(seconds: Any, missing: str = DASH) -> str:
+    """`45 s`, `12 min`, `3.4 h`."""
+    number = known(seconds)
+    if number is None:
+        return missing
+    for size, unit in ((3600.0, "h"), (60.0, "min")):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return f"{number:.3g} s"
+
+
+def signed_interval(low: Any, high: Any, missing: str = DASH) -> str:
+    """`+0.031 to +0.105`; a dash unless both bounds are known."""
+    return missing if known(low) is None or known(high) is None else f"{signed(low)} to {signed(high)}"
+
+
+def flops_interval(low: Any, high: Any, missing: str = DASH) -> str:
+    """`8.00 × 10²¹ to 1.50 × 10²²`; a single missing bound is open: the data do not limit that side."""
+    if known(low) is None and known(high) is None:
+        return missing
+    if known(low) is None:
+        return f"up to {flops(high)}, no lower bound"
+    return f"{flops(low)} to {flops(high)}" if known(high) is not None else f"from {flops(low)}, no upper bound"
+
+
+def _typeset(text: str) -> str:
+    """A true minus; and none before what rounds to zero."""
+    return text.lstrip("+-") if not text.strip("+-0.") else text.replace("-", "−")

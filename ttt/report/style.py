@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 
 BASE, ADJUSTED, MUTED = "#0072B2", "#D55E00", "#8A8A8A"
 OLDER, NEWER = "#0072B2", "#E69F00"
+OLDER_EDGE, NEWER_EDGE = "#00486F", "#8A5A00"  # lines and outlines: orange alone is too pale for them on white
+INK, GRID, ALERT = "#24292F", "#E6E8EB", "#A33B00"
 
 matplotlib.rcParams.update(
     {

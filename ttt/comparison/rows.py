@@ -1,0 +1,183 @@
+"""Finished cells as rows of numbers, one a cell, and the refusal of cells that cannot be compared."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from ttt.comparison.options import Options
+from ttt.spec import SpecError, nearest
+
+BENCH_PARAMS = ("bench_version", "format", "metric", "num_fewshot", "limit")
+ADJUSTMENT_PARAMS = ("method", "budget", "batch_size", "max_tokens", "task_data")
+"""What must be the same in all cells of a comparison; the learning rate may follow the model's size."""
+N_NAMED = 8
+
+
+@dataclass(frozen=True)
+class CellRow:
+    """One adjusted cell, which holds both halves: scores between 0 and 1, standard errors None where unknown."""
+
+    run: Any
+    """The MLflow run."""
+    model: str
+    seed: str
+    base: float
+    base_stderr: float | None
+    adjusted: float
+    adjusted_stderr: float | None
+    gain_stderr: float | None
+    """Of the paired differences; None where the items are not known."""
+    saturated: str
+    """`yes`, `no`, `undecided` or `unknown`."""
+    seconds: float | None
+    """That adjusting and evaluating the adjusted model took."""
+
+    @property
+    def run_id(self) -> str:
+        return str(self.run.info.run_id)
+
+    @property
+    def params(self) -> Mapping[str, str]:
+        return dict(self.run.data.params)
+
+
+def choose_adjustment(runs: Sequence[Any], options: Options) -> str:
+    """The adjustment that counts as adjusted. SpecError names those there are where that is not clear."""
+    there = sorted({run.data.tags["ttt.adjustment"] for run in runs} - {"none"})
+    if not there:
+        raise SpecError(f"suite '{options.suite}': no adjusted cells, only base models: {_models(runs)}")
+    if options.adjustment is not None:
+        if options.adjustment not in there:
+            raise SpecError(
+                f"adjustment: no finished cell has {options.adjustment!r}; there is: "
+                f"{nearest(options.adjustment, there)}"
+            )
+        return options.adjustment
+    candidates = [name for name in there if name not in options.confound_adjustments.names] or there
+    if len(candidates) > 1:
+        counts = ", ".join(
+            f"{name} ({sum(run.data.tags['ttt.adjustment'] == name for run in runs)} cells)" for name in candidates
+        )
+        raise SpecError(f"mixed adjustments: say which one counts with adjustment=...; there are {counts}")
+    return candidates[0]
+
+
+def score_key(runs: Sequence[Any], options: Options) -> str:
+    """`score`, or `score_paper` where the paper's rule is asked for and tells another score."""
+    if options.score_rule == "bench":
+        return "score"
+    has = ["adjusted/score_paper" in run.data.metrics for run in runs]
+    if any(has) and not all(has):
+        lack = [run for run, there in zip(runs, has, strict=True) if not there]
+        raise SpecError(f"score_rule: mixed: these cells have no score by the paper's rule: {_models(lack)}")
+    return "score_paper" if all(has) else "score"
+
+
+def cell_rows(runs: Sequence[Any], key: str) -> list[CellRow]:
+    """Rows of adjusted cells. SpecError for a missing half, a score that is none, mixed cells or duplicates."""
+    faults: list[str] = []
+    for side in ("base", "adjusted"):
+        missing = [run for run in runs if f"{side}/{key}" not in run.data.metrics]
+        if missing:
+            faults.append(f"the {side} half is missing: {_models(missing)}")
+        for run in runs:
+            value = run.data.metrics.get(f"{side}/{key}", 0.0)
+            if not (math.isfinite(value) and 0 <= value <= 1):
+                faults.append(f"{_where(run)}: {side} score {value}, which is not between 0 and 1")
+    faults += _mixed(runs, "bench definitions", BENCH_PARAMS) + _mixed(runs, "adjustments", ADJUSTMENT_PARAMS)
+    faults += _duplicates(runs)
+    if faults:
+        hint = "\nleave cells out with exclude=[model or run id, ...]"
+        raise SpecError("\n".join(faults) + hint)
+    return [_row(run, key) for run in runs]
+
+
+def _row(run: Any, key: str) -> CellRow:
+    tags, metrics = run.data.tags, run.data.metrics
+
+    def number(name: str) -> float | None:
+        value = metrics.get(name)
+        return float(value) if value is not None and math.isfinite(value) else None
+
+    return CellRow(
+        run=run,
+        model=tags["ttt.model"],
+        seed=tags["ttt.seed"],
+        base=float(metrics[f"base/{key}"]),
+        base_stderr=number(f"base/{key}_stderr"),
+        adjusted=float(metrics[f"adjusted/{key}"]),
+        adjusted_stderr=number(f"adjusted/{key}_stderr"),
+        gain_stderr=number(f"gain/{key}_stderr"),
+        saturated=tags.get("ttt.saturated", "unknown"),
+        seconds=sum(spent) if (spent := [s for s in map(number, ("train/seconds", "adjusted/seconds")) if s]) else None,
+    )
+
+
+def missing_halves(runs: Sequence[Any], adjustment: str) -> None:
+    """SpecError for models whose base was scored and whose adjusted model was not."""
+    adjusted = {run.data.tags["ttt.model"] for run in runs if run.data.tags["ttt.adjustment"] == adjustment}
+    alone = sorted({run.data.tags["ttt.model"] for run in runs} - adjusted)
+    if alone:
+        raise SpecError(
+            f"the adjusted half ({adjustment}) is missing: {some(alone)}\n"
+            f"adjust them, or leave them out with exclude=[{','.join(alone)}]"
+        )
+
+
+def facts_of(run: Any) -> dict[str, Any]:
+    """A model's facts as its cell's params have them."""
+    params = run.data.params
+    facts = json.loads(params.get("facts") or "{}")
+    return {
+        "family": params["family"],
+        "kind": params["kind"],
+        "languages": tuple(filter(None, params.get("languages", "").split(","))),
+        "trained": params["trained"],
+        "n_params": int(params["n_params"]),
+        "n_tokens": int(params["n_tokens"]),
+        "facts": facts,
+    }
+
+
+def _mixed(runs: Sequence[Any], what: str, names: Iterable[str]) -> list[str]:
+    """A line for each param that is not the same in all cells, with the models on the smaller sides."""
+    faults = []
+    for name in names:
+        by = _by(runs, lambda run, name=name: str(run.data.params.get(name)))  # type: ignore[misc]
+        if len(by) > 1:
+            values = sorted(by.items(), key=lambda item: -len(item[1]))
+            told = "; ".join(f"{value} in {len(of)} cells ({_models(of)})" for value, of in values)
+            faults.append(f"mixed {what}: {name} is {told}")
+    return faults
+
+
+def _duplicates(runs: Sequence[Any]) -> list[str]:
+    by = _by(runs, lambda run: (run.data.tags["ttt.model"], run.data.tags["ttt.seed"]))
+    return [
+        f"duplicates: {model}, seed {seed}, has {len(of)} finished cells: {', '.join(run.info.run_id for run in of)}"
+        for (model, seed), of in by.items()
+        if len(of) > 1
+    ]
+
+
+def _by(runs: Sequence[Any], key: Callable[[Any], Any]) -> dict[Any, list[Any]]:
+    return {value: list(of) for value, of in groupby(sorted(runs, key=key), key)}
+
+
+def _where(run: Any) -> str:
+    return f"{run.info.run_name} (run {run.info.run_id})"
+
+
+def _models(runs: Sequence[Any]) -> str:
+    return some(sorted({run.data.tags["ttt.model"] for run in runs}))
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = f", and {len(names) - N_NAMED} more" if len(names) > N_NAMED else ""
+    return ", ".join(names[:N_NAMED]) + more

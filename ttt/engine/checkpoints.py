@@ -1,0 +1,91 @@
+"""Checkpoints of training that survive a kill: written beside and renamed, known by their digest, the last two kept."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+import warnings
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
+
+log = logging.getLogger(__name__)
+# What is resumed is told by step (`ttt.engine.adjustment.Steps`), and the files are our own.
+warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
+logging.getLogger("lightning_fabric.utilities.cloud_io").setLevel(logging.ERROR)
+
+N_KEPT = 2
+"""The one before is what a broken last one falls back to."""
+NAME = re.compile(r"step-(\d{8})\.([0-9a-f]{16})\.ckpt")
+
+
+class CheckpointFiles(TorchCheckpointIO):
+    """Lightning's checkpoint files as `step-<step>.<digest>.ckpt`: each there in full, or not there at all."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write to a temporary name, flush to the disk, rename; `path` is the folder. Raises OSError on a full disk."""
+        folder = Path(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        part = folder / "saving.part"
+        with part.open("wb") as file:
+            hashing = _Hashing(file)
+            torch.save(checkpoint, hashing)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        part.rename(folder / f"step-{checkpoint['global_step']:08d}.{hashing.digest}.ckpt")
+        for old in _saved(folder)[N_KEPT:]:
+            old.unlink()
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint of a folder whose content is what was written; broken ones are told of and removed."""
+    for file in _saved(folder):
+        name = NAME.fullmatch(file.name)
+        assert name is not None
+        if _digest(file) == name[2]:
+            return file
+        others = len(_saved(folder)) - 1
+        rest = "the one before it is tried" if others else "training starts anew"
+        log.warning(f"checkpoint {file} is broken ({file.stat().st_size:,} bytes); {rest}")
+        file.unlink()
+    return None
+
+
+def step_of(file: Path) -> int:
+    """Steps taken when the checkpoint was written."""
+    name = NAME.fullmatch(file.name)
+    assert name is not None, file
+    return int(name[1])
+
+
+def _saved(folder: Path) -> list[Path]:
+    """Newest first."""
+    files = [file for file in folder.glob("step-*.ckpt") if NAME.fullmatch(file.name)]
+    return sorted(files, key=lambda file: (file.name.split(".")[0], file.stat().st_mtime_ns), reverse=True)
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()[:16]
+
+
+class _Hashing:
+    """What torch.save writes to: the bytes go to the file, and into its digest as they pass."""
+
+    def __init__(self, file: BinaryIO):
+        self.file, self.sha = file, hashlib.sha256()
+
+    def write(self, content: Any) -> int:
+        self.sha.update(content)
+        return self.file.write(content)
+
+    def flush(self) -> None:
+        self.file.flush()
+
+    @property
+    def digest(self) -> str:
+        return self.sha.hexdigest()[:16]

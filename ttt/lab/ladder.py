@@ -1,0 +1,102 @@
+"""Which models the lab has: rungs of compute, two families, replicates, and a series of doses at one rung."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ttt.lab.words import VOCABULARY
+from ttt.spec import Adjustment, SpecError, nearest
+
+BATCH, LENGTH = 16, 64
+"""Sequences a step, tokens a sequence."""
+N_LAYERS, N_HEADS = 2, 2
+DOSE = 0.1
+"""Share of the newer family's pretraining tokens that are questions in the format of the test."""
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A size and a length of pretraining."""
+
+    width: int
+    n_steps: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.width}x{self.n_steps}"
+
+    @property
+    def n_params(self) -> int:
+        """N of a GPT-NeoX of this width: untied embeddings, layers with an MLP of 4 widths, norms with biases."""
+        layer = 12 * self.width**2 + 13 * self.width
+        return 2 * len(VOCABULARY) * self.width + N_LAYERS * layer + 2 * self.width
+
+    @property
+    def n_tokens(self) -> int:
+        """D, tokens of pretraining."""
+        return self.n_steps * BATCH * LENGTH
+
+
+@dataclass(frozen=True)
+class LabModel:
+    """A model of the ladder. Its name and the world's seed decide all that is random in it."""
+
+    name: str
+    family: str
+    rung: Rung
+    dose: float
+    replicate: str
+
+    @property
+    def compute(self) -> float:
+        """C = 6 N D, FLOPs."""
+        return 6.0 * self.rung.n_params * self.rung.n_tokens
+
+    @property
+    def recipe(self) -> Adjustment:
+        """The same loop and the same form of recipe as for adjusting; wider models learn at a lower rate."""
+        return Adjustment(
+            name="pretrain",
+            method="full",
+            examples=self.rung.n_steps * BATCH,
+            batch_size=BATCH,
+            max_tokens=LENGTH,
+            learning_rate=0.6 / self.rung.width,
+            warmup=0.05,
+        )
+
+
+RUNGS = tuple(
+    Rung(*rung) for rung in ((16, 150), (16, 300), (24, 300), (24, 450), (32, 450), (48, 480), (64, 640), (96, 1100))
+)
+REPLICATED_TO = 48
+"""Rungs up to this width have two models a family: small models differ most by chance, and cost least."""
+DOSES = (0.0, 0.02, 0.1, 0.3)
+DOSE_RUNG = Rung(24, 300)
+
+
+def _ladder() -> tuple[LabModel, ...]:
+    models = []
+    for family, dose in (("old", 0.0), ("new", DOSE)):
+        for rung in RUNGS:
+            for replicate in "ab" if rung.width <= REPLICATED_TO else "a":
+                models.append(LabModel(f"lab-{family}-{rung.name}-{replicate}", family, rung, dose, replicate))
+    for dose in DOSES:
+        for replicate in "abc":
+            name = f"lab-dose-{dose:g}-{DOSE_RUNG.name}-{replicate}"
+            models.append(LabModel(name, "new" if dose else "old", DOSE_RUNG, dose, replicate))
+    return tuple(models)
+
+
+LADDER = _ladder()
+
+
+def chosen(patterns: Sequence[str], ladder: Sequence[LabModel] = LADDER) -> list[LabModel]:
+    """The models whose names fit any of the patterns (`lab-old-*`), in the ladder's order."""
+    names = [model.name for model in ladder]
+    for pattern in patterns:
+        if not fnmatch.filter(names, pattern):
+            raise SpecError(f"models: {pattern!r} fits no model of the lab; they are: {nearest(pattern, names)}")
+    return [model for model in ladder if any(fnmatch.fnmatch(model.name, pattern) for pattern in patterns)]

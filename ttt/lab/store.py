@@ -1,0 +1,74 @@
+"""Where the lab's models and questions are kept, and which of them are there. No torch: a second look is instant."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ttt.lab.ladder import BATCH, LENGTH, N_HEADS, N_LAYERS, LabModel
+from ttt.lab.world import World, make_world
+
+FORMAT = 1
+"""Raised when pretraining comes to make something else of the same world and model."""
+N_TASK_DATA = 6400
+"""Examples of task data: as many as the lab's adjustment sees."""
+FACTS = "lab.json"
+"""What is known of a model, in its folder; a folder without it is not finished."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """The lab of one world: `folder` holds its models by name, `test.jsonl` and `task_data.jsonl`."""
+
+    folder: Path
+    seed: int
+
+    @property
+    def world(self) -> World:
+        return make_world(self.seed)
+
+    def key(self, model: LabModel) -> str:
+        """Twenty hexadecimal digits over all that makes the model what it is."""
+        content = {
+            "format": FORMAT,
+            "seed": self.seed,
+            "world": self.world.digest(),
+            "model": asdict(model),
+            "shape": [N_LAYERS, N_HEADS, BATCH, LENGTH],
+            "recipe": model.recipe.model_dump(),
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
+
+    def facts(self, model: LabModel) -> dict[str, Any] | None:
+        """What is known of a finished model; None if it is missing or was made by another recipe."""
+        file = self.folder / model.name / FACTS
+        if not file.is_file():
+            return None
+        facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return facts if facts["key"] == self.key(model) else None
+
+    def making(self, model: LabModel) -> Path:
+        """Where a model is until it is finished; by key, so that what another recipe left is not gone on with."""
+        return self.folder / "making" / self.key(model)
+
+    def finish(self, model: LabModel, made: Path) -> None:
+        """Put a complete folder in the model's place."""
+        place = self.folder / model.name
+        shutil.rmtree(place, ignore_errors=True)
+        made.rename(place)
+        shutil.rmtree(self.making(model))
+
+    def write_questions(self) -> None:
+        """`test.jsonl` and `task_data.jsonl`; files that are as they should be stay untouched."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name, rows in (("test", self.world.test()), ("task_data", self.world.task_data(N_TASK_DATA))):
+            file = self.folder / f"{name}.jsonl"
+            content = "".join(json.dumps(row) + "\n" for row in rows)
+            if not file.exists() or file.read_text(encoding="utf-8") != content:
+                part = file.with_suffix(".part")
+                part.write_text(content, encoding="utf-8")
+                part.rename(file)

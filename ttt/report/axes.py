@@ -1,0 +1,149 @@
+"""Parts that the figures of a comparison share: the compute axis, the two groups, the legend, the provisional mark."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from ttt.report.numbers import count, known, power
+from ttt.report.style import ALERT, GRID, INK, MUTED, NEWER, NEWER_EDGE, OLDER, OLDER_EDGE, new_figure
+
+Row = Mapping[str, Any]
+WIDE, NARROW = 9.2, 4.4  # inches: a page's width, and a phone's, where the panels stand below each other
+
+
+class Group(NamedTuple):
+    """How one side of the split is drawn: told apart by shape as well as by colour."""
+
+    newer: bool | None
+    fill: str
+    edge: str
+    marker: str
+    dashes: Any
+
+
+GROUPS = (
+    Group(False, OLDER, OLDER_EDGE, "o", "-"),
+    Group(True, NEWER, NEWER_EDGE, "D", (0, (5, 2))),
+    Group(None, "#C8CCD1", MUTED, "s", ":"),
+)
+
+
+def group_label(split: Row, group: Group) -> str:
+    """The split's own word for the group, with its number of models."""
+    if group.newer is None:
+        return "group unknown"
+    side = "newer" if group.newer else "older"
+    size = split.get(f"n_{side}")
+    return clean(split.get(side) or side) + (f" ({count(size)})" if known(size) is not None else "")
+
+
+def clean(text: object, length: int = 48) -> str:
+    """One line without control characters, cut where it would run out of a figure."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split())
+    return line if len(line) <= length else line[: length - 1] + "…"
+
+
+def panels(narrow: bool, height: float, **options: Any) -> tuple[Figure, list[Axes]]:
+    """Two panels that share y: side by side, or below each other for a narrow screen."""
+    if narrow:
+        figure, axes = new_figure(NARROW, 1.62 * height, rows=2, sharex=True, sharey=True, **options)
+    else:
+        figure, axes = new_figure(WIDE, height, columns=2, sharey=True, **options)
+    for one in axes:
+        quiet(one)
+    return figure, list(axes)
+
+
+def quiet(axes: Axes) -> None:
+    """Axes that stay behind the data."""
+    axes.grid(color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(color=MUTED, labelcolor=INK, labelsize=9)
+    for spine in axes.spines.values():
+        spine.set_color(MUTED)
+
+
+def log_axis(axes: Axes, which: str, values: Iterable[float], label: str) -> None:
+    """A log axis whose ticks are plain text (10²²), and that has ticks even where the values span under a decade."""
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+    positive = [value for value in values if value > 0]
+    decades = math.log10(max(positive) / min(positive)) if positive else 2.0
+    axis.set_major_locator(LogLocator(subs=(1.0,) if decades > 1.6 else (1.0, 2.0, 5.0), numticks=9))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+    axis.set_label_text(label)
+
+
+def _tick(value: float) -> str:
+    if value <= 0:
+        return ""
+    exponent = math.floor(math.log10(value) + 1e-9)
+    mantissa = value / 10.0**exponent
+    return power(exponent) if abs(mantissa - 1) < 1e-6 else f"{mantissa:.2g}·{power(exponent)}"
+
+
+def draw_points(
+    axes: Axes,
+    models: Sequence[Row],
+    x: str,
+    y: str,
+    stderr: str | None = None,
+    *,
+    size: float = 5.5,
+    alpha: float = 0.9,
+) -> list[Group]:
+    """The models of each group at (row[x], row[y]), with whiskers of 1.96 standard errors; which groups were drawn."""
+    drawn = []
+    for group in GROUPS:
+        rows = [row for row in models if row.get("newer") is group.newer and known(row.get(x)) and sound(row, y)]
+        if not rows:
+            continue
+        drawn.append(group)
+        errors = [1.96 * (known(row.get(stderr)) or 0.0) for row in rows] if stderr else None
+        axes.errorbar(
+            [row[x] for row in rows],
+            [row[y] for row in rows],
+            yerr=errors,
+            fmt=group.marker,
+            markersize=size - (0.8 if group.marker == "D" else 0.0),
+            markerfacecolor=group.fill,
+            markeredgecolor=group.edge,
+            markeredgewidth=0.8,
+            ecolor=group.edge,
+            elinewidth=0.9,
+            alpha=alpha,
+            zorder=3,
+        )
+    return drawn
+
+
+def sound(row: Row, field: str) -> bool:
+    return known(row.get(field)) is not None
+
+
+def legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str], narrow: bool) -> None:
+    """Below the panels, outside of the data."""
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=1 if narrow else len(labels) if len(labels) < 4 else (len(labels) + 1) // 2,
+        frameon=False,
+        fontsize=9,
+        labelcolor=INK,
+    )
+
+
+def mark_provisional(figure: Figure, provisional: object) -> None:
+    """A figure travels without its report, so it says itself that it is provisional."""
+    if provisional:
+        figure.suptitle(
+            "PROVISIONAL", x=0.995, ha="right", fontsize=9, fontweight="bold", color=ALERT
+        )

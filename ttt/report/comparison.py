@@ -1,0 +1,64 @@
+"""The report of a comparison: its figures as PNG and SVG, and one page that holds everything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from ttt.report.before_after import before_after, theta_text
+from ttt.report.cost import cost
+from ttt.report.emergence import emergence
+from ttt.report.frontier import frontier
+from ttt.report.given import complete
+from ttt.report.numbers import decimal
+from ttt.report.output import inline_svg, save_figure, svg_of
+from ttt.report.page import Drawn, page
+
+FIGURES: dict[str, Callable[..., Figure | None]] = {
+    "before_after": before_after,
+    "emergence": emergence,
+    "frontier": frontier,
+    "cost": cost,
+}
+
+
+def render(conclusions: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Write `figures/*.png`, `figures/*.svg` and `report.html` into the folder; the paths of what was written.
+
+    `conclusions` is the plain dict of a comparison; what is null or absent in it has no figure, and the page says so.
+    """
+    given = complete(conclusions)
+    written: list[Path] = []
+    drawn: dict[str, Drawn] = {}
+    for name, draw in FIGURES.items():
+        wide, narrow = draw(given), draw(given, narrow=True)
+        if wide is None or narrow is None:
+            continue
+        description = describe(name, given)
+        png, svg = save_figure(wide, folder / "figures", name, description)
+        written += [png, svg]
+        drawn[name] = Drawn(
+            inline_svg(svg.read_bytes(), name, description),
+            inline_svg(svg_of(narrow, description), f"{name}-narrow", description),
+        )
+    report = folder / "report.html"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.write_text(page(given, drawn), encoding="utf-8")
+    return [report, *written]
+
+
+def describe(name: str, given: Mapping[str, Any]) -> str:
+    """What the figure shows, in words, for those who cannot see it and as the title of its files."""
+    area = given["pareto_area"]
+    what = {
+        "before_after": "Score against pretraining compute for both groups of models. "
+        f"Before adjusting: {theta_text(given['base'])}. After adjusting: {theta_text(given['adjusted'])}.",
+        "emergence": "Point of emergence, and R² of score on compute, against the examples of task data adjusted on.",
+        "frontier": "Best score to be had for a compute. Area that the newer group adds: "
+        f"{decimal(area.get('base'))} before adjusting, {decimal(area.get('adjusted'))} after.",
+        "cost": "Adjusted score against the time of each model's cell.",
+    }[name]
+    return f"Provisional. {what}" if given["provisional"] else what

@@ -1,0 +1,56 @@
+"""What a score costs: the seconds a cell took against the adjusted score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter
+
+from ttt.report.axes import (
+    NARROW,
+    WIDE,
+    draw_points,
+    group_label,
+    legend,
+    log_axis,
+    mark_provisional,
+    quiet,
+    sound,
+)
+from ttt.report.labels import Label, place_labels
+from ttt.report.numbers import duration, known
+from ttt.report.style import new_figure
+
+TICKS = (0.1, 1, 10, 60, 600, 3600, 36_000, 360_000, 3_600_000)
+"""Seconds at which people think: 1 s, 10 s, 1 min, 10 min, 1 h, 10 h."""
+
+
+def cost(conclusions: Mapping[str, Any], narrow: bool = False) -> Figure | None:
+    """One panel; None where fewer than two models have their seconds."""
+    models = [row for row in conclusions["models"] if known(row.get("seconds")) and sound(row, "adjusted")]
+    models = [row for row in models if row["seconds"] > 0]
+    if len(models) < 2:
+        return None
+    figure, axes = new_figure(NARROW if narrow else 0.75 * WIDE, 4.0)
+    quiet(axes)
+    drawn = draw_points(axes, models, "seconds", "adjusted", "adjusted_stderr", size=5.2)
+    seconds = [row["seconds"] for row in models]
+    log_axis(axes, "x", seconds, "time of the cell: adjusting and evaluating")
+    if max(seconds) > 12 * min(seconds):
+        left, right = axes.get_xlim()
+        axes.xaxis.set_major_locator(FixedLocator([tick for tick in TICKS if left <= tick <= right]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(value)))
+    axes.set_ylabel(f"{conclusions['metric_label']}, adjusted")
+    handles = []
+    for group in drawn:
+        style = {"markerfacecolor": group.fill, "markeredgecolor": group.edge, "markersize": 5.5}
+        handles.append(Line2D([], [], linestyle="", marker=group.marker, **style))
+    legend(figure, handles, [group_label(conclusions["split"], group) for group in drawn], narrow)
+    mark_provisional(figure, conclusions["provisional"])
+    ends = sorted(models, key=lambda row: row["adjusted"], reverse=True)
+    names = [Label(str(row.get("model", "")), row["seconds"], row["adjusted"]) for row in [*ends[:3], *ends[-2:]]]
+    place_labels(axes, names, [(row["seconds"], row["adjusted"]) for row in models], at_most=5, size=7.5)
+    return figure

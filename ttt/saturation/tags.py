@@ -1,0 +1,66 @@
+"""What a verdict means for the cells of its model and bench: tags on their runs and versions, the alias `final`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ttt.saturation.verdict import verdict_at
+from ttt.spec import Cell
+from ttt.stats.plateau import Plateau, Rung
+from ttt.track import RunLog, Tracker
+
+RUNG = tuple(Rung.__dataclass_fields__)
+
+
+def plateau_of(result: Mapping[str, Any]) -> Plateau:
+    """The verdicts of a study from its result."""
+    rungs = tuple(Rung(**{name: row[name] for name in RUNG}) for row in result["rungs"] if "verdict" in row)
+    return Plateau(rungs, result["smallest_budget"], result["tolerance"])
+
+
+def tag_cells(tracker: Tracker, cell: Cell, result: Mapping[str, Any]) -> dict[str, str]:
+    """Tag every finished cell that the study's verdict covers; returns the tag by run id."""
+    tagged = {}
+    for run in tracker.runs(f"{cell.suite}/{cell.bench.name}", "cell"):
+        tags, n_examples = run.data.tags, run.data.metrics.get("train/n_examples")
+        if n_examples is not None and all(tags[name] == value for name, value in _covered(cell).items()):
+            tagged[run.info.run_id] = _tag(tracker, run.info.run_id, plateau_of(result), int(n_examples), result)
+    return tagged
+
+
+def tag_by_study(tracker: Tracker, cell: Cell, run: RunLog, n_examples: int) -> None:
+    """Tag a cell that is about to finish by the newest study that covers it, if there is one."""
+    studies = tracker.runs(f"{cell.suite}/{cell.bench.name}", "saturation")
+    covered = _covered(cell).items()
+    found = [study for study in studies if all(study.data.tags[name] == value for name, value in covered)]
+    if found:
+        newest = max(found, key=lambda study: study.info.start_time)
+        result = tracker.read_json(newest.info.run_id, "result.json")
+        _tag(tracker, run.run_id, plateau_of(result), n_examples, result)
+
+
+def _covered(cell: Cell) -> dict[str, str]:
+    """A verdict is on a model, a bench and a recipe; the budget and the seed are the cell's own."""
+    return {
+        "ttt.model": cell.model.name,
+        "ttt.bench": cell.bench.name,
+        "ttt.bench_version": str(cell.bench.version),
+        "ttt.adjustment": cell.adjustment.name,
+    }
+
+
+def _tag(tracker: Tracker, run_id: str, plateau: Plateau, n_examples: int, result: Mapping[str, Any]) -> str:
+    verdict, reason = verdict_at(plateau, n_examples)
+    tags = {"ttt.saturated": verdict, "ttt.saturated_by": result["run_id"], "ttt.saturated_reason": reason}
+    RunLog(tracker, run_id).tags(tags)
+    name = f"{result['model']}-{result['bench']}"
+    for version in tracker.client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'"):
+        for key, value in tags.items():
+            tracker.client.set_model_version_tag(name, version.version, key, value)
+        aliases = tracker.client.get_registered_model(name).aliases
+        if verdict == "yes":
+            tracker.client.set_registered_model_alias(name, "final", version.version)
+        elif str(aliases.get("final")) == str(version.version):
+            tracker.client.delete_registered_model_alias(name, "final")
+    return verdict
