@@ -49,6 +49,7 @@ def test_the_contract_of_a_run(done: tuple[CellResult, Tracker, Request]) -> Non
     assert float(run.data.params["compute"]) == pytest.approx(6 * 40_000 * 1_000_000)
     history = {point.step: point.value for point in tracker.client.get_metric_history(result.run_id, "adjusted/score")}
     assert set(history) == {16, 32}
+    assert {point["n_examples"]: point["score"] for point in result.checkpoints} == history
     assert len(tracker.client.get_metric_history(result.run_id, "train/loss")) == 4
     for path in (
         "config.json",

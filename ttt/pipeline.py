@@ -168,7 +168,9 @@ def _adjust(cell: Cell, key: str, work: Workbench, run: RunLog, base: CellResult
     run.metrics({"adjusted/n_truncated": scores.n_truncated, "adjusted/seconds": scores.seconds})
     log_items(run, "base", before)
     log_items(run, "adjusted", scores.items, scores.prompts)
-    figure = cell_figure(cell, run.history("train/loss"), run.history("adjusted/score"), base.base, side)
+    on_the_way = run.history("adjusted/score")
+    errors = dict(run.history("adjusted/score_stderr"))
+    figure = cell_figure(cell, run.history("train/loss"), on_the_way, base.base, side)
     run.figure(figure, "figures/loss_and_score.png")
     version = None
     if work.tracker.tracking.keep_weights:
@@ -186,6 +188,7 @@ def _adjust(cell: Cell, key: str, work: Workbench, run: RunLog, base: CellResult
         digest_base=base.digest_base,
         digest_adjusted=weights,
         version=version,
+        checkpoints=[{"n_examples": n, "score": score, "stderr": errors.get(n)} for n, score in on_the_way],
     )
 
 

@@ -111,7 +111,7 @@ class _Saving:
     def save_if_due(self, trainer: pl.Trainer) -> None:
         if asked() or trainer.global_step in self.at or time.monotonic() - self.saved > 60 * self.minutes:
             self.before()
-            trainer.save_checkpoint(self.folder)
+            trainer.save_checkpoint(self.folder, weights_only=False)
             self.saved = time.monotonic()
 
 

@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from ttt.report.numbers import count, known, power
 from ttt.report.style import ALERT, GRID, INK, MUTED, NEWER, NEWER_EDGE, OLDER, OLDER_EDGE, new_figure
 
 Row = Mapping[str, Any]
-WIDE, NARROW = 9.2, 4.4  # inches: a page's width, and a phone's, where the panels stand below each other
+WIDE, NARROW = 9.2, 4.0  # inches: a page's width, and a phone's, where the panels stand below each other
 
 
 class Group(NamedTuple):
@@ -128,6 +129,21 @@ def sound(row: Row, field: str) -> bool:
     return known(row.get(field)) is not None
 
 
+def group_handle(group: Group, line: Any = "") -> Line2D:
+    """The group's mark, for a legend, on its line if it has one."""
+    return Line2D(
+        [],
+        [],
+        color=group.edge,
+        linestyle=line,
+        linewidth=1.6,
+        marker=group.marker,
+        markersize=5.5,
+        markerfacecolor=group.fill,
+        markeredgecolor=group.edge,
+    )
+
+
 def legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str], narrow: bool) -> None:
     """Below the panels, outside of the data."""
     figure.legend(
@@ -144,6 +160,4 @@ def legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str], narrow
 def mark_provisional(figure: Figure, provisional: object) -> None:
     """A figure travels without its report, so it says itself that it is provisional."""
     if provisional:
-        figure.suptitle(
-            "PROVISIONAL", x=0.995, ha="right", fontsize=9, fontweight="bold", color=ALERT
-        )
+        figure.suptitle("PROVISIONAL", x=0.995, ha="right", fontsize=9, fontweight="bold", color=ALERT)

@@ -14,6 +14,7 @@ from ttt.report.axes import (
     GROUPS,
     Group,
     draw_points,
+    group_handle,
     group_label,
     legend,
     log_axis,
@@ -24,6 +25,7 @@ from ttt.report.axes import (
 from ttt.report.numbers import known, signed, signed_interval
 from ttt.report.style import INK, MUTED, OLDER
 
+CROWD = 150  # models, beyond which their marks would hide the fit
 SIDES = (("base", "Before adjusting"), ("adjusted", "After adjusting"))
 
 
@@ -33,12 +35,15 @@ def before_after(conclusions: Mapping[str, Any], narrow: bool = False) -> Figure
     if not any(sound(row, side) for row in models for side, _ in SIDES):
         return None
     figure, axes = panels(narrow, 4.3)
+    crowded = len(models) > CROWD
     drawn: set[Group] = set()
     curves = marks = False
     for one, (side, title) in zip(axes, SIDES, strict=True):
-        drawn |= set(draw_points(one, models, "compute", side, f"{side}_stderr", size=5.0, alpha=0.85))
+        drawn |= set(
+            draw_points(one, models, "compute", side, f"{side}_stderr", size=3.0 if crowded else 5.0, alpha=0.85)
+        )
         log_axis(one, "x", [row["compute"] for row in models], "pretraining compute (FLOPs)")
-        curves |= _draw_curves(one, conclusions["curves"].get(side) or {})
+        curves |= _draw_curves(one, conclusions["curves"].get(side) or {}, order=3.5 if crowded else 2.5)
         one.set_title(f"{title}\n{theta_text(conclusions[side])}", loc="left", fontsize=10.5, color=INK)
     for one, (side, _) in zip(axes, SIDES, strict=True):
         marks |= _draw_chance(one, conclusions, side)
@@ -58,14 +63,14 @@ def theta_text(fit: Mapping[str, Any]) -> str:
     return f"θ = {signed(fit['theta'])}" + (f"  (95 %: {interval})" if interval else "  (no interval)")
 
 
-def _draw_curves(axes: Axes, curves: Mapping[str, Any]) -> bool:
+def _draw_curves(axes: Axes, curves: Mapping[str, Any], order: float) -> bool:
     """Fitted lines and, where given, their bands; False where there are none."""
     compute = _numbers(curves.get("compute"))
     for group in GROUPS[:2]:
         side = "newer" if group.newer else "older"
         line, low, high = (_numbers(curves.get(f"{side}{bound}")) for bound in ("", "_low", "_high"))
         if len(line) == len(compute) > 0:
-            axes.plot(compute, line, color=group.edge, linestyle=group.dashes, linewidth=1.6, zorder=2)
+            axes.plot(compute, line, color=group.edge, linestyle=group.dashes, linewidth=1.6, zorder=order)
         if len(low) == len(high) == len(compute) > 0:
             axes.fill_between(compute, low, high, color=group.fill, alpha=0.16, linewidth=0, zorder=1)
     return bool(compute)
@@ -104,8 +109,7 @@ def _draw_legend(
     labels: list[str] = []
     for group in (group for group in GROUPS if group in drawn):
         line = group.dashes if curves and group.newer is not None else ""
-        style = {"markerfacecolor": group.fill, "markeredgecolor": group.edge, "markersize": 5.5}
-        handles.append(Line2D([], [], color=group.edge, linestyle=line, marker=group.marker, linewidth=1.6, **style))
+        handles.append(group_handle(group, line))
         labels.append(group_label(conclusions["split"], group))
     if known(conclusions.get("chance")) is not None:
         handles.append(Line2D([], [], color=MUTED, linestyle=(0, (1, 2)), linewidth=1.3))

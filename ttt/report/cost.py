@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from ttt.report.axes import (
     NARROW,
     WIDE,
     draw_points,
+    group_handle,
     group_label,
     legend,
     log_axis,
@@ -22,6 +22,7 @@ from ttt.report.axes import (
 )
 from ttt.report.labels import Label, place_labels
 from ttt.report.numbers import duration, known
+from ttt.report.strips import whiskers
 from ttt.report.style import new_figure
 
 TICKS = (0.1, 1, 10, 60, 600, 3600, 36_000, 360_000, 3_600_000)
@@ -44,13 +45,14 @@ def cost(conclusions: Mapping[str, Any], narrow: bool = False) -> Figure | None:
         axes.xaxis.set_major_locator(FixedLocator([tick for tick in TICKS if left <= tick <= right]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(value)))
     axes.set_ylabel(f"{conclusions['metric_label']}, adjusted")
-    handles = []
-    for group in drawn:
-        style = {"markerfacecolor": group.fill, "markeredgecolor": group.edge, "markersize": 5.5}
-        handles.append(Line2D([], [], linestyle="", marker=group.marker, **style))
+    handles = [group_handle(group) for group in drawn]
     legend(figure, handles, [group_label(conclusions["split"], group) for group in drawn], narrow)
     mark_provisional(figure, conclusions["provisional"])
     ends = sorted(models, key=lambda row: row["adjusted"], reverse=True)
     names = [Label(str(row.get("model", "")), row["seconds"], row["adjusted"]) for row in [*ends[:3], *ends[-2:]]]
-    place_labels(axes, names, [(row["seconds"], row["adjusted"]) for row in models], at_most=5, size=7.5)
+    points = []
+    for row in models:
+        low, high = whiskers(row["adjusted"], row.get("adjusted_stderr"))
+        points += [(row["seconds"], y) for y in (row["adjusted"], low, high) if y is not None]
+    place_labels(axes, names, points, at_most=5, size=7.5)
     return figure

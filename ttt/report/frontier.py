@@ -9,7 +9,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ttt.report.axes import GROUPS, draw_points, group_label, legend, log_axis, mark_provisional, panels, sound
+from ttt.report.axes import (
+    GROUPS,
+    draw_points,
+    group_handle,
+    group_label,
+    legend,
+    log_axis,
+    mark_provisional,
+    panels,
+    sound,
+)
 from ttt.report.before_after import SIDES
 from ttt.report.labels import Label, place_labels
 from ttt.report.numbers import decimal, known
@@ -44,8 +54,7 @@ def frontier(conclusions: Mapping[str, Any], narrow: bool = False) -> Figure | N
         handles.append(Line2D([], [], color=OLDER, linewidth=3.5, alpha=0.35))
         labels.append("frontier of the older group")
     for group in (group for group in GROUPS if group in drawn):
-        style = {"markerfacecolor": group.fill, "markeredgecolor": group.edge, "markersize": 5.5}
-        handles.append(Line2D([], [], linestyle="", marker=group.marker, **style))
+        handles.append(group_handle(group))
         labels.append(group_label(conclusions["split"], group))
     legend(figure, handles, labels, narrow)
     mark_provisional(figure, conclusions["provisional"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -34,17 +34,18 @@ def place_labels(
 ) -> int:
     """Write the labels in the order given, at most that many; how many found a place.
 
-    `points` (data coordinates) and the corners of `stairs` and the level lines between them stay free. Call it when everything else is drawn: places are judged in the figure's final layout, which labels do not change.
+    `points` (data coordinates) stay free, as do the corners of `stairs` and the lines between them. Call it when
+    everything else is drawn: places are judged in the figure's final layout, which labels do not change.
     """
     figure = axes.get_figure(root=True)
     assert figure is not None
     renderer = FigureCanvasAgg(figure).get_renderer()
     settle(figure)
     frame = axes.get_window_extent(renderer).padded(-3)
-    dots = axes.transData.transform([*points]) if points else []
+    dots: Any = axes.transData.transform([*points]) if points else []
     radius = 3.5 * figure.dpi / 72
     taken = [Bbox.from_extents(x - radius, y - radius, x + radius, y + radius) for x, y in dots]
-    corners = axes.transData.transform([*stairs]) if stairs else []
+    corners: Any = axes.transData.transform([*stairs]) if stairs else []
     for (x0, y0), (x1, y1) in pairwise(corners):
         taken += [Bbox.from_extents(x0, y0 - 1, x1, y0 + 1), Bbox.from_extents(x1 - 1, y0, x1 + 1, y1)]
     n_placed = 0

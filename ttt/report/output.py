@@ -34,7 +34,7 @@ def save_figure(figure: Figure, folder: Path, name: str, title: str) -> list[Pat
 def svg_of(figure: Figure, title: str) -> bytes:
     """The figure as a file's content."""
     for text in figure.findobj(Text):
-        text.set_parse_math(False)  # type: ignore[attr-defined]
+        text.set_parse_math(False)
     settle(figure)
     buffer = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "ttt"}):
@@ -62,4 +62,3 @@ def _renamed(key: str, value: str, name: str) -> str:
     if key == f"{XLINK}href":
         return value.replace("#", f"#{name}-", 1)
     return value.replace("url(#", f"url(#{name}-")
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +29,7 @@ class Drawn(NamedTuple):
 
 
 def page(conclusions: dict[str, Any], figures: Mapping[str, Drawn]) -> str:
-    """HTML of the completed conclusions (`given.complete`). Every text is escaped, those in the figures by their writer."""
+    """HTML of the completed conclusions (`given.complete`); every text is escaped, those in figures by their writer."""
     # Autoescape is on for every template: the names of models are written by strangers.
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
@@ -38,17 +38,16 @@ def page(conclusions: dict[str, Any], figures: Mapping[str, Drawn]) -> str:
         numbers.count,
         numbers.decimal,
         numbers.duration,
-        numbers.flops,
-        numbers.percent,
         numbers.probability,
         numbers.signed,
         clean,
     ):
         environment.filters[write.__name__] = write
+    environment.filters.update(flops=_unbroken(numbers.flops), percent=_unbroken(numbers.percent))
     environment.globals.update(
         known=lambda value: numbers.known(value) is not None,
         signed_interval=numbers.signed_interval,
-        flops_interval=numbers.flops_interval,
+        flops_interval=lambda *bounds: numbers.flops_interval(*bounds).replace(" × ", "\u00a0×\u00a0"),
         whiskers=strips.whiskers,
         width=strips.WIDTH,
         DASH=numbers.DASH,
@@ -69,6 +68,13 @@ def page(conclusions: dict[str, Any], figures: Mapping[str, Drawn]) -> str:
         score_scale=strips.score_scale(conclusions),
         absent=absent(conclusions, figures),
         command=command(conclusions),
+    )
+
+
+def _unbroken(write: Callable[..., str]) -> Callable[..., str]:
+    """The same number, its parts on one line; the words for a missing one may break."""
+    return lambda value, *missing: (
+        write(value, *missing) if numbers.known(value) is None else write(value).replace(" ", "\u00a0")
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ttt.report.numbers import known
 
-WIDTH, MARGIN = 132.0, 6.0  # CSS pixels
+WIDTH, MARGIN = 120.0, 6.0  # CSS pixels
 
 
 class Scale(NamedTuple):

@@ -190,7 +190,7 @@ def result_of(
         | {"n_tokens_anew": anew, "n_tokens_full_grid": _full_grid(trials)},
         "currency": plan.currency if plan.price_per_hour is not None else None,
         "trials": [
-            {"run_id": run, "values": values, "scores": {r.n_examples: r.score for r in reached}}
+            {"run_id": run, "values": values, "scores": {str(r.n_examples): r.score for r in reached}}
             for run, values, reached in zip(trials.runs, trials.values, trials.rungs, strict=True)
         ],
         "n_trials": len(trials.runs),
