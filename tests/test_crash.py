@@ -75,11 +75,12 @@ def test_sigterm_leaves_a_checkpoint_and_the_code_of_a_stopped_process(
 ) -> None:
     code, seconds = 0, 9.0
     while code == 0 or not list(tmp_path.glob("cells/*/checkpoints/*.ckpt")):  # the moment depends on the machine
-        assert code in (0, 128 + signal.SIGTERM)
+        assert code in (0, -signal.SIGTERM, 128 + signal.SIGTERM)  # the second: it came while modules were imported
         assert seconds < 60
         longer = arguments(conf, tmp_path, "adjustment.examples=80000", "adjustment.evaluate_at=[]")
         code = call_for("ttt.run", longer, seconds, signal.SIGTERM)
         seconds += 3
+    assert code == 128 + signal.SIGTERM
     tracker = Tracker(request(conf, tmp_path).tracking)
     stopped = tracker.client.search_runs([tracker.experiment(EXPERIMENT)], "attributes.status = 'KILLED'")
     assert len(stopped) == 1

@@ -13,7 +13,7 @@ from ttt.comparison.options import MANY_MODELS, Options
 from ttt.comparison.rows import CellRow
 from ttt.comparison.table import Table
 from ttt.stats.emergence import emergence
-from ttt.track import RunLog, Tracker, last_step
+from ttt.track import Tracker, last_step
 
 ROWS_REPLICATES, MANY_ROWS_REPLICATES = 399, 199  # at most, for a fit for each budget and measure
 MIN_SHARE = 0.5  # of the models: a budget that only a few were scored at would tell of them, not of the budget
@@ -55,7 +55,7 @@ def _on_the_way(
     """Checkpoints of a cell by examples seen: its result's, or the metric's steps where the result leaves them out."""
     if result["checkpoints"] or not inputs.scored_on_the_way or inputs.score_key != "score":
         return {float(checkpoint["n_examples"]): checkpoint for checkpoint in result["checkpoints"]}
-    return {float(step): {"score": value} for step, value in RunLog(tracker, cell.run_id).history("adjusted/score")}
+    return {float(step): {"score": value} for step, value in tracker.open(cell.run_id).history("adjusted/score")}
 
 
 def _mean(seeds: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:

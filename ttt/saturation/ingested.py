@@ -9,7 +9,7 @@ from ttt.result import CellResult
 from ttt.saturation.verdict import WORDS
 from ttt.spec import SpecError
 from ttt.stats.plateau import judge_scores
-from ttt.track import RunLog, Tracker
+from ttt.track import Tracker
 
 BASIS = (
     "The verdicts rest on totals: without the items of each checkpoint the intervals treat two checkpoints as "
@@ -61,7 +61,7 @@ def judge_ingested(tracker: Tracker, suite: str, bench: str, from_share: float, 
             f"from {rung.budget:,.0f} to {rung.later:,.0f} examples the score gains {rung.gain:+.3f} "
             f"({rung.low:+.3f} to {rung.high:+.3f}; tolerance {tolerance:g}), by totals"
         )
-        RunLog(tracker, run.info.run_id).tags(
+        tracker.open(run.info.run_id).tags(
             {"ttt.saturated": WORDS[rung.verdict], "ttt.saturated_reason": reason, "ttt.saturated_by": "checkpoints"}
         )
         rows.append(

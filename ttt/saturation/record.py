@@ -51,13 +51,13 @@ def open_study(tracker: Tracker, cell: Cell, plan: Plan, key: str) -> tuple[dict
 class TrialRun:
     """A trial's run while its rungs are added; `items` maps the budgets it reached to item scores."""
 
-    def __init__(self, run: RunLog, finished: bool):
+    def __init__(self, tracker: Tracker, run: RunLog, finished: bool):
         self.log = run
         self.reached: list[Climbed] = []
         self.items: dict[int, Scores] = {}
         self.finished = finished
         if finished:
-            self.reached, self.items = _read(run.tracker, run.run_id)
+            self.reached, self.items = _read(tracker, run.run_id)
 
     def add(self, climbed: Climbed, scores: Scores) -> None:
         if climbed.n_examples in self.items:
@@ -93,11 +93,12 @@ def trial_run(studied: Studied, key: str, values: Mapping[str, float], name: str
     found = tracker.find(_experiment(cell), key)
     finished = found is not None and found.info.status == "FINISHED"
     if found and finished:
-        run = TrialRun(RunLog(tracker, found.info.run_id), True)
+        run = TrialRun(tracker, tracker.open(found.info.run_id), True)
     else:
         kind = {"ttt.kind": "trial", "mlflow.parentRunId": studied.parent.run_id}
         tags = {**cell_tags(cell, key), **kind}
-        run = TrialRun(tracker.start(_experiment(cell), name, tags, resume=found.info.run_id if found else None), False)
+        resume = found.info.run_id if found else None
+        run = TrialRun(tracker, tracker.start(_experiment(cell), name, tags, resume), False)
         recipe = studied.plan.recipe(cell.adjustment, cell.model, values)
         params = cell_params(
             cell.model_copy(update={"adjustment": recipe}), studied.work.source, studied.work.precision

@@ -53,7 +53,7 @@ def _covered(cell: Cell) -> dict[str, str]:
 def _tag(tracker: Tracker, run_id: str, plateau: Plateau, n_examples: int, result: Mapping[str, Any]) -> str:
     verdict, reason = verdict_at(plateau, n_examples)
     tags = {"ttt.saturated": verdict, "ttt.saturated_by": result["run_id"], "ttt.saturated_reason": reason}
-    RunLog(tracker, run_id).tags(tags)
+    tracker.open(run_id).tags(tags)
     name = f"{result['model']}-{result['bench']}"
     for version in tracker.client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'"):
         for key, value in tags.items():

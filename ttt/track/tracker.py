@@ -1,14 +1,12 @@
-"""All that is kept in MLflow: runs, scores, tables, weights, registered versions. The only import of mlflow."""
+"""One MLflow store: its experiments, runs, artifacts and registered versions."""
 
 from __future__ import annotations
 
 import json
-import logging
 import os
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -17,21 +15,14 @@ from typing import Any
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent"):
-    logging.getLogger(name).setLevel(logging.WARNING)
+from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.entities import Run, ViewType
+from mlflow.exceptions import MlflowException
 
-import pandas as pd  # noqa: E402
-from filelock import FileLock  # noqa: E402
-from mlflow import MlflowClient  # noqa: E402
-from mlflow.entities import Metric, Param, Run, RunTag, ViewType  # noqa: E402
-from mlflow.exceptions import MlflowException  # noqa: E402
-
-from ttt.runs_view import experiment_tags  # noqa: E402
-from ttt.spec import SpecError, Tracking  # noqa: E402
-
-log = logging.getLogger(__name__)
+from ttt.spec import SpecError, Tracking
+from ttt.track.run_log import RunLog
+from ttt.track.runs_view import experiment_tags
 
 PARENT_ENV = "TTT_PARENT_RUN"
 """Where a multirun's jobs find the run id of their parent."""
@@ -141,14 +132,22 @@ class Tracker:
         if parent:
             tags = {"mlflow.parentRunId": parent, **tags}  # a trial's own parent is its study
         if resume:
+            run_id = resume
             self.client.update_run(resume, status="RUNNING")
             for key, value in tags.items():
                 self.client.set_tag(resume, key, value)
             if "ttt.failure" in self.client.get_run(resume).data.tags:
                 self.client.delete_tag(resume, "ttt.failure")
-            return RunLog(self, resume, resumed=True)
-        run = self.client.create_run(self.experiment(experiment), run_name=name, tags=tags)
-        return RunLog(self, run.info.run_id)
+        else:
+            run_id = self.client.create_run(self.experiment(experiment), run_name=name, tags=tags).info.run_id
+        run = self.open(run_id, resumed=bool(resume))
+        if self.tracking.system_metrics:
+            run.watch_machine()
+        return run
+
+    def open(self, run_id: str, resumed: bool = False) -> RunLog:
+        """A run that there is, to log more to."""
+        return RunLog(self.client, run_id, self._local_artifacts(run_id), resumed)
 
     def artifact(self, run_id: str, path: str) -> Path | None:
         """A local copy (or the file itself, where it is local) of a run's artifact; None if it is not there."""
@@ -204,128 +203,6 @@ class Tracker:
         if folder is None or not (folder / "config.json").exists():
             raise SpecError(f"model.version: version {version} of '{model}' has no weights of its own in its run")
         return folder
-
-
-class RunLog:
-    """A run being written. Failures to log fail the run; nothing is swallowed."""
-
-    def __init__(self, tracker: Tracker, run_id: str, resumed: bool = False):
-        self.tracker = tracker
-        self.client = tracker.client
-        self.run_id = run_id
-        self._before: dict[str, set[tuple[int, float]]] | None = {} if resumed else None
-        """Points of metrics that an attempt that was stopped has logged, as far as they were asked for."""
-        self._waiting: list[Metric] = []
-        self._sent = time.monotonic()
-
-    def params(self, values: Mapping[str, Any]) -> None:
-        present = self.client.get_run(self.run_id).data.params
-        new = [Param(key, str(value)) for key, value in values.items() if key not in present]
-        self.client.log_batch(self.run_id, params=new)
-
-    def tags(self, values: Mapping[str, str]) -> None:
-        self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in values.items()])
-
-    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        """Metrics of a step. They are sent in batches, at the latest after two seconds or with `flush`.
-
-        What an attempt that was stopped has logged already is not logged twice.
-        """
-        now = int(time.time() * 1000)
-        new = [Metric(key, float(value), now, step) for key, value in values.items()]
-        self._waiting += [point for point in new if (point.step, point.value) not in self._logged_before(point.key)]
-        if len(self._waiting) > 500 or time.monotonic() - self._sent > 2:
-            self.flush()
-
-    def _logged_before(self, name: str) -> set[tuple[int, float]]:
-        if self._before is None:
-            return set()
-        if name not in self._before:
-            points = self.client.get_metric_history(self.run_id, name)
-            self._before[name] = {(point.step, point.value) for point in points}
-        return self._before[name]
-
-    def flush(self, params: Mapping[str, Any] | None = None) -> None:
-        """Send the metrics that wait, and the params of a run that has none yet, in as few calls as MLflow allows."""
-        first = [Param(key, str(value)) for key, value in (params or {}).items()]
-        for start in range(0, max(len(self._waiting), len(first)), 800):  # MLflow takes at most 1,000 a call
-            self.client.log_batch(self.run_id, metrics=self._waiting[start : start + 800], params=first)
-            first = []
-        self._waiting, self._sent = [], time.monotonic()
-
-    def text(self, content: str, path: str) -> None:
-        self.client.log_text(self.run_id, content, path)
-
-    def json(self, content: Any, path: str) -> None:
-        self.client.log_text(self.run_id, json.dumps(content, indent=2, default=str, ensure_ascii=False), path)
-
-    def table(self, columns: Mapping[str, list[Any]], path: str) -> None:
-        """A small table that the UI shows. An attempt that was stopped may have left one: it is replaced."""
-        # MLflow's own `log_table` would append to it.
-        self.client.log_text(self.run_id, pd.DataFrame(dict(columns)).to_json(orient="split", index=False), path)
-        tag = "mlflow.loggedArtifacts"
-        shown = json.loads(self.client.get_run(self.run_id).data.tags.get(tag, "[]"))
-        entry = {"path": path, "type": "table"}
-        self.client.set_tag(self.run_id, tag, json.dumps([*(e for e in shown if e != entry), entry]))
-
-    def describe(self, markdown: str) -> None:
-        """What stands at the head of the run's page in the UI."""
-        self.client.set_tag(self.run_id, "mlflow.note.content", markdown[:8000])
-
-    def file(self, file: Path, folder: str = "") -> None:
-        self.client.log_artifact(self.run_id, str(file), folder or None)
-
-    def folder(self, folder: Path) -> None:
-        """All that is in a folder, in one call."""
-        self.client.log_artifacts(self.run_id, str(folder))
-
-    def figure(self, figure: Any, path: str) -> None:
-        self.client.log_figure(self.run_id, figure, path)
-
-    def weights(self, folder: Path, path: str) -> None:
-        """A folder of weights among the run's artifacts: linked, not copied (an upload where they are not local).
-
-        The folder stays until the run is finished: whoever takes up a run that was stopped here still has it.
-        """
-        local = self.tracker._local_artifacts(self.run_id)
-        if local is None:
-            self.client.log_artifacts(self.run_id, str(folder), path)
-            return
-        target, making = local / path, local / f"{path}.part"
-        shutil.rmtree(making, ignore_errors=True)
-        making.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(folder, making, copy_function=_link_or_copy)
-        shutil.rmtree(target, ignore_errors=True)
-        making.rename(target)
-        for file in target.rglob("*"):
-            file.chmod(0o644 if file.is_file() else 0o755)  # safetensors are written for their owner alone
-
-    def history(self, name: str) -> list[tuple[int, float]]:
-        """(step, value) of a metric, in order; the last value logged at a step counts."""
-        self.flush()
-        points = sorted(self.client.get_metric_history(self.run_id, name), key=lambda point: point.timestamp)
-        return sorted({point.step: point.value for point in points}.items())
-
-    def finish(self) -> None:
-        self.flush()
-        self.client.set_terminated(self.run_id, "FINISHED")
-
-    def fail(self, reason: str, status: str = "FAILED") -> None:
-        """Mark the run; where the store itself is what failed, say so and leave the first error to be raised."""
-        try:
-            self.client.set_terminated(self.run_id, status)
-            self.client.set_tag(self.run_id, "ttt.failure", reason[:5000])
-            self.flush()
-        except (MlflowException, OSError) as error:
-            log.error(f"run {self.run_id} cannot be marked {status} ({reason}): {str(error).splitlines()[0]}")
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    """A hard link where the file system has them."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
 
 
 def _local_folder(uri: str) -> Path | None:
