@@ -29,7 +29,7 @@ CELLS := bench=lab_facts adjustment=lab trainer=lab hydra/launcher=joblib hydra.
 run: .venv/ttt
 	$(BIN)/python -m ttt.pretrain $(LAB) n_jobs=$(JOBS)
 	$(BIN)/python -m ttt.run -m $(LAB) "model=glob([lab-old-*,lab-new-*])" $(CELLS)
-	test ! -f ttt/compare.py || $(BIN)/python -m ttt.compare suite=$(LAB_SUITE) bench=lab_facts cluster=model
+	$(BIN)/python -m ttt.compare suite=$(LAB_SUITE) bench=lab_facts cluster=model
 	@echo "make ui shows the runs in MLflow, at http://127.0.0.1:5000"
 
 # The lab's series of doses at one size, a suite of its own.
@@ -47,6 +47,10 @@ lint: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Speed against the tools people use; wants a quiet machine and half an hour.
+bench: .venv/real
+	$(BIN)/python tests/performance/speed.py
 
 ui: .venv/ttt
 	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow server \
