@@ -7,6 +7,7 @@ import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import LeaveOneOut, StratifiedKFold, cross_val_predict
+from threadpoolctl import threadpool_limits
 
 from ttt.stats.checks import NAN, Array
 
@@ -40,7 +41,10 @@ def _classifier() -> HistGradientBoostingClassifier:
 
 def _accuracy(features: Array, labels: Array, folds: LeaveOneOut | StratifiedKFold) -> float:
     """Balanced accuracy of predictions for the held-out models."""
-    return float(balanced_accuracy_score(labels, cross_val_predict(_classifier(), features, labels, cv=folds)))
+    # Such small trees only wait for a second thread, and for minutes where another process has the core.
+    with threadpool_limits(1):
+        predicted = cross_val_predict(_classifier(), features, labels, cv=folds)
+    return float(balanced_accuracy_score(labels, predicted))
 
 
 def discriminate(
