@@ -6,6 +6,8 @@ from ttt.report.numbers import with_error
 from ttt.result import CellResult
 from ttt.spec import Cell
 
+TYPES = {"32": "float32", "bf16": "bfloat16"}
+
 
 def card(cell: Cell, result: CellResult, source: str, precision: str) -> str:
     model, bench, adjustment = cell.model, cell.bench, cell.adjustment
@@ -13,7 +15,8 @@ def card(cell: Cell, result: CellResult, source: str, precision: str) -> str:
         f"# {cell.label} on {bench.name}",
         "",
         f"{model.name} ({model.family}, {model.kind}, {model.n_params:,} parameters, {model.n_tokens:,} tokens of "
-        f"pretraining, {model.compute:.3g} FLOPs, {model.trained}), loaded from `{source}`, in {precision}.",
+        f"pretraining, {model.compute:.3g} FLOPs, {model.trained}), loaded from `{source}`, "
+        f"in {TYPES[precision]}.",
         "",
         f"| {bench.metric} | score |",
         "|---|---|",
