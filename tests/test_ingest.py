@@ -421,7 +421,7 @@ def test_definitions_are_what_hydra_composes(group: str) -> None:
     kind = {"bench": Bench, "adjustment": Adjustment}[group]
     for name in definitions.names(group):
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            composed = OmegaConf.to_container(compose(f"{group}/{name}")[group])
+            composed = OmegaConf.to_container(compose(f"{group}/{name}")[group], resolve=True)
         assert definitions.read(group, name, kind) == check(kind, composed), name  # type: ignore[type-var, arg-type]
 
 

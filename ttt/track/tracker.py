@@ -42,6 +42,8 @@ class Tracker:
         try:
             # Two processes that make a missing database at once trip over each other's migrations.
             with FileLock(self.root / "mlflow.lock"):
+                if self.uri == own:
+                    _make_database(self.root / "mlflow.db")
                 self.client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
                 self.client.search_experiments(max_results=1)
         except MlflowException as error:
@@ -203,6 +205,17 @@ class Tracker:
         if folder is None or not (folder / "config.json").exists():
             raise SpecError(f"model.version: version {version} of '{model}' has no weights of its own in its run")
         return folder
+
+
+def _make_database(file: Path) -> None:
+    """A migrated database where there is none. Whoever is killed in the middle leaves no half-migrated one behind."""
+    if file.exists():
+        return
+    making = file.with_suffix(".part")
+    for leftover in (making, making.with_name(making.name + "-journal")):
+        leftover.unlink(missing_ok=True)
+    MlflowClient(tracking_uri=f"sqlite:///{making}").search_experiments(max_results=1)
+    making.rename(file)
 
 
 def _local_folder(uri: str) -> Path | None:
