@@ -183,3 +183,6 @@ def test_a_multirun_killed_on_the_way_does_the_rest(conf: Path, tmp_path: Path) 
     assert first < {run.info.run_id for run in runs}
     begun = tracker.client.search_runs([tracker.experiment(EXPERIMENT)], "tags.`ttt.kind` = 'cell'")
     assert len(begun) == 4, "the one that was killed was taken up, not begun again"
+    (parent,) = tracker.client.search_runs([tracker.experiment(EXPERIMENT)], "tags.`ttt.kind` = 'multirun'")
+    assert parent.info.status == "FINISHED"
+    assert {run.data.tags["mlflow.parentRunId"] for run in runs} == {parent.info.run_id}

@@ -44,9 +44,11 @@ class Command:
 
     config: str
     parse: Callable[[Mapping[str, Any]], Any]
-    work: Callable[[Any], dict[str, Any]]
+    work: Callable[[Any], dict[str, Any] | None]
     show: Callable[[list[dict[str, Any]]], None]
     begin: Callable[[list[Any]], Callable[[list[dict[str, Any]], list[str]], None]] | None = None
+    shares_work: bool = False
+    """Whether the processes of one launch (torchrun) work on one request together."""
 
     def main(self) -> None:
         sys.exit(self._main(sys.argv[1:]))
@@ -57,6 +59,9 @@ class Command:
             self._hydra(lambda config: None)
             return 0
         try:
+            if os.environ.get("WORLD_SIZE", "1") != "1" and (args.multirun or not self.shares_work):
+                what = "several cells (-m)" if self.shares_work else f"ttt.{self.config}"
+                raise SpecError(f"torchrun: its processes share one cell of ttt.run; begin {what} without it")
             with initialize_config_dir(str(CONF), version_base="1.3"):
                 requests = self._requests(args)
             return self._multirun(requests) if args.multirun else self._single(requests[0])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ttt.spec import Cell, Model, SpecError
 
-KEY_FORMAT = 1
+KEY_FORMAT = 2
 """Raised when the engine comes to compute something else from the same request."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -55,12 +57,19 @@ def parse(config: Mapping[str, Any]) -> Request:
     return Request(cell, request.trainer, request.tracking, request.force)
 
 
-def work(request: Request) -> dict[str, Any]:
-    from ttt.pipeline import run_cell  # torch and transformers, seconds to import
+def work(request: Request) -> dict[str, Any] | None:
+    """The cell's result; None in a process that follows rank zero, which alone knows MLflow."""
+    from ttt.engine import ranks  # torch and transformers, seconds to import
+    from ttt.engine.follower import Follower
+    from ttt.pipeline import run_cell
     from ttt.track import Tracker
 
-    tracker = Tracker(request.tracking)
-    return asdict(run_cell(request.cell, request.trainer, tracker, request.force, say=console.print))
+    with ranks.together():
+        if ranks.rank():
+            ranks.follow(Follower().does)
+            return None
+        tracker = Tracker(request.tracking)
+        return asdict(run_cell(request.cell, request.trainer, tracker, request.force, say=console.print))
 
 
 def show(results: list[dict[str, Any]]) -> None:
@@ -86,7 +95,10 @@ SIDES = ("base", "adjusted", "gain")
 
 
 def begin(requests: list[Request]) -> Callable[[list[dict[str, Any]], list[str]], None]:
-    """Open the multirun's parent run; the jobs find it by an environment variable, whatever the launcher."""
+    """Open the multirun's parent run; the jobs find it by an environment variable, whatever the launcher.
+
+    A multirun that did not finish, asked for again, goes on in the parent run that it has.
+    """
     from ttt.track import PARENT_ENV, Tracker
 
     tracker = Tracker(requests[0].tracking)
@@ -96,7 +108,11 @@ def begin(requests: list[Request]) -> Callable[[list[dict[str, Any]], list[str]]
     suite = requests[0].cell.suite
     home = experiments.pop() if len(experiments) == 1 else f"{suite}/multirun"
     os.environ.pop(PARENT_ENV, None)
-    parent = tracker.start(home, "multirun", {"ttt.kind": "multirun", "ttt.suite": suite})
+    cells = json.dumps([request.cell.model_dump(mode="json") for request in requests], sort_keys=True)
+    key = hashlib.sha256(f"multirun {cells}".encode()).hexdigest()[:20]
+    begun = tracker.unfinished(home, key)
+    tags = {"ttt.kind": "multirun", "ttt.suite": suite, "ttt.key": key}
+    parent = tracker.start(home, "multirun", tags, resume=begun.info.run_id if begun else None)
     os.environ[PARENT_ENV] = parent.run_id
 
     def finish(results: list[dict[str, Any]], failures: list[str]) -> None:
@@ -115,7 +131,7 @@ def begin(requests: list[Request]) -> Callable[[list[dict[str, Any]], list[str]]
     return finish
 
 
-COMMAND = Command("run", parse, work, show, begin)
+COMMAND = Command("run", parse, work, show, begin, shares_work=True)
 
 if __name__ == "__main__":
     COMMAND.main()

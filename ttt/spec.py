@@ -187,7 +187,6 @@ class Trainer(Spec):
     """How the work is laid on the machine. Of these only `precision` may change a score."""
 
     accelerator: str = "auto"
-    devices: Count | Literal["auto"] = 1
     precision: Annotated[Literal["auto", "32", "bf16"], BeforeValidator(str)] = "auto"
     threads: Count | None = None
     eval_tokens: Count = 8192

@@ -10,10 +10,12 @@ import pytest
 import torch
 
 from tests.cells import request
+from ttt.engine import adjustment
 from ttt.engine.adjustment import AdjustmentModule, Plan, negative_log_likelihood
-from ttt.engine.batches import IGNORED, Tokens, by_length, collate
+from ttt.engine.batches import IGNORED, Batch, Tokens, by_length, collate, cut
+from ttt.engine.fit import fit
 from ttt.engine.load import load
-from ttt.spec import Adjustment
+from ttt.spec import Adjustment, Trainer
 
 
 def rows(n: int) -> list[Tokens]:
@@ -55,6 +57,54 @@ def test_micro_batches_have_the_gradient_of_the_padded_step(conf: Path, tmp_path
     assert loss == pytest.approx(reference.item(), rel=1e-5)
     for name, parameter in model.named_parameters():
         assert torch.allclose(ours[name], parameter.grad, atol=1e-5, rtol=1e-3), name
+
+
+def test_a_cut_batch_has_the_loss_of_the_whole(conf: Path, tmp_path: Path) -> None:
+    model, _ = load(request(conf, tmp_path).cell.model)
+    whole = collate(rows(11))
+    parts = cut(whole, 4)
+    assert [index for part in parts for index in part.indices] == whole.indices
+    losses = [negative_log_likelihood(model, part).item() for part in parts]
+    assert sum(losses) == pytest.approx(negative_log_likelihood(model, whole).item(), rel=1e-5)
+
+
+def test_out_of_memory_halves_the_micro_batches_and_takes_the_same_steps(
+    conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    examples = {row.index: row for row in rows(32)}
+    recipe = Adjustment(name="few", method="full", examples=32, batch_size=16)
+    trainer = Trainer(accelerator="cpu", precision="32", threads=1, progress=False, train_tokens=8 * 60)
+    most = {"rows": 1000}
+
+    def in_memory(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        loss = negative_log_likelihood(model, batch)  # type: ignore[arg-type]
+        if len(batch.indices) > most["rows"]:
+            loss.backward()  # what was half done must not stay in the gradient
+            raise torch.OutOfMemoryError
+        return loss
+
+    monkeypatch.setattr(adjustment, "negative_log_likelihood", in_memory)
+    ends = []
+    for most["rows"] in (1000, 3):
+        model, _ = load(request(conf, tmp_path).cell.model)
+        losses: list[float] = []
+        fit(
+            model,
+            examples,
+            Plan(32, 32, 16, 0),
+            recipe,
+            1e-3,
+            trainer,
+            None,
+            lambda step, heard=losses: heard.append(step.loss),
+        )
+        ends.append((losses, [p.detach().clone() for p in model.parameters()]))
+    assert ends[1][0] == pytest.approx(ends[0][0], rel=1e-5)
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(ends[0][1], ends[1][1], strict=True))
+    assert "going on with micro-batches half as large" in caplog.text
+    most["rows"] = 0
+    with pytest.raises(torch.OutOfMemoryError):
+        fit(model, examples, Plan(32, 32, 16, 0), recipe, 1e-3, trainer, None)
 
 
 def test_the_plan_sees_every_example_once_an_epoch() -> None:

@@ -1,4 +1,4 @@
-"""What warm-started rungs and successive halving save, against training every budget of every trial anew.
+"""A study of budgets against a brute-force sweep: every budget of every trial trained anew, with several seeds.
 
 `python tests/performance/warm_rungs.py LAB [MODEL ...]` writes docs/warm_rungs.md. LAB is the folder of one of the
 lab's worlds (`python -m ttt.pretrain`), such as mlruns/lab/s0.
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
@@ -23,92 +25,119 @@ from ttt.saturation.climb import Climber, score
 from ttt.saturation.conduct import saturate
 from ttt.saturation.plan import ladder
 from ttt.saturation.validation import make_validation
-from ttt.saturation.verdict import best_curve, judge, verdict_at
+from ttt.saturation.verdict import Curve, best_curve, judge, verdict_at
 from ttt.tasks.bench import load_tasks
 from ttt.track import Tracker
 
 DOC = Path(__file__).parents[2] / "docs" / "warm_rungs.md"
-HEADER = """# What warm-started rungs save
+SEEDS = (0, 1, 2)
+MODELS = [f"lab-{family}-{rung}-a" for rung in ("16x150", "24x300", "32x450", "48x480") for family in ("old", "new")]
+HEADER = """# Studies against brute force
 
 One study a model of the lab: {n_trials} learning rates, {n_rungs} doubling budgets, the rate constant with a cool-down
 at each rung, successive halving. Against it the same rates and budgets, each trained anew with the same schedule and
-none of them stopped early. Tokens trained on are what it costs; seconds are of one CPU thread, on a machine that did
-other things beside it. The verdict is on the adjustment's own budget.
+none of them stopped early: with the study's own seed ("anew"), and with {n_seeds} seeds, each item's score averaged
+over them ("sweep"). Tokens trained on are what it costs; seconds are of one CPU thread, on a machine that did other
+things beside it. Verdicts are on the adjustment's own budget of {n_own:,} examples; in brackets the 95 % interval of
+what twice as many gain. The tolerance is {tolerance} here: the lab has {n_items} questions to hold out, too few for the
+default of 0.01.
 
-| model | tokens, study | tokens, anew | share, % | without halving, % | seconds, study | seconds, anew | \
-verdict, study | verdict, anew | smallest, study | smallest, anew |
-|---|---|---|---|---|---|---|---|---|---|---|
+| model | tokens, study | tokens, anew | share, % | seconds, study | seconds, anew | verdict, study | verdict, anew | \
+verdict, sweep | smallest, study | smallest, anew | smallest, sweep |
+|---|---|---|---|---|---|---|---|---|---|---|---|
 """
 FOOTER = """
-The last rung alone is half of a doubling ladder, so that going on from a checkpoint without halving cannot cost less
-than half of it, and costs the cool-downs besides ("without halving"); the rest is what halving saves. A rung has to the
-last bit the weights of the same budget and schedule trained anew (a test holds that), so that the two verdicts can
-differ only by the trials that halving stopped.
+The last rung alone is half of a doubling ladder, so that going on from a checkpoint without halving costs
+{unhalved:.0f} % of training every budget anew, the cool-downs included; the rest is what halving saves. A rung has to
+the last bit the weights of the same budget and schedule trained anew (a test holds that), so that a study's verdict
+differs from the one beside it only by the trials that halving stopped.
 
 Made by `python tests/performance/warm_rungs.py`.
 """
 
 
+@dataclass(frozen=True)
+class Judged:
+    verdict: str
+    interval: str
+    smallest: str
+
+
 def request(lab: Path, model: str, root: str) -> Request:
     overrides = [f"model={model}", "bench=lab_facts", "adjustment=lab", "trainer=lab", f"tracking.root={root}",
-                 f"lab.folder={lab.absolute()}", "study.n_trials=4", "study.compare_schedules=false"]  # fmt: skip
+                 f"lab.folder={lab.absolute()}", "study.n_trials=4", "study.compare_schedules=false",
+                 "study.tolerance=0.05"]  # fmt: skip
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return parse(OmegaConf.to_container(compose("saturate", overrides=overrides), resolve=True))  # type: ignore[arg-type]
 
 
-def anew(asked: Request, trials: list[dict[str, float]], root: Path) -> tuple[Any, int, float, int]:
-    """The plateau of all trials at all budgets, each trained from the start; tokens, seconds, the own budget."""
-    cell, plan = asked.cell, asked.plan
+def anew(asked: Request, trials: list[dict[str, float]], seed: int, root: Path) -> tuple[Curve, int, float]:
+    """The curve of all trials at all budgets, each trained from the start; tokens; seconds."""
+    cell, plan = asked.cell.model_copy(update={"seed": seed}), asked.plan
     work = Workbench(cell.model, cell, asked.trainer, Tracker(asked.tracking))
-    n_own = cell.adjustment.n_examples(len(work.task_data.examples))
     tasks = load_tasks(cell.bench, root / "tasks")
     validation = make_validation(cell.bench, tasks, work.task_data, plan)
-    rungs = ladder(plan, cell.adjustment, n_own)
+    rungs = ladder(plan, cell.adjustment, cell.adjustment.n_examples(len(work.task_data.examples)))
     found = [{0: score(work.backend, validation, root / "base")[0]}]
     n_tokens, start = 0, perf_counter()
     for number, values in enumerate(trials):
         recipe = plan.recipe(cell.adjustment, cell.model, values)
         found.append({})
         for place, budget in enumerate(rungs.budgets):
-            folder = root / f"{number}-{place}"
+            folder = root / f"{seed}-{number}-{place}"
             climber = Climber(work.backend, lambda: load(work.model)[0], cell, recipe, rungs, validation, asked.trainer,
                               folder, lambda step: None, lambda: None)  # fmt: skip
             climber._begin()
             took = climber._fit(rungs.steps[place], folder, rungs.falling(place), lambda step: None)
             found[-1][budget] = score(work.backend, validation, folder / "answers")[0]
             n_tokens += took.n_tokens
-    return judge(best_curve([0, *rungs.budgets], found), plan.tolerance), n_tokens, perf_counter() - start, n_own
+    return best_curve([0, *rungs.budgets], found), n_tokens, perf_counter() - start
 
 
-def row(lab: Path, model: str) -> tuple[str, Request, bool]:
+def judged(asked: Request, curve: Curve) -> Judged:
+    plateau, n_own = judge(curve, asked.plan.tolerance), asked.cell.adjustment.examples
+    assert n_own
+    verdict = verdict_at(plateau, n_own)[0]
+    rung = next(rung for rung in plateau.rungs if rung.budget == n_own)
+    smallest = "none" if plateau.smallest is None else f"{plateau.smallest:,.0f}"
+    named = {"yes": "saturated", "no": "not saturated"}.get(verdict, verdict)
+    return Judged(named, f"{rung.low:+.3f} to {rung.high:+.3f}", smallest)
+
+
+def row(lab: Path, model: str) -> tuple[str, dict[str, Any]]:
+    """A row of the table, and what the page says of all rows."""
     with tempfile.TemporaryDirectory() as root:
         asked = request(lab, model, root)
         start = perf_counter()
         result = saturate(asked.cell, asked.plan, asked.trainer, Tracker(asked.tracking), lambda text: None)
         seconds = perf_counter() - start
         trials = [trial["values"] for trial in result["trials"]]
-        plateau, n_anew, seconds_anew, n_own = anew(asked, trials, Path(root))
-    verdict = verdict_at(plateau, n_own)[0]
-    verdict = {"yes": "saturated", "no": "not saturated"}.get(verdict, verdict)
-    n_tokens, rungs = result["cost_of_study"]["n_tokens"], len(result["rungs"]) - 1
-    share = sum(1 / 2**k for k in range(rungs))
-    unhalved = (1 - asked.plan.cooldown + asked.plan.cooldown * share) / share
-    smallest = [value if value is None else f"{value:,.0f}" for value in (result["smallest_budget"], plateau.smallest)]
-    cells = [model, f"{n_tokens:,}", f"{n_anew:,}", f"{100 * n_tokens / n_anew:.1f}", f"{100 * unhalved:.0f}",
-             f"{seconds:.0f}", f"{seconds_anew:.0f}", result["verdict"], verdict,
-             *(value or "none" for value in smallest)]  # fmt: skip
-    return f"| {' | '.join(cells)} |\n", asked, verdict == result["verdict"]
+        swept = [anew(asked, trials, seed, Path(root)) for seed in SEEDS]
+    curves, n_anew, seconds_anew = [curve for curve, _, _ in swept], swept[0][1], swept[0][2]
+    mean = Curve(curves[0].budgets, np.mean([curve.items for curve in curves], axis=0), ())
+    own = next(rung for rung in result["rungs"] if rung["budget"] == asked.cell.adjustment.examples)
+    smallest = "none" if result["smallest_budget"] is None else f"{result['smallest_budget']:,.0f}"
+    three = [Judged(result["verdict"], f"{own['low']:+.3f} to {own['high']:+.3f}", smallest), judged(asked, curves[0]),
+             judged(asked, mean)]  # fmt: skip
+    n_tokens = result["cost_of_study"]["n_tokens"]
+    cells = [model, f"{n_tokens:,}", f"{n_anew:,}", f"{100 * n_tokens / n_anew:.1f}", f"{seconds:.0f}",
+             f"{seconds_anew:.0f}", *(f"{of.verdict} ({of.interval})" for of in three),
+             *(of.smallest for of in three)]  # fmt: skip
+    share = sum(1 / 2**k for k in range(asked.plan.n_rungs))
+    facts = {**asked.plan.model_dump(), "n_seeds": len(SEEDS), "n_own": asked.cell.adjustment.examples,
+             "n_items": mean.items.shape[1],
+             "unhalved": 100 * (1 - asked.plan.cooldown + asked.plan.cooldown * share) / share}  # fmt: skip
+    return f"| {' | '.join(cells)} |\n", facts
 
 
 def main() -> None:
     lab, *models = sys.argv[1:]
-    rows, asked = "", None
-    for model in models or ["lab-old-16x150-a", "lab-new-24x300-a", "lab-old-32x450-a"]:
-        text, asked, _ = row(Path(lab), model)
+    rows, facts = "", {}
+    for model in models or MODELS:
+        text, facts = row(Path(lab), model)
         print(text, end="", flush=True)
         rows += text
-    assert asked is not None
-    DOC.write_text(HEADER.format(**asked.plan.model_dump()) + rows + FOOTER, encoding="utf-8")
+        DOC.write_text(HEADER.format(**facts) + rows + FOOTER.format(**facts), encoding="utf-8")
 
 
 if __name__ == "__main__":

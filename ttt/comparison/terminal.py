@@ -23,7 +23,7 @@ from ttt.report.numbers import (
     with_error,
 )
 
-MAX_ROWS = 20
+MAX_ROWS = 60
 
 
 def show_result(result: Mapping[str, Any], out: Console | None = None) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from peft import LoraConfig, get_peft_model
+import torch
 from transformers import PreTrainedModel
 
 from ttt.engine.adjustment import Plan
@@ -60,11 +60,10 @@ def adjust(
     plan = Plan(len(examples), adjustment.n_examples(len(examples)), adjustment.batch_size, cell.seed)
     encoded = {index: encode(backend, examples[index], index, adjustment.max_tokens, chat) for index in plan.used()}
     rows = {index: row for index, (row, _) in encoded.items()}
-    if trainer.gradient_checkpointing:
-        backend.model.gradient_checkpointing_enable()
     if adjustment.method == "lora":
         backend.model = with_lora(backend.model, cell)
     rate = adjustment.rate(cell.model)
+    backend.lend()
     took = fit(
         backend.model,
         rows,
@@ -85,6 +84,8 @@ def adjust(
 
 def with_lora(model: PreTrainedModel, cell: Cell) -> Any:
     """The model with low-rank adapters by the cell's adjustment; SpecError if its targets are not in the model."""
+    from peft import LoraConfig, get_peft_model  # seconds to import
+
     lora, targets = cell.adjustment.lora, cell.model.lora_targets
     config = LoraConfig(
         r=lora.r,
@@ -93,6 +94,7 @@ def with_lora(model: PreTrainedModel, cell: Cell) -> Any:
         target_modules=list(targets) if targets else "all-linear",
         task_type="CAUSAL_LM",
     )
+    torch.manual_seed(cell.seed)
     try:
         return get_peft_model(model, config)
     except ValueError as error:

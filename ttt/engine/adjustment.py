@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -15,9 +16,12 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from ttt.engine.batches import IGNORED, Batch, Tokens, by_length, collate
+from ttt.engine import ranks
+from ttt.engine.batches import IGNORED, Batch, Tokens, by_length, collate, cut
 from ttt.engine.forward import last_logits
 from ttt.spec import Adjustment
+
+log = logging.getLogger(__name__)
 
 
 class NonFiniteLossError(RuntimeError):
@@ -76,13 +80,18 @@ class AdjustmentModule(pl.LightningModule):
     matrices only (neither biases nor norms), warm-up, a cosine to a share of the rate (arXiv 2407.07890, appendix B).
     """
 
-    def __init__(self, model: PreTrainedModel, adjustment: Adjustment, learning_rate: float, n_steps: int):
+    def __init__(
+        self, model: PreTrainedModel, adjustment: Adjustment, learning_rate: float, n_steps: int, seed: int = 0
+    ):
         super().__init__()
         self.automatic_optimization = False
         self.model = model
         self.adjustment = adjustment
         self.learning_rate = learning_rate
         self.n_steps = n_steps
+        self.seed = seed
+        self.n_parts = 1
+        """Parts that each micro-batch is cut into, for the memory's sake."""
         self.last_loss = float("nan")
         """Nats a token, of the last step."""
         self.n_tokens = 0
@@ -91,23 +100,46 @@ class AdjustmentModule(pl.LightningModule):
     def training_step(self, batches: list[Batch], batch_idx: int) -> None:
         optimizer, scheduler = self.optimizers(), self.lr_schedulers()
         n_targets = sum(int((batch.targets != IGNORED).sum()) for batch in batches)
-        optimizer.zero_grad()  # type: ignore[union-attr]
-        total = 0.0
-        for batch in batches:
-            loss = negative_log_likelihood(self.model, batch) / n_targets
-            if not torch.isfinite(loss):
-                raise NonFiniteLossError(
-                    f"the loss is {loss.item()} at step {self.global_step + 1} of {self.n_steps}, "
-                    f"on the examples {batch.indices}; the step was not taken"
-                )
-            self.manual_backward(loss)
-            total += loss.item()
+        total = self._accumulate(ranks.share(batches), n_targets)
+        total = ranks.add_up(total, [p for p in self.parameters() if p.requires_grad])
         torch.nn.utils.clip_grad_norm_(self.parameters(), self.adjustment.clip)
         optimizer.step()  # type: ignore[union-attr]
         scheduler.step()  # type: ignore[union-attr]
         self.last_loss = total
         self.n_tokens += sum(int(batch.attention_mask.sum()) for batch in batches)
         self.log("loss", total, prog_bar=True, logger=False)
+
+    def _accumulate(self, batches: Sequence[Batch], n_targets: int) -> float:
+        """Leave the gradient of the batches in the parameters; returns their share of the step's loss.
+
+        Where the memory does not hold a batch, all are halved from then on, and the gradient is begun anew.
+        """
+        batches = [part for batch in batches for part in cut(batch, self.n_parts)]
+        self.zero_grad()
+        total = 0.0
+        try:
+            for batch in batches:
+                # What dropout draws is a matter of the step and the examples, so that nothing has to be kept.
+                drawn = np.random.SeedSequence([self.seed, self.global_step, min(batch.indices)])
+                torch.manual_seed(int(drawn.generate_state(1)[0]))
+                loss = negative_log_likelihood(self.model, batch) / n_targets
+                if not torch.isfinite(loss):
+                    raise NonFiniteLossError(
+                        f"the loss is {loss.item()} at step {self.global_step + 1} of {self.n_steps}, "
+                        f"on the examples {batch.indices}; the step was not taken"
+                    )
+                self.manual_backward(loss)
+                total += loss.item()
+        except torch.OutOfMemoryError:
+            largest = max(len(batch.indices) for batch in batches)
+            if largest == 1:
+                raise
+            loss = None
+        else:
+            return total
+        self.n_parts *= 2
+        log.warning(f"out of memory with {largest} examples at a time: going on with micro-batches half as large")
+        return self._accumulate(batches, n_targets)
 
     def configure_optimizers(self) -> Any:
         a = self.adjustment

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ttt.engine import ranks
 from ttt.engine.backend import Backend
 from ttt.engine.generation import Waiting
 from ttt.engine.sharing import Group
@@ -61,14 +62,14 @@ class KeepingBackend(Backend):
             return super()._predict(batches)
         named = {_digest(batch): batch for whole in batches for batch in _parts(whole)}
         waiting = [digest for digest in named if digest not in self.answers.known]
-        n = 1
+        n = ranks.n_ranks()
         while waiting:
             stop_if_asked()
             now, waiting = waiting[:n], waiting[n:]
             start = time.perf_counter()
             found = {answer[0]: tuple(answer) for answer in super()._predict([named[digest] for digest in now])}
             self.answers.add({digest: [found[index] for index in _indices(named[digest])] for digest in now})
-            n = max(1, min(2 * n, int(n * SECONDS_A_SAVE / (time.perf_counter() - start))))
+            n = max(ranks.n_ranks(), min(2 * n, int(n * SECONDS_A_SAVE / (time.perf_counter() - start))))
         return [answer for digest in named for answer in self.answers.known[digest]]
 
 

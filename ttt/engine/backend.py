@@ -21,6 +21,7 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from ttt.engine import ranks
 from ttt.engine.batches import Batch, Tokens, by_length, collate, pad_prompts
 from ttt.engine.device import lightning_trainer
 from ttt.engine.evaluation import EvaluationModule, Prompts
@@ -55,6 +56,7 @@ class Backend(TemplateLM):
         self.n_truncated = 0
         self.n_tokens = 0
         """Tokens that have passed the model, padding not counted."""
+        self._lent: Any = None
 
     @property
     def eot_token_id(self) -> int:
@@ -204,13 +206,28 @@ class Backend(TemplateLM):
         return ids[-room:]
 
     def _predict(self, batches: list[Any]) -> list[Any]:
-        trainer: pl.Trainer = lightning_trainer(self.trainer)
-        training = self.model.training
-        module = EvaluationModule(self.model, self.tokenizer).eval()
-        loader: DataLoader[Any] = DataLoader(batches, batch_size=None, collate_fn=_as_is)  # type: ignore[arg-type]
-        answers = trainer.predict(module, loader) or []
-        self.model.train(training)
-        return [answer for batch in answers for answer in batch]
+        self.lend()
+        ranks.tell("predict", batches, self.trainer)
+        return predict(self.model, self.tokenizer, batches, self.trainer)
+
+    def lend(self) -> None:
+        """Give the processes that follow this one the model that is in memory, unless they have it."""
+        if self._lent is not self.model:
+            ranks.tell("hold", self.model, self.tokenizer)
+            self._lent = self.model
+
+
+def predict(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batches: Sequence[Any], settings: Trainer
+) -> list[Any]:
+    """The answers to all batches, in any order; where several processes share them, at rank zero alone."""
+    trainer: pl.Trainer = lightning_trainer(settings)
+    training = model.training
+    module = EvaluationModule(model, tokenizer).eval()
+    loader: DataLoader[Any] = DataLoader(ranks.share(batches), batch_size=None, collate_fn=_as_is)  # type: ignore[arg-type]
+    answers = trainer.predict(module, loader) or []
+    model.train(training)
+    return ranks.gather([answer for batch in answers for answer in batch])
 
 
 def _as_is(batch: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -47,6 +48,21 @@ def collate(rows: Sequence[Tokens]) -> Batch:
         targets[i, n_kept - row.n_targets :] = torch.tensor(row.ids[len(row.ids) - row.n_targets :])
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
     return Batch(input_ids, mask, positions, targets, [row.index for row in rows])
+
+
+def cut(batch: Batch, n_parts: int) -> list[Batch]:
+    """The batch's rows in so many parts at most, each without the padding that all its rows share."""
+    size = math.ceil(len(batch.indices) / n_parts)
+    parts = [slice(start, start + size) for start in range(0, len(batch.indices), size)]
+    if len(parts) == 1:
+        return [batch]
+    cut = []
+    for rows in parts:
+        first = int(batch.attention_mask[rows].any(0).to(torch.int).argmax())
+        first = min(first, batch.input_ids.shape[1] - batch.targets.shape[1])  # the targets' positions all stay
+        ids, mask, positions = (x[rows, first:] for x in (batch.input_ids, batch.attention_mask, batch.position_ids))
+        cut.append(Batch(ids, mask, positions, batch.targets[rows], batch.indices[rows]))
+    return cut
 
 
 def by_length(rows: Sequence[Tokens], n_tokens: int, n_scored: int) -> Iterator[list[Tokens]]:

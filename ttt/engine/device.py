@@ -9,6 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from ttt.engine.ranks import local_rank
 from ttt.spec import Trainer
 
 for name in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda"):
@@ -25,7 +26,8 @@ def precision(trainer: Trainer) -> str:
         return trainer.precision
     if trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "32"
-    return "32"
+    capabilities = torch.cpu.get_capabilities()
+    return "bf16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "32"
 
 
 def lightning_trainer(trainer: Trainer, **options: Any) -> pl.Trainer:
@@ -34,7 +36,7 @@ def lightning_trainer(trainer: Trainer, **options: Any) -> pl.Trainer:
         torch.set_num_threads(trainer.threads)
     defaults: dict[str, Any] = {
         "accelerator": trainer.accelerator,
-        "devices": trainer.devices,
+        "devices": 1 if trainer.accelerator == "cpu" or not torch.cuda.is_available() else [local_rank()],
         "precision": {"32": "32-true", "bf16": "bf16-mixed"}[precision(trainer)],
         "logger": False,
         "enable_checkpointing": False,

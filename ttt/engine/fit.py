@@ -12,11 +12,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
-import torch
 from transformers import PreTrainedModel
 
+from ttt.engine import ranks
 from ttt.engine.adjustment import AdjustmentModule, Plan, Steps
 from ttt.engine.batches import Tokens
 from ttt.engine.checkpoints import CheckpointFiles, last_checkpoint
@@ -51,8 +50,8 @@ def fit(
     recipe: Adjustment,
     learning_rate: float,
     trainer: Trainer,
-    folder: Path,
-    on_step: Callable[[Step], None],
+    folder: Path | None,
+    on_step: Callable[[Step], None] = lambda step: None,
     on_checkpoint: Callable[[Step], None] = lambda step: None,
     *,
     before_saving: Callable[[], None] = lambda: None,
@@ -66,15 +65,20 @@ def fit(
     Checkpoints are written every `trainer.checkpoint_minutes`, at the steps of `recipe.evaluate_at`, on SIGTERM, and
     after the last step with `save_last`; `before_saving` is called first, so that what it keeps is never behind them.
     `schedule` (step from 0 to a share of the learning rate) replaces the recipe's. `begin_from` is a checkpoint of
-    another folder to begin from where this one has none. Raises NonFiniteLossError before a step that would spoil the
-    weights, and `Stopped` after a checkpoint when SIGTERM came.
+    another folder to begin from where this one has none. Without a folder nothing is kept. Where several processes
+    share the work, those that follow rank zero take the same steps. Raises NonFiniteLossError before a step that would
+    spoil the weights, and `Stopped` after a checkpoint when SIGTERM came.
     """
     start = time.perf_counter()
+    checkpoints = folder and folder / "checkpoints"
+    last = (checkpoints and last_checkpoint(checkpoints)) or begin_from
+    ranks.tell("fit", rows, plan, recipe, learning_rate, trainer, last)
     model.train()
-    module = AdjustmentModule(model, recipe, learning_rate, plan.n_steps)
+    if trainer.gradient_checkpointing:
+        model.gradient_checkpointing_enable()
+    module = AdjustmentModule(model, recipe, learning_rate, plan.n_steps, plan.seed)
     if schedule:
         module.rate_at = schedule  # type: ignore[method-assign, assignment]
-    checkpoints = folder / "checkpoints"
     save_at = {*recipe.evaluate_at, *([plan.n_steps] if save_last else [])}
     saving = _Saving(checkpoints, trainer.checkpoint_minutes, save_at, before_saving)
     listener = _Listener(plan, recipe.evaluate_at, on_step, on_checkpoint, saving)
@@ -88,7 +92,6 @@ def fit(
     )
     n_scored = max(1, n_scored_at_once(model) // 4)  # logits, their softmax and gradient are in memory at once
     steps = Steps(rows, plan, trainer.train_tokens, n_scored, lambda: lightning.global_step)
-    last = last_checkpoint(checkpoints) or begin_from
     with deferred():
         lightning.fit(module, steps, ckpt_path=str(last) if last else None, weights_only=True)
     stop_if_asked()
@@ -102,13 +105,15 @@ def fit(
 class _Saving:
     """When a checkpoint is due."""
 
-    folder: Path
+    folder: Path | None
     minutes: float
     at: set[int]
     before: Callable[[], None]
     saved: float = field(default_factory=time.monotonic)
 
     def save_if_due(self, trainer: pl.Trainer) -> None:
+        if self.folder is None:
+            return
         if asked() or trainer.global_step in self.at or time.monotonic() - self.saved > 60 * self.minutes:
             self.before()
             trainer.save_checkpoint(self.folder, weights_only=False)
@@ -151,12 +156,6 @@ class _Listener(pl.Callback):
         if self.last is not None:
             self._score(self.last)  # it may have been stopped between its checkpoint and its scores
 
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        # What dropout draws is a matter of (seed, step), so that nothing of it has to be kept.
-        torch.manual_seed(int(np.random.SeedSequence([self.plan.seed, trainer.global_step]).generate_state(1)[0]))
-
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
@@ -174,4 +173,5 @@ class _Listener(pl.Callback):
         if step.step in self.evaluate_at and step.step < self.plan.n_steps:
             start = time.perf_counter()
             self.on_checkpoint(step)
+            ranks.tell("go on")
             self.seconds += time.perf_counter() - start

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
+import hashlib
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from lm_eval.tasks import TaskManager
 
 from ttt.spec import Bench, SpecError, nearest
 from ttt.tasks.files import read_files, split_by_column
+from ttt.tasks.index import known_tasks
 
 
 def load_tasks(bench: Bench, scratch: Path) -> dict[str, Any]:
@@ -33,12 +35,15 @@ def load_tasks(bench: Bench, scratch: Path) -> dict[str, Any]:
         **local,
     }
     # As a file in the index: a group given as a mapping would hand its own fields to the tasks of nested groups.
-    folder = scratch / bench.name
+    text = yaml.safe_dump(group, sort_keys=False)
+    folder = scratch / hashlib.sha256(text.encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "group.yaml").write_text(yaml.safe_dump(group, sort_keys=False), encoding="utf-8")
+    making = folder / f"{uuid.uuid4().hex}.part"  # other processes may be at the same bench
+    making.write_text(text, encoding="utf-8")
+    making.replace(folder / "group.yaml")
     manager = TaskManager(include_path=str(folder), include_defaults=False)
     if not all(isinstance(task, dict) and "output_type" in task for task in bench.tasks):
-        manager.task_index.update(_known_tasks())
+        manager.task_index.update(known_tasks(scratch))
     for task in bench.tasks:
         if isinstance(task, str) and task not in manager.task_index:
             raise SpecError(
@@ -60,12 +65,6 @@ def load_tasks(bench: Bench, scratch: Path) -> dict[str, Any]:
         )
     loaded["groups"][group["group"]].aggregate_metric_list = [AggMetricConfig(metric=name) for name in metrics]
     return dict(loaded)
-
-
-@cache
-def _known_tasks() -> dict[str, Any]:
-    """The index of lm-eval's own tasks (seconds to build, so once a process)."""
-    return dict(TaskManager().task_index)
 
 
 def _local_data(bench: Bench, scratch: Path) -> dict[str, Any]:

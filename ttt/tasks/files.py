@@ -9,6 +9,7 @@ from pathlib import Path
 
 import datasets
 import yaml
+from filelock import FileLock
 
 from ttt.spec import SpecError, nearest
 
@@ -43,10 +44,17 @@ def load_files(files: Sequence[str], field: str) -> datasets.Dataset:
 def split_by_column(files: Mapping[str, str], column: str, cache: Path) -> Path:
     """A folder in the hub's layout, one configuration a value of the column: `load_dataset(folder, value)`."""
     folder = cache / hashlib.sha256(repr([sorted(files.items()), column, _stamps(files)]).encode()).hexdigest()[:16]
-    if folder.is_dir():
-        return folder
-    making = folder.with_suffix(".part")
-    shutil.rmtree(making, ignore_errors=True)
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.is_dir():
+            making = folder.with_suffix(".part")
+            shutil.rmtree(making, ignore_errors=True)
+            _split(files, column, making)
+            making.rename(folder)
+    return folder
+
+
+def _split(files: Mapping[str, str], column: str, making: Path) -> None:
     configurations: dict[str, dict[str, str]] = {}
     for split, file in files.items():
         rows = load_files([file], f"bench.files.{split}")
@@ -66,8 +74,6 @@ def split_by_column(files: Mapping[str, str], column: str, cache: Path) -> Path:
         ]
     }
     (making / "README.md").write_text(f"---\n{yaml.safe_dump(header)}---\n", encoding="utf-8")
-    making.rename(folder)
-    return folder
 
 
 def _stamps(files: Mapping[str, str]) -> list[tuple[int, int]]:
