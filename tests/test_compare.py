@@ -23,6 +23,7 @@ from ttt.comparison.conclude import conclude
 from ttt.comparison.inputs import read_inputs
 from ttt.comparison.options import Options
 from ttt.comparison.terminal import show_result
+from ttt.report.comparison import render
 from ttt.spec import SpecError
 from ttt.track import Tracker
 
@@ -213,6 +214,24 @@ def test_saturation_gates_what_is_called_final(tmp_path: Path) -> None:
     assert provisional["provisional"]
     assert len(provisional["provisional_reasons"]) == 2
     assert "provisional" in provisional["verdict"]
+
+
+def test_equal_treatment_is_told(tmp_path: Path) -> None:
+    store = write(tmp_path, planted(made_models(10), theta=0.1))
+    (experiment,) = [e.name for e in store.client.search_experiments() if "/" in e.name]
+    for run, (trials, sufficient) in zip(
+        store.runs(experiment, "cell"), [(6, 800), (4, 3200), (6, None)], strict=False
+    ):
+        study = store.start(experiment, "study", {"ttt.kind": "saturation"})
+        study.metrics({"n_trials": trials} | ({} if sufficient is None else {"smallest_budget": sufficient}))
+        study.finish()
+        store.open(run.info.run_id).tags({"ttt.saturated_by": study.run_id})
+    found = concluded(store)["treatment"]
+    assert (found["n_judged"], found["fewest_trials"], found["most_trials"]) == (3, 4, 6)
+    assert (found["n_sufficient"], found["largest_sufficient"]) == (2, 3200)
+    report = render(concluded(store), tmp_path / "report")[0].read_text(encoding="utf-8")
+    assert "3, by 4 to 6 trials each" in report
+    assert "known of 2 models, the largest 3,200 examples" in report
 
 
 def test_the_confound_is_recreated_where_its_adjustments_are(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_a_file_says_what_the_ladder_says(model: LabModel) -> None:
     assert (said.trained < "2023-11") == (model.dose == 0), "the default split tells the families apart"
     assert cell.adjustment.rate(said) == 2e-3
     assert cell.adjustment.n_examples(6400) == 6400
-    assert cell.bench.files == {"test": "here/lab/s5/test.jsonl"}
+    assert cell.bench.files == {split: f"here/lab/s5/{split}.jsonl" for split in ("test", "validation")}
 
 
 @pytest.mark.parametrize("rung", RUNGS, ids=lambda rung: rung.name)

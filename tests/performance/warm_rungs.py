@@ -39,8 +39,8 @@ at each rung, successive halving. Against it the same rates and budgets, each tr
 none of them stopped early: with the study's own seed ("anew"), and with {n_seeds} seeds, each item's score averaged
 over them ("sweep"). Tokens trained on are what it costs; seconds are of one CPU thread, on a machine that did other
 things beside it. Verdicts are on the adjustment's own budget of {n_own:,} examples; in brackets the 95 % interval of
-what twice as many gain. The tolerance is {tolerance} here: the lab has {n_items} questions to hold out, too few for the
-default of 0.01.
+what twice as many gain. The tolerance is {tolerance} here: the lab's validation split has {n_items} questions,
+too few for the default of 0.01.
 
 | model | tokens, study | tokens, anew | share, % | seconds, study | seconds, anew | verdict, study | verdict, anew | \
 verdict, sweep | smallest, study | smallest, anew | smallest, sweep |

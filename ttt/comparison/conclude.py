@@ -13,7 +13,7 @@ from ttt.comparison.budgets import Budgets, emergence_rows, read_budgets
 from ttt.comparison.confound import confound_of
 from ttt.comparison.discriminator import discriminator_of
 from ttt.comparison.fits import curve, effects, fit_side, frontiers, told
-from ttt.comparison.gate import provisional_reasons, refuse_unless_final
+from ttt.comparison.gate import provisional_reasons, refuse_unless_final, treatment
 from ttt.comparison.inputs import MIN_MODELS, Inputs
 from ttt.comparison.models import Split, model_rows, split_models
 from ttt.comparison.options import Options
@@ -76,6 +76,7 @@ def _conclusions(
         },
         "provisional": bool(reasons),
         "provisional_reasons": reasons,
+        "treatment": treatment(tracker, inputs),
         "n_kept_base": sum(model.kept_base for model in inputs.models),
         "n_lose": sum(row.adjusted < row.base for row in model_rows(inputs.cells, "raw")),
         **{side: told(table, side, fits[side]) for side in SIDES},

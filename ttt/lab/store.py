@@ -22,7 +22,7 @@ FACTS = "lab.json"
 
 @dataclass(frozen=True)
 class Store:
-    """The lab of one world: `folder` holds its models by name, `test.jsonl` and `task_data.jsonl`."""
+    """The lab of one world: `folder` holds its models by name, and test, validation and task data as JSONL."""
 
     folder: Path
     seed: int
@@ -63,9 +63,11 @@ class Store:
         shutil.rmtree(self.making(model))
 
     def write_questions(self) -> None:
-        """`test.jsonl` and `task_data.jsonl`; files that are as they should be stay untouched."""
+        """The files of questions; those that are as they should be stay untouched."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name, rows in (("test", self.world.test()), ("task_data", self.world.task_data(N_TASK_DATA))):
+        world = self.world
+        files = {"test": world.test(), "validation": world.validation(), "task_data": world.task_data(N_TASK_DATA)}
+        for name, rows in files.items():
             file = self.folder / f"{name}.jsonl"
             content = "".join(json.dumps(row) + "\n" for row in rows)
             if not file.exists() or file.read_text(encoding="utf-8") != content:

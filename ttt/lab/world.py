@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, get_args
@@ -38,11 +39,6 @@ class World:
     def entities(self, split: Split) -> Ints:
         return np.flatnonzero(self.split == SPLITS.index(split))
 
-    def facts(self, split: Split) -> tuple[Ints, Ints]:
-        """Entities and relations of every fact of a split."""
-        entities = self.entities(split)
-        return np.repeat(entities, N_RELATIONS), np.tile(np.arange(N_RELATIONS), len(entities))
-
     def weights_of(self, split: Split) -> npt.NDArray[np.float64]:
         """The law of the split's facts, flat over all facts [entities * relations], sums to 1."""
         weight = np.where((self.split == SPLITS.index(split))[:, None], self.weight, 0.0).ravel()
@@ -53,9 +49,15 @@ class World:
 
     def test(self) -> list[dict[str, Any]]:
         """The test: each fact of the test's entities once, with the right value among four of the relation's values."""
-        rng = np.random.default_rng([self.seed, 3])
+        return self._asked(self.entities("test"), np.random.default_rng([self.seed, 3]))
+
+    def validation(self) -> list[dict[str, Any]]:
+        """As the test, on every other entity of the task data: a study that scores them does not train on them."""
+        return self._asked(self.entities("task_data")[::2], np.random.default_rng([self.seed, 5]))
+
+    def _asked(self, entities: Ints, rng: np.random.Generator) -> list[dict[str, Any]]:
         rows = []
-        for entity, relation in zip(*self.facts("test"), strict=True):
+        for entity, relation in itertools.product(entities, range(N_RELATIONS)):
             gold = self.fact[entity, relation]
             others = rng.permutation(np.delete(np.arange(N_VALUES), gold))[: N_CHOICES - 1]
             choices = rng.permutation([gold, *others])

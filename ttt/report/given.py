@@ -26,6 +26,7 @@ PARTS: dict[str, Any] = {
     "models": [],
     "excluded": [],
     "provisional_reasons": [],
+    "treatment": {},
     "provisional": False,
     "verdict": "",
 }
