@@ -58,13 +58,14 @@ def test_parity_on_a_tiny_model(conf: Path, tmp_path: Path, bench: str, chat: bo
     assert_equal(ours, theirs)
 
 
-def test_sequences_come_and_go(conf: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("shots", ["", "Shots that all of them have. " * 3])
+def test_sequences_come_and_go(conf: Path, tmp_path: Path, shots: str) -> None:
     """Prompts of many lengths through three places give what transformers' own `generate` gives one by one."""
     from ttt.engine.generation import GreedyDecoder, Waiting
 
     model, tokenizer = load(request(conf, tmp_path).cell.model)
-    prompts = [(i, tuple(tokenizer.encode("What? " * (1 + i * 7 % 11)))) for i in range(10)]
-    work = Waiting(prompts, until=("?",), n_new=15, n_rows=3, n_tokens=200, progress=False)
+    prompts = [(i, tuple(tokenizer.encode(shots + "What? " * (1 + i * 7 % 11)))) for i in range(10)]
+    work = Waiting(prompts, until=("?",), n_new=15, n_rows=3, n_tokens=300, progress=False)
     ours = dict(GreedyDecoder(model, tokenizer).decode(work))
     for index, ids in prompts:
         reference = model.generate(

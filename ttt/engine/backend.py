@@ -26,7 +26,7 @@ from ttt.engine.batches import Batch, Tokens, by_length, collate, pad_prompts
 from ttt.engine.device import lightning_trainer
 from ttt.engine.evaluation import EvaluationModule, Prompts
 from ttt.engine.forward import n_scored_at_once
-from ttt.engine.generation import Waiting
+from ttt.engine.generation import Waiting, shared_prefix
 from ttt.engine.sharing import Group, Ids, batches, share, stems_of
 from ttt.engine.tree import bytes_of_keys_and_values, can_share
 from ttt.spec import SpecError, Trainer
@@ -178,6 +178,7 @@ class Backend(TemplateLM):
             until, n_new, sampling = options[kind]
             if self.shares and not sampling:
                 prompts = [(row.index, row.ids) for row in rows]
+                self.n_tokens -= (len(rows) - 1) * len(shared_prefix([row.ids for row in rows]))
                 longest = max(len(row.ids) for row in rows) + n_new
                 n_rows = max(1, self.n_cached // longest)
                 tasks.append(Waiting(prompts, until, n_new, n_rows, self.trainer.eval_tokens, self.trainer.progress))

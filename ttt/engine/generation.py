@@ -12,8 +12,8 @@ from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.cache_utils import Cache, DynamicLayer
 
-from ttt.engine.sharing import Ids
-from ttt.engine.tree import forward, padded
+from ttt.engine.sharing import LEAST_PREFIX, Ids, n_common
+from ttt.engine.tree import Prefix, forward, padded
 
 ROOM = 64
 """Tokens that the buffers of keys and values have room for beyond those they hold."""
@@ -76,10 +76,12 @@ class GreedyDecoder:
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase):
         self.model, self.tokenizer = model, tokenizer
+        self.prefix = Prefix(model)
 
     def decode(self, work: Waiting) -> list[tuple[int, list[int]]]:
         """(index, new tokens) of every prompt, in the order in which they ended."""
         waiting = sorted(work.prompts, key=lambda prompt: (-len(prompt[1]), prompt[0]))
+        shared = shared_prefix([ids for _, ids in work.prompts])
         sequences: list[_Sequence] = []
         finished: list[_Sequence] = []
         mask, cache, last = None, None, None
@@ -89,7 +91,7 @@ class GreedyDecoder:
                 if waiting and len(sequences) <= work.n_rows // 2:
                     entering = self._first(waiting, work, work.n_rows - len(sequences))
                     waiting = waiting[len(entering) :]
-                    mask, cache, last = self._enter([ids for _, ids in entering], mask, cache, last)
+                    mask, cache, last = self._enter([ids for _, ids in entering], shared, mask, cache, last)
                     sequences += [_Sequence(index) for index, _ in entering]
                 assert last is not None
                 assert mask is not None
@@ -116,9 +118,10 @@ class GreedyDecoder:
         n = max(1, min(free, work.n_tokens // len(waiting[0][1])))
         return list(waiting[:n])
 
-    def _enter(self, prompts: list[Ids], mask: Any, cache: Any, last: Any) -> tuple[Tensor, Any, Tensor]:
-        ids, new_mask = padded(prompts, left=True, device=self.model.device)
-        logits, new_cache = forward(self.model, ids, new_mask, None, keep=1)
+    def _enter(self, prompts: list[Ids], shared: Ids, mask: Any, cache: Any, last: Any) -> tuple[Tensor, Any, Tensor]:
+        own = [ids[len(shared) :] for ids in prompts]
+        ids, new_mask = padded(own, left=True, device=self.model.device, n_before=len(shared))
+        logits, new_cache = forward(self.model, ids, new_mask, self.prefix.repeated(shared, len(prompts)), keep=1)
         new_last = logits[:, -1].argmax(-1)
         if mask is None:
             return new_mask, _roomy([(layer.keys, layer.values) for layer in new_cache.layers]), new_last
@@ -136,6 +139,14 @@ class GreedyDecoder:
         reach = max((len(stop) for stop in work.until), default=0) + 1
         text = self.tokenizer.decode(new[-reach:], skip_special_tokens=False)
         return any(stop in text for stop in work.until)
+
+
+def shared_prefix(prompts: Sequence[Ids]) -> Ids:
+    """What all prompts begin with (fixed few-shot examples), if it is worth a pass of its own; each keeps a token."""
+    if len(prompts) < 2:
+        return ()
+    n = min(n_common(min(prompts), max(prompts)), min(map(len, prompts)) - 1)
+    return prompts[0][:n] if n >= LEAST_PREFIX else ()
 
 
 def _kept(mask: Tensor, cache: Any, last: Tensor, rows: Tensor) -> tuple[Tensor, Any, Tensor]:

@@ -46,7 +46,7 @@ def stems_of(requests: Sequence[tuple[Ids, Ids]]) -> list[Stem]:
 
 def share(stems: Sequence[Stem]) -> list[Group]:
     """Groups of sorted stems: of cuts by a ladder of prefix lengths, the one that passes the fewest tokens."""
-    common = [_common(a.ids, b.ids) for a, b in pairwise(stems)]
+    common = [n_common(a.ids, b.ids) for a, b in pairwise(stems)]
     ladder = [LEAST_PREFIX * 2**power for power in range(12)]
     cuts = [_cut(stems, common, least) for least in (*ladder, 1 << 30)]
     return min(cuts, key=_n_tokens)
@@ -71,7 +71,8 @@ def _n_tokens(groups: Sequence[Group]) -> int:
     return sum(len(group.prefix) + sum(len(stem.ids) for stem in group.stems) for group in groups)
 
 
-def _common(a: Ids, b: Ids) -> int:
+def n_common(a: Ids, b: Ids) -> int:
+    """Tokens that both begin with."""
     return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 

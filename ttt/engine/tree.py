@@ -16,19 +16,37 @@ Scored = list[tuple[int, float, bool]]
 """(index, log-likelihood in nats of all targets, whether each target is the most likely token)."""
 
 
-class TreeScorer:
-    """Log-likelihoods of groups of stems and leaves. The last prefix's keys and values are kept for the next group."""
+class Prefix:
+    """Keys and values of the last prefix that was asked for, which passes the model once."""
 
     def __init__(self, model: PreTrainedModel):
         self.model = model
-        self._prefix: tuple[Ids, Any] = ((), None)
+        self.ids: Ids = ()
+        self.layers: list[Any] = []
+
+    def repeated(self, ids: Ids, n: int) -> Any:
+        """A cache of the prefix for `n` rows, which share the memory; None without a prefix."""
+        if not ids:
+            return None
+        if self.ids != ids:
+            tokens = torch.tensor([ids], device=self.model.device)
+            self.layers = forward(self.model, tokens, torch.ones_like(tokens), None, keep=1)[1].layers
+            self.ids = ids
+        return DynamicCache([(x.keys.expand(n, -1, -1, -1), x.values.expand(n, -1, -1, -1)) for x in self.layers])
+
+
+class TreeScorer:
+    """Log-likelihoods of groups of stems and leaves."""
+
+    def __init__(self, model: PreTrainedModel):
+        self.model = model
+        self.prefix = Prefix(model)
 
     def score(self, group: Group, n_scored: int) -> Scored:
         """Every leaf of the group; at most `n_scored` positions' logits at a time."""
         stems, device = group.stems, self.model.device
-        ids, mask = padded([stem.ids for stem in stems], left=True, device=device)
-        mask = torch.cat([torch.ones(len(stems), len(group.prefix), dtype=torch.long, device=device), mask], dim=1)
-        cache = self._repeated(group.prefix, len(stems))
+        ids, mask = padded([stem.ids for stem in stems], left=True, device=device, n_before=len(group.prefix))
+        cache = self.prefix.repeated(group.prefix, len(stems))
         several = any(len(leaf.ids) > 1 for stem in stems for leaf in stem.leaves)
         logits, cache = forward(self.model, ids, mask, cache, keep=1, use_cache=several or cache is not None)
         first = logits[:, -1].log_softmax(-1)
@@ -60,16 +78,6 @@ class TreeScorer:
         totals = torch.where(scored, chosen, 0.0).sum(-1).tolist()
         greedy = ((logprobs.argmax(-1) == targets) | ~scored).all(-1).tolist()
         return [(leaf.index, totals[i], greedy[i]) for i, (_, leaf) in enumerate(rows)]
-
-    def _repeated(self, prefix: Ids, n: int) -> Any:
-        """The prefix's keys and values for `n` rows, which share the memory; None without a prefix."""
-        if not prefix:
-            return None
-        if self._prefix[0] != prefix:
-            ids = torch.tensor([prefix], device=self.model.device)
-            self._prefix = (prefix, forward(self.model, ids, torch.ones_like(ids), None, keep=1)[1])
-        layers = self._prefix[1].layers
-        return DynamicCache([(x.keys.expand(n, -1, -1, -1), x.values.expand(n, -1, -1, -1)) for x in layers])
 
 
 def forward(
@@ -115,22 +123,22 @@ def can_share(model: PreTrainedModel) -> bool:
             logprobs = model(input_ids=ids.unsqueeze(0)).logits[0].float().log_softmax(-1)
             scorer = TreeScorer(model)
             scored = {index: value for index, value, _ in scorer.score(group, 100)}
-            layers = scorer._prefix[1].layers
     except (TypeError, AttributeError, ValueError, RuntimeError):
         return False
     plain = [sum(float(logprobs[i - 1, tokens[i]]) for i in places) for places in (range(8, 12), [8], range(6, 8))]
     close = 1e-3 if next(model.parameters()).dtype == torch.float32 else 0.2
-    return all(type(layer) is DynamicLayer for layer in layers) and all(
+    return all(type(layer) is DynamicLayer for layer in scorer.prefix.layers) and all(
         abs(scored[i] - value) < close for i, value in enumerate(plain)
     )
 
 
-def padded(rows: Sequence[Ids], left: bool, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Token ids and mask, int64 [rows, length]."""
+def padded(rows: Sequence[Ids], left: bool, device: torch.device, n_before: int = 0) -> tuple[Tensor, Tensor]:
+    """Token ids, int64 [rows, length], and mask, int64 [rows, n_before + length]; `n_before` tokens are cached."""
     length = max(map(len, rows))
     ids = torch.zeros(len(rows), length, dtype=torch.long)
     mask = torch.zeros_like(ids)
     for i, row in enumerate(rows):
         place = slice(length - len(row), length) if left else slice(0, len(row))
         ids[i, place], mask[i, place] = torch.tensor(row), 1
+    mask = torch.cat([mask.new_ones(len(rows), n_before), mask], dim=1)
     return ids.to(device), mask.to(device)
