@@ -18,7 +18,7 @@ from rich.console import Console
 
 from tests.stores import adjustment, bench, made_models, planted, write
 from ttt.compare import COMMAND
-from ttt.comparison import log, work
+from ttt.comparison import log, terminal, work
 from ttt.comparison.conclude import conclude
 from ttt.comparison.inputs import read_inputs
 from ttt.comparison.options import Options
@@ -287,7 +287,11 @@ def test_a_report_that_cannot_be_drawn_fails_the_run(store: Tracker, monkeypatch
 
 
 def test_the_command_writes_its_result_and_shows_it(
-    store: Tracker, benches: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    store: Tracker,
+    benches: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     file = tmp_path / "out.json"
     asked = [f"tracking.root={store.root}", "suite=made", "n_replicates=99", "n_permutations=3", f"output={file}"]
@@ -295,9 +299,12 @@ def test_the_command_writes_its_result_and_shows_it(
     found = json.loads(file.read_text())
     assert (found["suite"], found["bench"], found["n_models"]) == ("made", "sums", 24)
     shown = capsys.readouterr().out
-    assert "and 4 more" in shown
+    assert all(f"model-{i:03}" in shown for i in range(24))
     assert "At equal compute" in shown
     assert "report.html" in shown
+    monkeypatch.setattr(terminal, "MAX_ROWS", 20)
+    show_result(found)
+    assert "and 4 more" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
