@@ -10,6 +10,14 @@ import torch
 from torch import Tensor
 
 IGNORED = -100
+MOST_PADDING = 1 / 8
+"""Of a batch's own tokens: with more, two passes are faster than one. At least `LEAST_PADDING` tokens are let pass."""
+LEAST_PADDING = 64
+
+
+def pads_too_much(n_rows: int, width: int, n_own: int) -> bool:
+    """Whether rows of `n_own` tokens in all, padded to `width`, had better be two batches."""
+    return n_rows * width - n_own > max(LEAST_PADDING, MOST_PADDING * n_own)
 
 
 @dataclass(frozen=True)
@@ -68,16 +76,17 @@ def cut(batch: Batch, n_parts: int) -> list[Batch]:
 def by_length(rows: Sequence[Tokens], n_tokens: int, n_scored: int) -> Iterator[list[Tokens]]:
     """The rows in groups of similar length, longest first.
 
-    A group holds at most `n_tokens` tokens, padding included, and at most `n_scored` scored positions (the output layer
-    is what fills the memory), but at least one row.
+    A group holds at most `n_tokens` tokens, padding included, little padding, and at most `n_scored` scored positions
+    (the output layer is what fills the memory), but at least one row.
     """
     group: list[Tokens] = []
-    width = scored = 0
+    width = scored = n_own = 0
     for row in sorted(rows, key=lambda row: (-len(row.ids), -row.n_targets, row.index)):
-        width, scored = max(width, len(row.ids)), max(scored, row.n_targets)
-        if group and ((len(group) + 1) * width > n_tokens or (len(group) + 1) * scored > n_scored):
+        width, scored, n_own = max(width, len(row.ids)), max(scored, row.n_targets), n_own + len(row.ids)
+        n = len(group) + 1
+        if group and (n * width > n_tokens or n * scored > n_scored or pads_too_much(n, width, n_own)):
             yield group
-            group, width, scored = [], len(row.ids), row.n_targets
+            group, width, scored, n_own = [], len(row.ids), row.n_targets, len(row.ids)
         group.append(row)
     if group:
         yield group

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ttt.engine.batches import pads_too_much
+
 Ids = tuple[int, ...]
 
 LEAST_PREFIX = 32
@@ -79,21 +81,22 @@ def n_common(a: Ids, b: Ids) -> int:
 def batches(groups: Sequence[Group], n_tokens: int, n_rows: int, n_cached: int) -> Iterator[Group]:
     """The groups' stems in batches of similar length, longest first; groups without a prefix are pooled.
 
-    A batch holds at most `n_tokens` tokens, padding included, `n_rows` stems, and keys and values of `n_cached` tokens,
-    those of the leaves' copies of the prefix included; but at least one stem.
+    A batch holds at most `n_tokens` tokens, padding included, little padding, `n_rows` stems, and keys and values of
+    `n_cached` tokens, those of the leaves' copies of the prefix included; but at least one stem.
     """
     pooled = [stem for group in groups if not group.prefix for stem in group.stems]
     for group in (Group((), pooled), *(group for group in groups if group.prefix)):
         members: list[Stem] = []
-        width = cached = 0
+        width = cached = n_own = 0
         for stem in sorted(group.stems, key=lambda stem: (-len(stem.ids), stem.leaves[0].index)):
             width = max(width, len(stem.ids))
             n_copies = max(1, sum(len(leaf.ids) > 1 for leaf in stem.leaves))
             need = n_copies * (len(group.prefix) + width + max(len(leaf.ids) for leaf in stem.leaves))
-            full = (len(members) + 1) * width > n_tokens or len(members) == n_rows or cached + need > n_cached
-            if members and full:
+            n, n_own = len(members) + 1, n_own + len(stem.ids)
+            full = n * width > n_tokens or n > n_rows or cached + need > n_cached
+            if members and (full or pads_too_much(n, width, n_own)):
                 yield Group(group.prefix, members)
-                members, width, cached = [], len(stem.ids), 0
+                members, width, cached, n_own = [], len(stem.ids), 0, len(stem.ids)
             members.append(stem)
             cached += need
         if members:
