@@ -189,8 +189,8 @@ class Trainer(Spec):
     accelerator: str = "auto"
     precision: Annotated[Literal["auto", "32", "bf16"], BeforeValidator(str)] = "auto"
     threads: Count | None = None
-    eval_tokens: Count = 8192
-    """Tokens of a batch when evaluating, padding included."""
+    eval_tokens: Count | None = None
+    """Tokens of a batch when evaluating, padding included; by default what suits the hardware."""
     train_tokens: Count = 4096
     """Tokens of a micro-batch when adjusting, padding included."""
     checkpoint_minutes: Positive = 5.0

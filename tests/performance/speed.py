@@ -37,12 +37,17 @@ from ttt.tasks.task_data import load_task_data
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
-N_PARAMS = 134_515_008
+N_PARAMS, N_OUTPUT = 134_515_008, 49_152 * 576
+N_BODY = N_PARAMS - N_OUTPUT
+"""The output layer is left out of the useful work: only positions that are scored need it."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """Seconds are medians; the ratio is the median of the paired ratios, peer over ours."""
+    """Seconds are medians; the ratio is the median of the paired ratios, peer over ours.
+
+    Useful work is 2 FLOPs a parameter and token that passes the model, 6 in training; padding and attention are not.
+    """
 
     work: str
     ours: float
@@ -162,7 +167,8 @@ def compare(
     ours: Callable[[], Any],
     peer: Callable[[], Any],
     rounds: int,
-    flops: float,
+    n_tokens: int,
+    flops: int,
     differ: Callable[[Any, Any], str],
 ) -> Line:
     times, found = [], set()
@@ -173,14 +179,13 @@ def compare(
         times.append((mine, theirs, rate))
         found.add(differ(a, b))
         print(f"  {name}: ours {mine:.1f} s, peer {theirs:.1f} s", flush=True)
-    useful = flops / (2 * N_PARAMS)
     return Line(
         name,
         statistics.median(t[0] for t in times),
         statistics.median(t[1] for t in times),
         statistics.median(t[1] / t[0] for t in times),
-        useful / statistics.median(t[0] for t in times),
-        statistics.median(flops / t[0] / t[2] for t in times),
+        n_tokens / statistics.median(t[0] for t in times),
+        statistics.median(flops * N_BODY * n_tokens / t[0] / t[2] for t in times),
         "; ".join(sorted(found)),
     )
 
@@ -200,7 +205,7 @@ def evaluation(model: Any, tokenizer: Any, share: float, rounds: int, only: str)
             timed = {size: seconds(partial(harness_evaluate, lm, **small))[0] for size, lm in sizes.items()}
             best = min(timed, key=lambda size: timed[size])
             harness_evaluate(backend, **options)
-            flops = 2.0 * N_PARAMS * backend.n_tokens
+            n_tokens = backend.n_tokens
 
             def ours(backend: Any = backend, options: Any = options) -> list[Any]:
                 return answers(harness_evaluate(backend, **options))
@@ -210,7 +215,7 @@ def evaluation(model: Any, tokenizer: Any, share: float, rounds: int, only: str)
 
             n = len(tasks["tasks"]) * (bench.limit or 0)
             named = f"{name} ({n} documents; hf at batch size {best})"
-            yield compare(named, ours, peer, rounds, flops, differences)
+            yield compare(named, ours, peer, rounds, n_tokens, 2, differences)
             if "MMLU" not in name:
                 continue
             halved = Backend(model, tokenizer, Trainer(precision="bf16", progress=False))
@@ -218,7 +223,8 @@ def evaluation(model: Any, tokenizer: Any, share: float, rounds: int, only: str)
             def in_bf16(backend: Any = halved, options: Any = options) -> list[Any]:
                 return answers(harness_evaluate(backend, **options))
 
-            yield compare("the same, ours in bf16 (peer: ours in float32)", in_bf16, ours, rounds, flops, differences)
+            named = "the same, ours in bf16 (peer: ours in float32)"
+            yield compare(named, in_bf16, ours, rounds, n_tokens, 2, differences)
 
 
 def adjusting(model: Any, tokenizer: Any, n: int, rounds: int) -> Line:
@@ -270,9 +276,9 @@ def adjusting(model: Any, tokenizer: Any, n: int, rounds: int) -> Line:
             done = PeerTrainer(model, arguments, train_dataset=Padded()).train()
         return float(done.training_loss)
 
-    flops = 6.0 * N_PARAMS * sum(len(row.ids) for row in rows.values())
+    n_tokens = sum(len(row.ids) for row in rows.values())
     losses_of = lambda a, b: f"mean loss of a step {a:.4f} and {b:.4f}"  # noqa: E731
-    return compare(f"adjusting on GSM8K, {n} examples", ours, peer, rounds, flops, losses_of)
+    return compare(f"adjusting on GSM8K, {n} examples", ours, peer, rounds, n_tokens, 6, losses_of)
 
 
 def processes(rounds: int) -> Line:
@@ -293,7 +299,9 @@ def processes(rounds: int) -> Line:
     def equal(a: pd.DataFrame, b: pd.DataFrame) -> str:
         return f"{sum(a.loc[i].equals(b.loc[i]) for i in a.index)} of {len(b)} items equal in every column"
 
-    return compare("MMLU, two processes (peer: ours, one process)", partial(run, 2), partial(run, 1), rounds, 0, equal)
+    return compare(
+        "MMLU, two processes (peer: ours, one process)", partial(run, 2), partial(run, 1), rounds, 0, 0, equal
+    )
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ttt.engine import ranks
 from ttt.engine.batches import Batch, Tokens, by_length, collate, pad_prompts
-from ttt.engine.device import lightning_trainer
+from ttt.engine.device import eval_tokens, lightning_trainer
 from ttt.engine.evaluation import EvaluationModule, Prompts
 from ttt.engine.forward import n_scored_at_once
 from ttt.engine.generation import Waiting, shared_prefix
@@ -125,7 +125,7 @@ class Backend(TemplateLM):
             leaves = [leaf for stem in group.stems for leaf in stem.leaves]
             self.n_tokens += len(group.prefix) + sum(len(stem.ids) for stem in group.stems)
             self.n_tokens += sum(len(leaf.ids) - 1 for leaf in leaves)
-        return list(batches(groups, self.trainer.eval_tokens, n_scored_at_once(self.model), self.n_cached))
+        return list(batches(groups, eval_tokens(self.trainer), n_scored_at_once(self.model), self.n_cached))
 
     @property
     def n_cached(self) -> int:
@@ -136,7 +136,7 @@ class Backend(TemplateLM):
         """Every request a row of its own, for models whose keys and values cannot be used again."""
         rows = [Tokens(i, context + continuation, len(continuation)) for i, (context, continuation) in enumerate(pairs)]
         self.n_tokens += sum(len(row.ids) - 1 for row in rows)
-        return [collate(rows) for rows in by_length(rows, self.trainer.eval_tokens, n_scored_at_once(self.model))]
+        return [collate(rows) for rows in by_length(rows, eval_tokens(self.trainer), n_scored_at_once(self.model))]
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
         windows: list[tuple[None, list[int], list[int]]] = []
@@ -181,9 +181,9 @@ class Backend(TemplateLM):
                 self.n_tokens -= (len(rows) - 1) * len(shared_prefix([row.ids for row in rows]))
                 longest = max(len(row.ids) for row in rows) + n_new
                 n_rows = max(1, self.n_cached // longest)
-                tasks.append(Waiting(prompts, until, n_new, n_rows, self.trainer.eval_tokens, self.trainer.progress))
+                tasks.append(Waiting(prompts, until, n_new, n_rows, eval_tokens(self.trainer), self.trainer.progress))
                 continue
-            for group in by_length(rows, self.trainer.eval_tokens, len(rows)):
+            for group in by_length(rows, eval_tokens(self.trainer), len(rows)):
                 # What is drawn for a prompt depends on the prompt alone, so a sampled one is a batch of its own.
                 seed = zlib.crc32(repr(group[0].ids).encode()) if sampling else None
                 tasks.append(Prompts(*pad_prompts(group), until, n_new, sampling, seed))

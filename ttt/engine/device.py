@@ -30,6 +30,12 @@ def precision(trainer: Trainer) -> str:
     return "bf16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "32"
 
 
+def eval_tokens(trainer: Trainer) -> int:
+    """Tokens of a batch when scoring. A CPU is a third faster with batches whose activations its caches hold."""
+    on_gpu = trainer.accelerator != "cpu" and torch.cuda.is_available()
+    return trainer.eval_tokens or (8192 if on_gpu else 2048)
+
+
 def lightning_trainer(trainer: Trainer, **options: Any) -> pl.Trainer:
     """A Lightning trainer that keeps no logs of its own; `options` are Lightning's."""
     if trainer.threads:
