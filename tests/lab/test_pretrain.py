@@ -145,7 +145,7 @@ def test_without_pretraining_the_message_says_what_to_do(conf: Path, tmp_path: P
     with pytest.raises(SpecError, match=r"first: python -m ttt.pretrain lab.seed=3 models=\[lab-new-16x150-a\]"):
         run_cell(missing.cell, missing.trainer, Tracker(missing.tracking))
     other = ask(conf, tmp_path, "lab.seed=3", bench="lab_facts", adjustment="none")
-    with pytest.raises(SpecError, match=r"test.jsonl; make it first: python -m ttt.pretrain lab.seed=3$"):
+    with pytest.raises(SpecError, match=r"validation.jsonl; make it first: python -m ttt.pretrain lab.seed=3$"):
         run_cell(other.cell, other.trainer, Tracker(other.tracking))
 
 
