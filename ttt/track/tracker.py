@@ -70,24 +70,22 @@ class Tracker:
 
     def find(self, experiment: str, key: str) -> Run | None:
         """The newest run of a key that is not superseded, finished ones first."""
+        runs = self._of_key(experiment, key)
+        return next((run for run in runs if run.info.status == "FINISHED"), runs[0] if runs else None)
+
+    def unfinished(self, experiment: str, key: str) -> Run | None:
+        """The newest run of a key that was begun and not finished: killed, failed, or still going."""
+        return next((run for run in self._of_key(experiment, key) if run.info.status != "FINISHED"), None)
+
+    def _of_key(self, experiment: str, key: str) -> list[Run]:
+        """Newest first, without those that are superseded."""
         runs = self.client.search_runs(
             [self.experiment(experiment)],
             f"tags.`ttt.key` = '{key}'",
             run_view_type=ViewType.ACTIVE_ONLY,
             order_by=["attributes.start_time DESC"],
         )
-        runs = [run for run in runs if "ttt.superseded" not in run.data.tags]
-        return next((run for run in runs if run.info.status == "FINISHED"), runs[0] if runs else None)
-
-    def unfinished(self, experiment: str, key: str) -> Run | None:
-        """The newest run of a key that was begun and not finished: killed, failed, or still going."""
-        runs = self.client.search_runs(
-            [self.experiment(experiment)],
-            f"tags.`ttt.key` = '{key}' and attributes.status != 'FINISHED'",
-            run_view_type=ViewType.ACTIVE_ONLY,
-            order_by=["attributes.start_time DESC"],
-        )
-        return next((run for run in runs if "ttt.superseded" not in run.data.tags), None)
+        return [run for run in runs if "ttt.superseded" not in run.data.tags]
 
     def runs(self, experiment: str, kind: str) -> list[Run]:
         """All finished runs of a kind in an experiment that are not superseded."""
