@@ -48,9 +48,10 @@ lint: .venv/test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Speed against the tools people use; wants a quiet machine and half an hour.
+# Speed against the tools people use; wants a quiet machine and three hours (--share, --examples).
 bench: .venv/real
 	$(BIN)/python tests/performance/speed.py
+	$(BIN)/python -m tests.performance.overhead
 
 ui: .venv/ttt
 	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow server \

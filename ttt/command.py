@@ -51,7 +51,13 @@ class Command:
     """Whether the processes of one launch (torchrun) work on one request together."""
 
     def main(self) -> None:
-        sys.exit(self._main(sys.argv[1:]))
+        code = self._main(sys.argv[1:])
+        if _launched():
+            # Threads of torch.distributed now and then abort an interpreter that is taken apart under them.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+        sys.exit(code)
 
     def _main(self, argv: list[str]) -> int:
         args = get_args_parser().parse_args(argv)
@@ -59,11 +65,15 @@ class Command:
             self._hydra(lambda config: None)
             return 0
         try:
-            if os.environ.get("WORLD_SIZE", "1") != "1" and (args.multirun or not self.shares_work):
+            if _launched() and (args.multirun or not self.shares_work):
                 what = "several cells (-m)" if self.shares_work else f"ttt.{self.config}"
                 raise SpecError(f"torchrun: its processes share one cell of ttt.run; begin {what} without it")
             with initialize_config_dir(str(CONF), version_base="1.3"):
                 requests = self._requests(args)
+            if not _launched() and any(OmegaConf.select(config, "trainer.shard") for config, _ in requests):
+                raise SpecError(
+                    "trainer.shard=true: there is one process, none to share the weights with; use torchrun"
+                )
             return self._multirun(requests) if args.multirun else self._single(requests[0])
         except SpecError as error:
             return _refuse(str(error))
@@ -195,6 +205,11 @@ class Job:
         except Exception as error:
             outcome = {"code": 1, "error": f"{type(error).__name__}: {error}"}
         file.write_text(json.dumps({"job": asked, **outcome}, default=str))
+
+
+def _launched() -> bool:
+    """Whether this is one of several processes of a launch (torchrun)."""
+    return os.environ.get("WORLD_SIZE", "1") != "1"
 
 
 def _refuse(message: str, code: int = 2, what: str = "not possible") -> int:

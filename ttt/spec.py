@@ -195,6 +195,8 @@ class Trainer(Spec):
     """Tokens of a micro-batch when adjusting, padding included."""
     checkpoint_minutes: Positive = 5.0
     gradient_checkpointing: bool = False
+    shard: bool = False
+    """Divide the weights over the processes of a launch (FSDP), for models that do not fit one device."""
     progress: bool = True
 
 

@@ -121,11 +121,11 @@ def test_what_is_scored_is_what_is_learnt(conf: Path, tmp_path: Path) -> None:
     backend = Backend(model, tokenizer, CPU)
     for prompt, answer in (("Question?\nAnswer:", " B"), ("Question? ", "B"), ("a\n", " two words")):
         context, continuation = backend._encode_pair(prompt, answer)
-        row, cut = encode(backend, Example(prompt, answer), 0, 600, chat=False)
-        assert list(row.ids) == [*context, *continuation, tokenizer.eos_token_id]
-        assert row.n_targets == len(continuation) + 1
-        assert not cut
-    row, cut = encode(backend, Example("long " * 50, " B"), 0, 20, chat=False)
-    assert len(row.ids) == 20
-    assert cut
-    assert row.ids[-1] == tokenizer.eos_token_id
+        rows, n_cut = encode(backend, {3: Example(prompt, answer)}, 600, chat=False)
+        assert list(rows[3].ids) == [*context, *continuation, tokenizer.eos_token_id]
+        assert rows[3].n_targets == len(continuation) + 1
+        assert not n_cut
+    rows, n_cut = encode(backend, {0: Example("long " * 50, " B")}, 20, chat=False)
+    assert len(rows[0].ids) == 20
+    assert n_cut == 1
+    assert rows[0].ids[-1] == tokenizer.eos_token_id

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -36,6 +36,7 @@ from ttt.tasks.bench import load_tasks
 from ttt.tasks.task_data import load_task_data
 
 ROOT = Path(__file__).parents[2]
+JSON = ROOT / "docs" / "speed.json"
 DATA = ROOT.parent / "shared" / "data"
 N_PARAMS, N_OUTPUT = 134_515_008, 49_152 * 576
 N_BODY = N_PARAMS - N_OUTPUT
@@ -57,6 +58,9 @@ class Line:
     share_of_matrix_rate: float
     results: str
     """How the two results differ."""
+    rounds: int
+    measured: str
+    """The day."""
 
 
 def smollm() -> dict[str, str]:
@@ -167,7 +171,7 @@ def compare(
     ours: Callable[[], Any],
     peer: Callable[[], Any],
     rounds: int,
-    n_tokens: int,
+    n_tokens: Callable[[], int],
     flops: int,
     differ: Callable[[Any, Any], str],
 ) -> Line:
@@ -179,14 +183,17 @@ def compare(
         times.append((mine, theirs, rate))
         found.add(differ(a, b))
         print(f"  {name}: ours {mine:.1f} s, peer {theirs:.1f} s", flush=True)
+    n = n_tokens()
     return Line(
         name,
         statistics.median(t[0] for t in times),
         statistics.median(t[1] for t in times),
         statistics.median(t[1] / t[0] for t in times),
-        n_tokens / statistics.median(t[0] for t in times),
-        statistics.median(flops * N_BODY * n_tokens / t[0] / t[2] for t in times),
+        n / statistics.median(t[0] for t in times),
+        statistics.median(flops * N_BODY * n / t[0] / t[2] for t in times),
         "; ".join(sorted(found)),
+        rounds,
+        time.strftime("%Y-%m-%d"),
     )
 
 
@@ -204,8 +211,6 @@ def evaluation(model: Any, tokenizer: Any, share: float, rounds: int, only: str)
             small = {**options, "limit": max(1, (bench.limit or 1) // 4)}
             timed = {size: seconds(partial(harness_evaluate, lm, **small))[0] for size, lm in sizes.items()}
             best = min(timed, key=lambda size: timed[size])
-            harness_evaluate(backend, **options)
-            n_tokens = backend.n_tokens
 
             def ours(backend: Any = backend, options: Any = options) -> list[Any]:
                 return answers(harness_evaluate(backend, **options))
@@ -215,6 +220,7 @@ def evaluation(model: Any, tokenizer: Any, share: float, rounds: int, only: str)
 
             n = len(tasks["tasks"]) * (bench.limit or 0)
             named = f"{name} ({n} documents; hf at batch size {best})"
+            n_tokens = lambda backend=backend: backend.n_tokens // rounds  # noqa: E731
             yield compare(named, ours, peer, rounds, n_tokens, 2, differences)
             if "MMLU" not in name:
                 continue
@@ -224,6 +230,7 @@ def evaluation(model: Any, tokenizer: Any, share: float, rounds: int, only: str)
                 return answers(harness_evaluate(backend, **options))
 
             named = "the same, ours in bf16 (peer: ours in float32)"
+            n_tokens = lambda backend=halved: backend.n_tokens // rounds  # noqa: E731
             yield compare(named, in_bf16, ours, rounds, n_tokens, 2, differences)
 
 
@@ -243,7 +250,7 @@ def adjusting(model: Any, tokenizer: Any, n: int, rounds: int) -> Line:
     examples = load_task_data(bench).examples[:n]
     trainer = Trainer(precision="32", progress=False)
     backend = Backend(model, tokenizer, trainer)
-    rows = {i: encode(backend, example, i, 600, False)[0] for i, example in enumerate(examples)}
+    rows, _ = encode(backend, dict(enumerate(examples)), 600, False)
     recipe = Adjustment(name="speed", method="full", examples=n)
     weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     losses: dict[str, float] = {}
@@ -278,7 +285,7 @@ def adjusting(model: Any, tokenizer: Any, n: int, rounds: int) -> Line:
 
     n_tokens = sum(len(row.ids) for row in rows.values())
     losses_of = lambda a, b: f"mean loss of a step {a:.4f} and {b:.4f}"  # noqa: E731
-    return compare(f"adjusting on GSM8K, {n} examples", ours, peer, rounds, n_tokens, 6, losses_of)
+    return compare(f"adjusting on GSM8K ({n} examples)", ours, peer, rounds, lambda: n_tokens, 6, losses_of)
 
 
 def processes(rounds: int) -> Line:
@@ -300,7 +307,7 @@ def processes(rounds: int) -> Line:
         return f"{sum(a.loc[i].equals(b.loc[i]) for i in a.index)} of {len(b)} items equal in every column"
 
     return compare(
-        "MMLU, two processes (peer: ours, one process)", partial(run, 2), partial(run, 1), rounds, 0, 0, equal
+        "MMLU, two processes (peer: ours, one process)", partial(run, 2), partial(run, 1), rounds, lambda: 0, 0, equal
     )
 
 
@@ -314,31 +321,38 @@ def main() -> None:
     torch.manual_seed(0)
     facts: dict[str, Any] = {"family": "smollm2", "n_params": N_PARAMS, "n_tokens": 2 * 10**12, "trained": "2024-11"}
     model, tokenizer = load(Model(name="smollm2-135m-instruct", **smollm(), **facts))
-    lines: list[Line] = []
     if asked.only in "adjusting":
-        lines.append(adjusting(model, tokenizer, asked.examples, asked.rounds))
+        write(adjusting(model, tokenizer, asked.examples, asked.rounds))
     if asked.only in "processes":
-        lines.append(processes(asked.rounds))
+        write(processes(asked.rounds))
     for line in evaluation(model, tokenizer, asked.share, asked.rounds, asked.only):
-        lines.append(line)
-        write(lines, asked.rounds)
+        write(line)
 
 
-def write(lines: Sequence[Line], rounds: int) -> None:
-    head = ("work", "ours s", "peer s", "ratio", "tokens/s", "share of matrix rate", "results")
+def write(new: Line) -> None:
+    """Put the line in the place of an earlier one of the same work, or after the others."""
+    earlier = json.loads(JSON.read_text(encoding="utf-8"))["lines"] if JSON.exists() else []
+    lines = {_kind(line["work"]): Line(**line) for line in earlier} | {_kind(new.work): new}
+    head = ("work", "ours s", "peer s", "ratio", "tokens/s", "share of matrix rate", "results", "rounds", "measured")
     table = [head, ("---",) * len(head)]
-    for line in lines:
+    for line in lines.values():
         rates = (f"{line.useful_tokens_per_second:,.0f}", f"{line.share_of_matrix_rate:.0%}")
         seconds = (f"{line.ours:.1f}", f"{line.peer:.1f}", f"{line.ratio:.2f}")
-        table.append((line.work, *seconds, *(rates if line.useful_tokens_per_second else ("", "")), line.results))
+        rates = rates if line.useful_tokens_per_second else ("", "")
+        table.append((line.work, *seconds, *rates, line.results, str(line.rounds), line.measured))
     text = "\n".join("| " + " | ".join(row) + " |" for row in table)
     cpu = torch.cpu.get_capabilities()["cpu_name"]
     machine = f"{torch.get_num_threads()} threads of an {cpu}, torch {torch.__version__}, float32"
     print(text, flush=True)
-    note = f"SmolLM2-135M-Instruct, {machine}, {time.strftime('%Y-%m-%d')}, medians of {rounds} alternating runs."
-    (ROOT / "docs" / "speed.md").write_text(f"# Speed\n\n{note}\n\n{text}\n", encoding="utf-8")
-    content = {"machine": machine, "lines": [asdict(line) for line in lines]}
-    (ROOT / "docs" / "speed.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    note = f"SmolLM2-135M-Instruct, {machine}, medians of alternating runs."
+    JSON.with_suffix(".md").write_text(f"# Speed\n\n{note}\n\n{text}\n", encoding="utf-8")
+    content = {"machine": machine, "lines": [asdict(line) for line in lines.values()]}
+    JSON.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _kind(work: str) -> str:
+    """The work without its size."""
+    return work.partition(" (")[0]
 
 
 if __name__ == "__main__":

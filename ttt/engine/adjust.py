@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,18 +31,23 @@ class Adjusted:
     seconds: float
 
 
-def encode(backend: Backend, example: Example, index: int, max_tokens: int, chat: bool) -> tuple[Tokens, bool]:
-    """An example as tokens, prompt and answer split as in scoring, the answer ended by the end-of-sequence token.
+def encode(
+    backend: Backend, examples: Mapping[int, Example], max_tokens: int, chat: bool
+) -> tuple[dict[int, Tokens], int]:
+    """Examples as tokens, prompt and answer split as in scoring, the answer ended by the end-of-sequence token.
 
-    A longer one keeps its last `max_tokens` tokens, as in the paper's release; returned with whether it was cut.
+    A longer one keeps its last `max_tokens` tokens, as in the paper's release; returned with how many were cut.
     """
-    prompt, answer = example.prompt, example.answer
+    pairs = [(example.prompt, example.answer) for example in examples.values()]
     if chat:
-        prompt, answer = backend.apply_chat_template([{"role": "user", "content": prompt}]), answer.lstrip()
-    context, continuation = backend.encode_pair(prompt, answer)
-    ids = [*context, *continuation, backend.eot_token_id]
-    n_targets = min(len(continuation) + 1, max_tokens - 1)
-    return Tokens(index, tuple(ids[-max_tokens:]), n_targets), len(ids) > max_tokens
+        asked = [[{"role": "user", "content": prompt}] for prompt, _ in pairs]
+        pairs = [(backend.apply_chat_template(a), answer.lstrip()) for a, (_, answer) in zip(asked, pairs, strict=True)]
+    rows, n_cut = {}, 0
+    for index, (context, continuation) in zip(examples, backend.encode_pairs(pairs), strict=True):
+        ids = (*context, *continuation, backend.eot_token_id)
+        rows[index] = Tokens(index, ids[-max_tokens:], min(len(continuation) + 1, max_tokens - 1))
+        n_cut += len(ids) > max_tokens
+    return rows, n_cut
 
 
 def adjust(
@@ -58,8 +63,7 @@ def adjust(
     """Fine-tune the backend's model in place by the cell's adjustment (`ttt.engine.fit.fit`)."""
     adjustment, chat = cell.adjustment, cell.bench.chat_template
     plan = Plan(len(examples), adjustment.n_examples(len(examples)), adjustment.batch_size, cell.seed)
-    encoded = {index: encode(backend, examples[index], index, adjustment.max_tokens, chat) for index in plan.used()}
-    rows = {index: row for index, (row, _) in encoded.items()}
+    rows, n_cut = encode(backend, {index: examples[index] for index in plan.used()}, adjustment.max_tokens, chat)
     if adjustment.method == "lora":
         backend.model = with_lora(backend.model, cell)
     rate = adjustment.rate(cell.model)
@@ -78,7 +82,6 @@ def adjust(
     )
     if adjustment.method == "lora":
         backend.model = backend.model.merge_and_unload().eval()  # type: ignore[operator]
-    n_cut = sum(cut for _, cut in encoded.values())
     return Adjusted(plan.n_steps, plan.n_examples, took.n_tokens, n_cut, took.seconds)
 
 

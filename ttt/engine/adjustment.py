@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -14,11 +14,15 @@ import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import DTensor
+from torch.utils._pytree import tree_map_only
 from transformers import PreTrainedModel
 
 from ttt.engine import ranks
 from ttt.engine.batches import IGNORED, Batch, Tokens, by_length, collate, cut
 from ttt.engine.forward import last_logits
+from ttt.engine.shards import part, whole
 from ttt.spec import Adjustment
 
 log = logging.getLogger(__name__)
@@ -90,6 +94,7 @@ class AdjustmentModule(pl.LightningModule):
         self.learning_rate = learning_rate
         self.n_steps = n_steps
         self.seed = seed
+        self.sharded = isinstance(model, FSDPModule)
         self.n_parts = 1
         """Parts that each micro-batch is cut into, for the memory's sake."""
         self.last_loss = float("nan")
@@ -100,8 +105,16 @@ class AdjustmentModule(pl.LightningModule):
     def training_step(self, batches: list[Batch], batch_idx: int) -> None:
         optimizer, scheduler = self.optimizers(), self.lr_schedulers()
         n_targets = sum(int((batch.targets != IGNORED).sum()) for batch in batches)
-        total = self._accumulate(ranks.share(batches), n_targets)
-        total = ranks.add_up(total, [p for p in self.parameters() if p.requires_grad])
+        mine = ranks.share(batches)
+        if self.sharded:
+            n = ranks.n_ranks()
+            if len(mine) < math.ceil(len(batches) / n):  # all take as many passes
+                mine = [*mine, replace(batches[0], targets=torch.full_like(batches[0].targets, IGNORED))]
+            # FSDP hands each process the mean of the gradients of all.
+            total = ranks.add_up(self._accumulate(mine, n_targets / n) / n, [])
+        else:
+            total = self._accumulate(mine, n_targets)
+            total = ranks.add_up(total, [p for p in self.parameters() if p.requires_grad])
         torch.nn.utils.clip_grad_norm_(self.parameters(), self.adjustment.clip)
         optimizer.step()  # type: ignore[union-attr]
         scheduler.step()  # type: ignore[union-attr]
@@ -109,10 +122,11 @@ class AdjustmentModule(pl.LightningModule):
         self.n_tokens += sum(int(batch.attention_mask.sum()) for batch in batches)
         self.log("loss", total, prog_bar=True, logger=False)
 
-    def _accumulate(self, batches: Sequence[Batch], n_targets: int) -> float:
+    def _accumulate(self, batches: Sequence[Batch], n_targets: float) -> float:
         """Leave the gradient of the batches in the parameters; returns their share of the step's loss.
 
-        Where the memory does not hold a batch, all are halved from then on, and the gradient is begun anew.
+        Where the memory does not hold a batch, all are halved from then on; where it does not hold one example, its
+        activations are computed a second time instead of kept. The gradient is begun anew.
         """
         batches = [part for batch in batches for part in cut(batch, self.n_parts)]
         self.zero_grad()
@@ -132,14 +146,34 @@ class AdjustmentModule(pl.LightningModule):
                 total += loss.item()
         except torch.OutOfMemoryError:
             largest = max(len(batch.indices) for batch in batches)
-            if largest == 1:
+            # With shards, the others wait in the middle of a pass.
+            if self.sharded or (largest == 1 and self.model.is_gradient_checkpointing):
                 raise
             loss = None
         else:
             return total
-        self.n_parts *= 2
-        log.warning(f"out of memory with {largest} examples at a time: going on with micro-batches half as large")
+        if largest == 1:
+            self.model.gradient_checkpointing_enable()
+            log.warning("out of memory with one example at a time: going on with gradient checkpointing")
+        else:
+            self.n_parts *= 2
+            log.warning(f"out of memory with {largest} examples at a time: going on with micro-batches half as large")
         return self._accumulate(batches, n_targets)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self.sharded:
+            checkpoint |= whole({name: checkpoint[name] for name in ("state_dict", "optimizer_states")})
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if not self.sharded:
+            return
+        shards = {name: shard for name, shard in self.state_dict().items() if isinstance(shard, DTensor)}
+        some = next(iter(shards.values()))
+        checkpoint["state_dict"] |= {
+            name: part(checkpoint["state_dict"][name], shard) for name, shard in shards.items()
+        }
+        for state in checkpoint["optimizer_states"]:
+            state["state"] = tree_map_only(Tensor, lambda t: part(t, some) if t.dim() else t, state["state"])
 
     def configure_optimizers(self) -> Any:
         a = self.adjustment

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +13,6 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.model import TemplateLM
 from lm_eval.models.utils import (
     handle_stop_sequences,
-    has_bos_prefix,
     normalize_gen_kwargs,
     postprocess_generated_text,
     resolve_max_length,
@@ -27,7 +27,9 @@ from ttt.engine.device import eval_tokens, lightning_trainer
 from ttt.engine.evaluation import EvaluationModule, Prompts
 from ttt.engine.forward import n_scored_at_once
 from ttt.engine.generation import Waiting, shared_prefix
+from ttt.engine.shards import in_step, sharded
 from ttt.engine.sharing import Group, Ids, batches, share, stems_of
+from ttt.engine.tokens import TokenizedTexts
 from ttt.engine.tree import bytes_of_keys_and_values, can_share
 from ttt.spec import SpecError, Trainer
 
@@ -76,10 +78,13 @@ class Backend(TemplateLM):
         return str(self.tokenizer.name_or_path).replace("/", "__")
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **kwargs: Any) -> list[int]:
-        options = {} if add_special_tokens is None else {"add_special_tokens": add_special_tokens}
-        if add_special_tokens is None and has_bos_prefix(string, self.tokenizer.decode(self.prefix_token_id)):
-            options["add_special_tokens"] = False
-        return list(self.tokenizer.encode(string, **options))
+        if add_special_tokens is None:
+            return self.tokenized.of(string)
+        return list(self.tokenizer.encode(string, add_special_tokens=add_special_tokens))
+
+    @cached_property
+    def tokenized(self) -> TokenizedTexts:
+        return TokenizedTexts(self.tokenizer, str(self.tokenizer.decode(self.prefix_token_id)))
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
         return str(
@@ -91,10 +96,18 @@ class Backend(TemplateLM):
             )
         )
 
-    def encode_pair(self, prompt: str, answer: str) -> tuple[list[int], list[int]]:
-        """Token ids of a prompt and of an answer, split where lm-eval splits them; for training and scoring alike."""
-        context, continuation = self._encode_pair(prompt, answer)
-        return list(context), list(continuation)
+    def encode_pairs(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
+        """Token ids of prompts and of answers, split where lm-eval splits them; for training and scoring alike."""
+        self._tokenize_pairs(pairs)
+        return [self._encode_pair(*pair) for pair in pairs]
+
+    def _tokenize_pairs(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """What `_encode_pair` asks for: both together, and the prompt without the blanks at its end."""
+        self.tokenized.add(text for prompt, answer in pairs if prompt for text in (prompt + answer, prompt.rstrip()))
+
+    def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
+        self._tokenize_pairs([request.args for request in requests])
+        return super().loglikelihood(requests, disable_tqdm=True)
 
     def _loglikelihood_tokens(
         self, requests: Sequence[tuple[Any, list[int], list[int]]], disable_tqdm: bool = False, **kwargs: Any
@@ -157,6 +170,7 @@ class Backend(TemplateLM):
         groups: dict[str, list[Tokens]] = {}
         options: dict[str, tuple[tuple[str, ...], int, dict[str, Any]]] = {}
         stops: list[tuple[str, ...]] = []
+        self.tokenized.add(request.args[0] for request in requests)
         for index, request in enumerate(requests):
             prompt, asked = request.args
             sampling = normalize_gen_kwargs(asked, 256)
@@ -214,7 +228,7 @@ class Backend(TemplateLM):
     def lend(self) -> None:
         """Give the processes that follow this one the model that is in memory, unless they have it."""
         if self._lent is not self.model:
-            ranks.tell("hold", self.model, self.tokenizer)
+            ranks.tell("hold", self.model.cpu(), self.tokenizer)
             self._lent = self.model
 
 
@@ -223,10 +237,13 @@ def predict(
 ) -> list[Any]:
     """The answers to all batches, in any order; where several processes share them, at rank zero alone."""
     trainer: pl.Trainer = lightning_trainer(settings)
+    if settings.shard:
+        model = sharded(model, settings)
     training = model.training
     module = EvaluationModule(model, tokenizer).eval()
     loader: DataLoader[Any] = DataLoader(ranks.share(batches), batch_size=None, collate_fn=_as_is)  # type: ignore[arg-type]
-    answers = trainer.predict(module, loader) or []
+    with in_step(model) if settings.shard else nullcontext():
+        answers = trainer.predict(module, loader) or []
     model.train(training)
     return ranks.gather([answer for batch in answers for answer in batch])
 

@@ -13,6 +13,8 @@ from typing import Any, BinaryIO
 import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 
+from ttt.engine import ranks
+
 log = logging.getLogger(__name__)
 # What is resumed is told by step (`ttt.engine.adjustment.Steps`), and the files are our own.
 warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
@@ -27,7 +29,12 @@ class CheckpointFiles(TorchCheckpointIO):
     """Lightning's checkpoint files as `step-<step>.<digest>.ckpt`: each there in full, or not there at all."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write to a temporary name, flush to the disk, rename; `path` is the folder. Raises OSError on a full disk."""
+        """Write to a temporary name, flush to the disk, rename; `path` is the folder. Raises OSError on a full disk.
+
+        Of several processes rank zero alone writes.
+        """
+        if ranks.rank():
+            return
         folder = Path(path)
         folder.mkdir(parents=True, exist_ok=True)
         part = folder / "saving.part"

@@ -24,16 +24,19 @@ def precision(trainer: Trainer) -> str:
     """ "32" or "bf16": what `auto` means on this machine. bf16 where the hardware multiplies it faster than float32."""
     if trainer.precision != "auto":
         return trainer.precision
-    if trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+    if on_gpu(trainer):
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "32"
     capabilities = torch.cpu.get_capabilities()
     return "bf16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "32"
 
 
+def on_gpu(trainer: Trainer) -> bool:
+    return trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+
+
 def eval_tokens(trainer: Trainer) -> int:
     """Tokens of a batch when scoring. A CPU is a third faster with batches whose activations its caches hold."""
-    on_gpu = trainer.accelerator != "cpu" and torch.cuda.is_available()
-    return trainer.eval_tokens or (8192 if on_gpu else 2048)
+    return trainer.eval_tokens or (8192 if on_gpu(trainer) else 2048)
 
 
 def lightning_trainer(trainer: Trainer, **options: Any) -> pl.Trainer:
@@ -48,5 +51,6 @@ def lightning_trainer(trainer: Trainer, **options: Any) -> pl.Trainer:
         "enable_checkpointing": False,
         "enable_model_summary": False,
         "enable_progress_bar": trainer.progress,
+        "inference_mode": not trainer.shard,  # shards that were brought together in it could not be trained
     }
     return pl.Trainer(**{**defaults, **options})

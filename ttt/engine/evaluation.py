@@ -53,12 +53,15 @@ class EvaluationModule(pl.LightningModule):
         )
 
     def predict_step(self, batch: Group | Batch | Waiting | Prompts, batch_idx: int = 0) -> Scored | Generated:
-        with torch.inference_mode():
-            if isinstance(batch, Group):
-                return self.scorer.score(batch, n_scored_at_once(self.model))
-            if isinstance(batch, Waiting):
-                return GreedyDecoder(self.model, self.tokenizer).decode(batch)
-            return self._score(batch) if isinstance(batch, Batch) else self._generate(batch)
+        if isinstance(batch, Group):
+            return self.scorer.score(batch, n_scored_at_once(self.model))
+        if isinstance(batch, Waiting):
+            return GreedyDecoder(self.model, self.tokenizer).decode(batch)
+        return self._score(batch) if isinstance(batch, Batch) else self._generate(batch)
+
+    def cpu(self) -> EvaluationModule:
+        """Lightning would move the model away when it is done; it is wanted again, and may be in training."""
+        return self
 
     def _score(self, batch: Batch) -> Scored:
         logprobs = last_logits(self.model, batch).log_softmax(-1)
@@ -86,6 +89,7 @@ class EvaluationModule(pl.LightningModule):
             attention_mask=batch.attention_mask,
             generation_config=config,
             tokenizer=self.tokenizer,
+            synced_gpus=False,  # ttt.engine.shards sees to it
         )
         new = output[:, batch.input_ids.shape[1] :]
         return list(zip(batch.indices, new.tolist(), strict=True))

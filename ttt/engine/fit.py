@@ -21,6 +21,7 @@ from ttt.engine.batches import Tokens
 from ttt.engine.checkpoints import CheckpointFiles, last_checkpoint
 from ttt.engine.device import lightning_trainer
 from ttt.engine.forward import n_scored_at_once
+from ttt.engine.shards import sharded, write_back
 from ttt.engine.stopping import asked, deferred, stop_if_asked
 from ttt.spec import Adjustment, Trainer
 
@@ -76,12 +77,14 @@ def fit(
     model.train()
     if trainer.gradient_checkpointing:
         model.gradient_checkpointing_enable()
-    module = AdjustmentModule(model, recipe, learning_rate, plan.n_steps, plan.seed)
+    trained = sharded(model, trainer) if trainer.shard else model
+    module = AdjustmentModule(trained, recipe, learning_rate, plan.n_steps, plan.seed)
     if schedule:
         module.rate_at = schedule  # type: ignore[method-assign, assignment]
     save_at = {*recipe.evaluate_at, *([plan.n_steps] if save_last else [])}
     saving = _Saving(checkpoints, trainer.checkpoint_minutes, save_at, before_saving)
-    listener = _Listener(plan, recipe.evaluate_at, on_step, on_checkpoint, saving)
+    give_back = (lambda: write_back(model)) if trainer.shard else (lambda: None)
+    listener = _Listener(plan, recipe.evaluate_at, on_step, on_checkpoint, saving, give_back)
     lightning = lightning_trainer(
         trainer,
         max_steps=plan.n_steps,
@@ -112,12 +115,12 @@ class _Saving:
     saved: float = field(default_factory=time.monotonic)
 
     def save_if_due(self, trainer: pl.Trainer) -> None:
-        if self.folder is None:
+        late = time.monotonic() - self.saved > 60 * self.minutes
+        if not ranks.as_at_zero(self.folder is not None and (asked() or trainer.global_step in self.at or late)):
             return
-        if asked() or trainer.global_step in self.at or time.monotonic() - self.saved > 60 * self.minutes:
-            self.before()
-            trainer.save_checkpoint(self.folder, weights_only=False)
-            self.saved = time.monotonic()
+        self.before()
+        trainer.save_checkpoint(self.folder or "", weights_only=False)
+        self.saved = time.monotonic()
 
 
 class _Listener(pl.Callback):
@@ -130,9 +133,10 @@ class _Listener(pl.Callback):
         on_step: Callable[[Step], None],
         on_checkpoint: Callable[[Step], None],
         saving: _Saving,
+        give_back: Callable[[], None],
     ):
         self.plan, self.evaluate_at, self.on_step, self.on_checkpoint = plan, set(evaluate_at), on_step, on_checkpoint
-        self.saving = saving
+        self.saving, self.give_back = saving, give_back
         self.start = time.perf_counter()
         self.seconds = 0.0
         """Spent in `on_checkpoint`, which is not adjusting."""
@@ -169,9 +173,13 @@ class _Listener(pl.Callback):
         stop_if_asked()
         self._score(self.last)
 
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.give_back()
+
     def _score(self, step: Step) -> None:
         if step.step in self.evaluate_at and step.step < self.plan.n_steps:
             start = time.perf_counter()
+            self.give_back()
             self.on_checkpoint(step)
             ranks.tell("go on")
             self.seconds += time.perf_counter() - start

@@ -87,6 +87,15 @@ def gather(answers: list[T]) -> list[T]:
     return [answer for of_rank in found for answer in of_rank or ()]
 
 
+def as_at_zero(decision: bool) -> bool:
+    """What rank zero has decided, in every process. All must ask together."""
+    if n_ranks() == 1:
+        return decision
+    told = torch.tensor(int(decision))
+    dist.broadcast(told, 0)
+    return bool(told)
+
+
 def add_up(loss: float, parameters: Iterable[torch.nn.Parameter]) -> float:
     """Sum the gradients of all processes in place, and the loss, which is returned."""
     if n_ranks() == 1:

@@ -109,12 +109,8 @@ class Climber:
     ) -> Any:
         examples, size = self.validation.training.examples, self.recipe.batch_size
         plan = steps.Plan(len(examples), n_steps * size, size, self.cell.seed)
-        for index in plan.used():
-            if index not in self._rows:
-                row, _ = encode(
-                    self.backend, examples[index], index, self.recipe.max_tokens, self.cell.bench.chat_template
-                )
-                self._rows[index] = row
+        new = {index: examples[index] for index in plan.used() if index not in self._rows}
+        self._rows |= encode(self.backend, new, self.recipe.max_tokens, self.cell.bench.chat_template)[0]
         return fit(
             self.backend.model,
             self._rows,

@@ -46,7 +46,7 @@ class Validation:
         answers = backend.loglikelihood(requests, disable_tqdm=True)
         if self.bench.format != "generate":
             return np.array([float(greedy) for _, greedy in answers])
-        lengths = [len(backend.encode_pair(*pair)[1]) for pair in pairs]
+        lengths = [len(answer) for _, answer in backend.encode_pairs(pairs)]
         return np.exp([logprob / n for (logprob, _), n in zip(answers, lengths, strict=True)])
 
 
