@@ -6,11 +6,11 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
+from ttt.done import Say, read_back, starting_point
 from ttt.engine.adjust import adjust
 from ttt.engine.answers import Answers, KeepingBackend
 from ttt.engine.device import precision
@@ -19,7 +19,7 @@ from ttt.engine.load import check_tokenizer, digest, load
 from ttt.engine.scores import Scores, evaluate
 from ttt.engine.stopping import stoppable
 from ttt.identity import cell_key, model_source
-from ttt.record import cell_params, cell_tags, log_items, log_side, paired_stderr, read_items, read_result, register
+from ttt.record import cell_params, cell_tags, log_items, log_side, paired_stderr, read_items, register
 from ttt.report.card import card
 from ttt.report.cell import cell_figure
 from ttt.result import CellResult, sides_as_gain
@@ -31,8 +31,6 @@ from ttt.tasks.task_data import TaskData, load_task_data
 from ttt.track import RunLog, Tracker
 
 log = logging.getLogger(__name__)
-
-Say = Callable[[str], None]
 
 
 class Workbench:
@@ -73,12 +71,7 @@ def run_cell(cell: Cell, trainer: Trainer, tracker: Tracker, force: bool = False
     Raises SpecError for a request that cannot be carried out; any other failure marks the run FAILED and is raised;
     SIGTERM marks it KILLED and raises `ttt.engine.stopping.Stopped` once a checkpoint is written.
     """
-    model = cell.model
-    if model.version:
-        folder = tracker.registered(f"{model.name}-{cell.bench.name}", model.version)
-        model = model.model_copy(update={"path": str(folder), "gguf_file": None})
-    if cell.adjustment.method == "none":
-        cell = cell.base()
+    cell, model = starting_point(cell, tracker)
     with stoppable():
         return _done_or_do(cell, Workbench(model, cell, trainer, tracker), force, say)
 
@@ -92,9 +85,9 @@ def _done_or_do(cell: Cell, work: Workbench, force: bool, say: Say) -> CellResul
         begun = tracker.unfinished(experiment, key)  # beside a finished one it is a repetition that was stopped
         if found and finished and not begun:
             tracker.clear(key)  # a repetition must not find what this run left if it was stopped at its very end
-        if found and finished and not force:
-            say(f"{cell.label} on {cell.bench.name}: done before, run {found.info.run_id} (force=true repeats it)")
-            return read_result(tracker, found.info.run_id)
+        done = None if force else read_back(cell, key, tracker, say)
+        if done:
+            return done
         base = None
         if cell.adjustment.method != "none":
             assert work.task_data.examples  # what can fail without the weights fails before the base model is scored

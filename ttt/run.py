@@ -59,10 +59,17 @@ def parse(config: Mapping[str, Any]) -> Request:
 
 def work(request: Request) -> dict[str, Any] | None:
     """The cell's result; None in a process that follows rank zero, which alone knows MLflow."""
-    from ttt.engine import ranks  # torch and transformers, seconds to import
-    from ttt.engine.follower import Follower
-    from ttt.pipeline import run_cell
+    from ttt.done import look_up
+    from ttt.engine import ranks
     from ttt.track import Tracker
+
+    if ranks.n_asked() == 1 and not request.force:
+        done = look_up(request.cell, request.trainer, Tracker(request.tracking), console.print)
+        if done:
+            return asdict(done)
+
+    from ttt.engine.follower import Follower  # transformers, Lightning and lm-eval, seconds to import
+    from ttt.pipeline import run_cell
 
     with ranks.together():
         if ranks.rank():

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytorch_lightning as pl
 import torch
 
 from ttt.engine.ranks import local_rank
 from ttt.spec import Trainer
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
 
 for name in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda"):
     logging.getLogger(name).setLevel(logging.WARNING)  # "GPU available: ...", once a trainer
@@ -41,6 +43,8 @@ def eval_tokens(trainer: Trainer) -> int:
 
 def lightning_trainer(trainer: Trainer, **options: Any) -> pl.Trainer:
     """A Lightning trainer that keeps no logs of its own; `options` are Lightning's."""
+    import pytorch_lightning as pl  # a second to import, and `precision` is asked for where nothing is trained
+
     if trainer.threads:
         torch.set_num_threads(trainer.threads)
     defaults: dict[str, Any] = {

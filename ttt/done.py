@@ -1,0 +1,38 @@
+"""A cell that is done: found and read back, without what works on cells, which takes seconds to import."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ttt.engine.device import precision
+from ttt.identity import cell_key, model_source
+from ttt.record import read_result
+from ttt.result import CellResult
+from ttt.spec import Cell, Model, Trainer
+from ttt.track import Tracker
+
+Say = Callable[[str], None]
+
+
+def starting_point(cell: Cell, tracker: Tracker) -> tuple[Cell, Model]:
+    """The cell as its key names it, and the model with the folder of the registered version that it starts from."""
+    model = cell.model
+    if model.version:
+        folder = tracker.registered(f"{model.name}-{cell.bench.name}", model.version)
+        model = model.model_copy(update={"path": str(folder), "gguf_file": None})
+    return (cell.base() if cell.adjustment.method == "none" else cell), model
+
+
+def look_up(cell: Cell, trainer: Trainer, tracker: Tracker, say: Say) -> CellResult | None:
+    """The result of a cell that is done; None where there is work to do."""
+    cell, model = starting_point(cell, tracker)
+    return read_back(cell, cell_key(cell, model_source(model), precision(trainer)), tracker, say)
+
+
+def read_back(cell: Cell, key: str, tracker: Tracker, say: Say) -> CellResult | None:
+    """The result of the cell of this key, if it is done."""
+    found = tracker.find(f"{cell.suite}/{cell.bench.name}", key)
+    if found is None or found.info.status != "FINISHED":
+        return None
+    say(f"{cell.label} on {cell.bench.name}: done before, run {found.info.run_id} (force=true repeats it)")
+    return read_result(tracker, found.info.run_id)
