@@ -24,9 +24,10 @@ def starting_point(cell: Cell, tracker: Tracker) -> tuple[Cell, Model]:
 
 
 def look_up(cell: Cell, trainer: Trainer, tracker: Tracker, say: Say) -> CellResult | None:
-    """The result of a cell that is done; None where there is work to do."""
+    """The result of a cell that is done; None where there is work to do, if only to clear up after a kill."""
     cell, model = starting_point(cell, tracker)
-    return read_back(cell, cell_key(cell, model_source(model), precision(trainer)), tracker, say)
+    key = cell_key(cell, model_source(model), precision(trainer))
+    return None if tracker.leftovers(key) else read_back(cell, key, tracker, say)
 
 
 def read_back(cell: Cell, key: str, tracker: Tracker, say: Say) -> CellResult | None:

@@ -253,7 +253,6 @@ def adjusting(model: Any, tokenizer: Any, n: int, rounds: int) -> Line:
     rows, _ = encode(backend, dict(enumerate(examples)), 600, False)
     recipe = Adjustment(name="speed", method="full", examples=n)
     weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    losses: dict[str, float] = {}
 
     class Padded(Dataset[dict[str, torch.Tensor]]):
         def __len__(self) -> int:
@@ -271,8 +270,9 @@ def adjusting(model: Any, tokenizer: Any, n: int, rounds: int) -> Line:
         model.load_state_dict(weights)
         with tempfile.TemporaryDirectory() as folder:
             plan = Plan(n, n, 64, 0)
-            fit(model, rows, plan, recipe, 2e-5, trainer, Path(folder), lambda step: losses.update(ours=step.loss))
-        return losses["ours"]
+            losses: list[float] = []
+            fit(model, rows, plan, recipe, 2e-5, trainer, Path(folder), lambda step: losses.append(step.loss))
+        return statistics.mean(losses)
 
     def peer() -> float:
         model.load_state_dict(weights)

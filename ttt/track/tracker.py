@@ -115,12 +115,16 @@ class Tracker:
             return list(threads.map(read, runs))
 
     def clear(self, key: str) -> None:
-        """Remove what a finished cell left in its folder (the lock stays: another process may be waiting for it)."""
-        for leftover in self.folder(key).iterdir():
+        """Remove what a finished cell left in its folder."""
+        for leftover in self.leftovers(key):
             if leftover.is_dir():
                 shutil.rmtree(leftover)
-            elif leftover.name != "lock":
+            else:
                 leftover.unlink()
+
+    def leftovers(self, key: str) -> list[Path]:
+        """What a cell has in its folder, but for the lock, which stays: another process may be waiting for it."""
+        return [found for found in self.folder(key).glob("*") if found.name != "lock"]
 
     def supersede(self, run_id: str, by: str) -> None:
         self.client.set_tag(run_id, "ttt.superseded", by)
