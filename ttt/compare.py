@@ -10,6 +10,7 @@ from pydantic import BeforeValidator
 
 from ttt.command import Command
 from ttt.comparison.options import Options
+from ttt.imports import uncollected
 from ttt.spec import Name, SpecError, Tracking, check
 
 Kind = Literal["bench", "benches", "reformulation", "items", "versions"]
@@ -74,8 +75,9 @@ def parse(config: Mapping[str, Any]) -> Request:
 
 
 def work(request: Request) -> dict[str, Any]:
-    from ttt.comparison import work as comparison  # mlflow and the statistics, seconds to import
-    from ttt.track import Tracker
+    with uncollected():
+        from ttt.comparison import work as comparison  # mlflow and the statistics, seconds to import
+        from ttt.track import Tracker
 
     tracker, names = Tracker(request.tracking), request.names
     match request.kind:

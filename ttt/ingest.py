@@ -16,6 +16,7 @@ from rich.text import Text
 from ttt.command import CONF, Command, console
 from ttt.definitions import Definitions
 from ttt.harness.pattern import Pattern
+from ttt.imports import uncollected
 from ttt.spec import Name, Spec, SpecError, Tracking, check, nearest
 
 N_SHOWN = 8
@@ -59,8 +60,9 @@ def parse(config: Mapping[str, Any]) -> Request:
 
 
 def work(request: Request) -> dict[str, Any]:
-    from ttt.ingestion import ingest  # mlflow and pandas, seconds to import
-    from ttt.track import Tracker
+    with uncollected():
+        from ttt.ingestion import ingest  # mlflow and pandas, seconds to import
+        from ttt.track import Tracker
 
     start = perf_counter()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ttt.command import Command, console
+from ttt.imports import uncollected
 from ttt.report.numbers import with_error
 from ttt.spec import Cell, Spec, SpecError, Tracking, Trainer, check
 
@@ -59,17 +60,18 @@ def parse(config: Mapping[str, Any]) -> Request:
 
 def work(request: Request) -> dict[str, Any] | None:
     """The cell's result; None in a process that follows rank zero, which alone knows MLflow."""
-    from ttt.done import look_up
-    from ttt.engine import ranks
-    from ttt.track import Tracker
+    with uncollected():
+        from ttt.done import look_up
+        from ttt.engine import ranks
+        from ttt.track import Tracker
 
-    if ranks.n_asked() == 1 and not request.force:
-        done = look_up(request.cell, request.trainer, Tracker(request.tracking), console.print)
-        if done:
-            return asdict(done)
+        if ranks.n_asked() == 1 and not request.force:
+            done = look_up(request.cell, request.trainer, Tracker(request.tracking), console.print)
+            if done:
+                return asdict(done)
 
-    from ttt.engine.follower import Follower  # transformers, Lightning and lm-eval, seconds to import
-    from ttt.pipeline import run_cell
+        from ttt.engine.follower import Follower  # transformers, Lightning and lm-eval, seconds to import
+        from ttt.pipeline import run_cell
 
     with ranks.together():
         if ranks.rank():
@@ -106,9 +108,10 @@ def begin(requests: list[Request]) -> Callable[[list[dict[str, Any]], list[str]]
 
     A multirun that did not finish, asked for again, goes on in the parent run that it has.
     """
-    from ttt.track import PARENT_ENV, Tracker
+    with uncollected():
+        from ttt.track import PARENT_ENV, Tracker
 
-    tracker = Tracker(requests[0].tracking)
+        tracker = Tracker(requests[0].tracking)
     experiments = {f"{request.cell.suite}/{request.cell.bench.name}" for request in requests}
     for experiment in experiments:
         tracker.experiment(experiment)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ttt.command import Command, console
+from ttt.imports import uncollected
 from ttt.report.numbers import count, duration, flops, signed, signed_interval, with_error
 from ttt.saturation.plan import Plan
 from ttt.spec import Cell, Name, Spec, SpecError, Tracking, Trainer, check
@@ -70,15 +71,17 @@ def parse(config: Mapping[str, Any]) -> Request:
 
 
 def work(request: Request) -> dict[str, Any]:
-    from ttt.track import Tracker
+    with uncollected():
+        from ttt.track import Tracker
 
-    tracker = Tracker(request.tracking)
+        tracker = Tracker(request.tracking)
     if request.ingested:
         from ttt.saturation.ingested import judge_ingested
 
         cell = request.cell
         return judge_ingested(tracker, cell.suite, cell.bench.name, request.from_share, request.plan.tolerance)
-    from ttt.saturation.conduct import saturate  # torch, transformers and optuna, seconds to import
+    with uncollected():
+        from ttt.saturation.conduct import saturate  # torch, transformers and optuna, seconds to import
 
     return saturate(request.cell, request.plan, request.trainer, tracker, say=console.print)
 
