@@ -43,7 +43,7 @@ def load_tasks(bench: Bench, scratch: Path) -> dict[str, Any]:
     making.replace(folder / "group.yaml")
     manager = TaskManager(include_path=str(folder), include_defaults=False)
     if not all(isinstance(task, dict) and "output_type" in task for task in bench.tasks):
-        manager.task_index.update(known_tasks(scratch))
+        manager.task_index.update(known_tasks())
     for task in bench.tasks:
         if isinstance(task, str) and task not in manager.task_index:
             raise SpecError(

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from random import Random
 from typing import Any
 
 import datasets
-from jinja2 import Template
-from lm_eval.utils import env
 
 from ttt.spec import Bench, SpecError, TaskDataset
 from ttt.tasks.files import load_files
+from ttt.tasks.templates import template
 
 
 @dataclass(frozen=True)
@@ -75,15 +73,8 @@ def _rows(source: TaskDataset) -> Any:
 def _render(source: TaskDataset, row: dict[str, Any]) -> Example:
     row = {column: "" if value is None else value for column, value in row.items()}  # an empty cell is not "None"
     try:
-        return Example(_template(source.prompt).render(**row), _template(source.answer).render(**row))
+        return Example(template(source.prompt).render(**row), template(source.answer).render(**row))
     except Exception as error:  # Jinja and lm-eval's filters raise whatever the row's values make them
         raise SpecError(
             f"bench.task_data '{source.name}': its template fails on a row with the columns {', '.join(row)}: {error}"
         ) from error
-
-
-@cache
-def _template(text: str) -> Template:
-    """In lm-eval's dialect; its own `apply_template` compiles the text for every row, most of the time it takes."""
-    template: Template = env.from_string(text)
-    return template
