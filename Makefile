@@ -50,7 +50,7 @@ lint: .venv/test
 
 # Speed against the tools people use; wants a quiet machine and three hours (--share, --examples).
 bench: .venv/real
-	$(BIN)/python tests/performance/speed.py
+	$(BIN)/python -m tests.performance.speed
 	$(BIN)/python -m tests.performance.overhead
 
 ui: .venv/ttt

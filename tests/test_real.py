@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lm_eval.evaluator import evaluate as harness_evaluate
 
 from tests.cells import compose_request
 from tests.engine.test_parity import assert_equal, both
+from ttt.engine.backend import Backend
 from ttt.engine.load import load
 from ttt.pipeline import run_cell
-from ttt.spec import Bench
+from ttt.spec import Bench, Trainer
+from ttt.tasks.bench import load_tasks
 from ttt.track import Tracker
 
 pytestmark = pytest.mark.real
@@ -75,6 +78,18 @@ def test_parity_on_gsm8k(loaded: tuple[Any, Any], shared: Path, tmp_path: Path, 
     bench = bench_of(*gsm8k(shared), task, "bench.num_fewshot=2", "bench.limit=3", f"bench.chat_template={chat}")
     ours, theirs = both(*loaded, bench, tmp_path)
     assert_equal(ours, theirs)
+
+
+def test_vllm_generates_what_torch_does(loaded: tuple[Any, Any], shared: Path, tmp_path: Path) -> None:
+    pytest.importorskip("vllm", reason="needs vLLM (the extra `vllm`), which is not here")
+    bench = bench_of(*gsm8k(shared), "bench.num_fewshot=2", "bench.limit=4")
+    found = {}
+    for generator in ("torch", "vllm"):
+        trainer = Trainer(precision="32", progress=False, generator=generator)
+        options: dict[str, Any] = {"limit": bench.limit, "bootstrap_iters": 0}
+        results = harness_evaluate(Backend(*loaded, trainer), load_tasks(bench, tmp_path), **options)
+        found[generator] = [sample["resps"] for sample in results["samples"]["gsm8k"]]
+    assert found["vllm"] == found["torch"]
 
 
 def test_a_real_cell(smollm: list[str], shared: Path, tmp_path: Path) -> None:

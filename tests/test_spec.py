@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tests.cells import request
+from ttt.engine.device import arithmetic
 from ttt.identity import cell_key, model_source
-from ttt.spec import Adjustment, Cell, Model, SpecError, check
+from ttt.spec import Adjustment, Cell, Model, SpecError, Trainer, check
 
 MODEL = {"name": "m", "family": "f", "hub": "o/m", "n_params": 10, "n_tokens": 20, "trained": "2024-01"}
 
@@ -23,6 +24,22 @@ def test_every_fault_at_once() -> None:
     for part in ("model.n_params: 'many'", "model.trained: '2024-13'", "'base' or 'instruct'", "pth: unknown field"):
         assert part in message
     assert "the fields are: path," in message, "the nearest come first"
+
+
+def test_vllm_is_asked_for_only_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ttt.spec.find_spec", lambda name: None)
+    with pytest.raises(SpecError, match=r"trainer\.generator: 'vllm' is not installed"):
+        check(Trainer, {"generator": "vllm"}, "trainer")
+
+
+def test_who_generates_is_part_of_the_key_where_something_is_generated(
+    conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ttt.spec.find_spec", lambda name: "found")
+    by_torch, by_vllm = (Trainer(precision="32", generator=generator) for generator in ("torch", "vllm"))
+    letters, texts = (request(conf, tmp_path, bench=bench).cell.bench for bench in ("sums", "sums_generate"))
+    assert arithmetic(by_vllm, letters) == arithmetic(by_torch, letters) == arithmetic(by_torch, texts) == "32"
+    assert arithmetic(by_vllm, texts) == "32, vllm"
 
 
 def test_specs_are_frozen_and_have_units() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ttt.engine.device import precision
+from ttt.engine.device import arithmetic
 from ttt.identity import cell_key, model_source
 from ttt.record import read_result
 from ttt.result import CellResult
@@ -26,7 +26,7 @@ def starting_point(cell: Cell, tracker: Tracker) -> tuple[Cell, Model]:
 def look_up(cell: Cell, trainer: Trainer, tracker: Tracker, say: Say) -> CellResult | None:
     """The result of a cell that is done; None where there is work to do, if only to clear up after a kill."""
     cell, model = starting_point(cell, tracker)
-    key = cell_key(cell, model_source(model), precision(trainer))
+    key = cell_key(cell, model_source(model), arithmetic(trainer, cell.bench))
     return None if tracker.leftovers(key) else read_back(cell, key, tracker, say)
 
 

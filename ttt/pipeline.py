@@ -13,7 +13,7 @@ from typing import Any
 from ttt.done import Say, read_back, starting_point
 from ttt.engine.adjust import adjust
 from ttt.engine.answers import Answers, KeepingBackend
-from ttt.engine.device import precision
+from ttt.engine.device import arithmetic
 from ttt.engine.fit import Step
 from ttt.engine.load import check_tokenizer, digest, load
 from ttt.engine.scores import Scores, evaluate
@@ -39,7 +39,7 @@ class Workbench:
     def __init__(self, model: Model, cell: Cell, trainer: Trainer, tracker: Tracker):
         self.model, self.bench, self.trainer, self.tracker = model, cell.bench, trainer, tracker
         self.source = model_source(model)
-        self.precision = precision(trainer)
+        self.precision = arithmetic(trainer, cell.bench)
 
     @cached_property
     def tasks(self) -> dict[str, Any]:

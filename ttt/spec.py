@@ -7,9 +7,19 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Count = Annotated[int, Field(gt=0)]
@@ -184,7 +194,7 @@ class Adjustment(Spec):
 
 
 class Trainer(Spec):
-    """How the work is laid on the machine. Of these only `precision` may change a score."""
+    """How the work is laid on the machine. Of these only `precision` and `generator` may change a score."""
 
     accelerator: str = "auto"
     precision: Annotated[Literal["auto", "32", "bf16"], BeforeValidator(str)] = "auto"
@@ -197,7 +207,16 @@ class Trainer(Spec):
     gradient_checkpointing: bool = False
     shard: bool = False
     """Divide the weights over the processes of a launch (FSDP), for models that do not fit one device."""
+    generator: Literal["torch", "vllm"] = "torch"
+    """What continues prompts greedily."""
     progress: bool = True
+
+    @field_validator("generator")
+    @classmethod
+    def _is_installed(cls, generator: str) -> str:
+        if generator == "vllm" and find_spec("vllm") is None:
+            raise ValueError("'vllm' is not installed here (pip install -e '.[vllm]'); 'torch' always is")
+        return generator
 
 
 class Tracking(Spec):

@@ -13,9 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.performance.speed import DATA, N_PARAMS, smollm
-from ttt.engine.load import load
-from ttt.spec import Model, Tracking
+from tests.performance.model import DATA, loaded
+from ttt.spec import Tracking
 from ttt.track import Tracker
 
 ROUNDS = 3
@@ -83,10 +82,9 @@ def again(folder: Path, root: Path) -> float:
 
 
 def main() -> None:
-    facts = {"family": "smollm2", "n_params": N_PARAMS, "n_tokens": 2 * 10**12, "trained": "2024-11"}
     with tempfile.TemporaryDirectory() as scratch:
         folder, root = Path(scratch) / "model", Path(scratch) / "runs"
-        for part in load(Model(name="smollm2-135m-instruct", **smollm(), **facts)):  # type: ignore[arg-type]
+        for part in loaded():
             part.save_pretrained(folder)
         Tracker(Tracking(root=str(root)))  # the store of a comparison is made once
         first = timed(folder, root)

@@ -58,6 +58,9 @@ class Backend(TemplateLM):
         self.n_truncated = 0
         self.n_tokens = 0
         """Tokens that have passed the model, padding not counted."""
+        self.by_vllm = trainer.generator == "vllm"
+        self._decoder: Any = None
+        """What continues prompts in the place of the model, while it does."""
         self._lent: Any = None
 
     @property
@@ -187,27 +190,39 @@ class Backend(TemplateLM):
             options[kind] = (until, n_new, sampling)
             stops.append(until)
             groups.setdefault(kind, []).append(Tokens(index, tuple(ids), 0))
-        tasks: list[Waiting | Prompts] = []
+        waiting: list[Waiting] = []
+        batches: list[Prompts] = []
         for kind, rows in groups.items():
             until, n_new, sampling = options[kind]
-            if self.shares and not sampling:
+            if not sampling and (self.shares or self.by_vllm):
                 prompts = [(row.index, row.ids) for row in rows]
                 self.n_tokens -= (len(rows) - 1) * len(shared_prefix([row.ids for row in rows]))
                 longest = max(len(row.ids) for row in rows) + n_new
                 n_rows = max(1, self.n_cached // longest)
-                tasks.append(Waiting(prompts, until, n_new, n_rows, eval_tokens(self.trainer), self.trainer.progress))
+                waiting.append(Waiting(prompts, until, n_new, n_rows, eval_tokens(self.trainer), self.trainer.progress))
                 continue
             for group in by_length(rows, eval_tokens(self.trainer), len(rows)):
                 # What is drawn for a prompt depends on the prompt alone, so a sampled one is a batch of its own.
                 seed = zlib.crc32(repr(group[0].ids).encode()) if sampling else None
-                tasks.append(Prompts(*pad_prompts(group), until, n_new, sampling, seed))
+                batches.append(Prompts(*pad_prompts(group), until, n_new, sampling, seed))
         texts = [""] * len(requests)
-        for index, new in self._predict(tasks):
+        for index, new in self._continued(waiting) + self._predict(batches):
             text = self.tokenizer.decode(new, skip_special_tokens=True)
             texts[index] = postprocess_generated_text(text, list(stops[index]), None)
             self.n_tokens += len(new)
         self.n_tokens += sum(len(row.ids) for rows in groups.values() for row in rows)
         return texts
+
+    def _continued(self, waiting: list[Waiting]) -> list[Any]:
+        if not self.by_vllm:
+            return self._predict(waiting)
+        from ttt.engine.vllm import VllmDecoder
+
+        with VllmDecoder(self.model, self.tokenizer, self.trainer, self.max_length) as self._decoder:
+            try:
+                return self._predict(waiting)
+            finally:
+                self._decoder = None
 
     def _fitted(self, ids: list[int], room: int, what: str) -> list[int]:
         if len(ids) <= room:
@@ -221,6 +236,10 @@ class Backend(TemplateLM):
         return ids[-room:]
 
     def _predict(self, batches: list[Any]) -> list[Any]:
+        if not batches:
+            return []
+        if self._decoder:
+            return [answer for waiting in batches for answer in self._decoder.decode(waiting)]
         self.lend()
         ranks.tell("predict", batches, self.trainer)
         return predict(self.model, self.tokenizer, batches, self.trainer)

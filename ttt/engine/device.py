@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ttt.engine.ranks import local_rank
-from ttt.spec import Trainer
+from ttt.spec import Bench, Trainer
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
@@ -30,6 +30,12 @@ def precision(trainer: Trainer) -> str:
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "32"
     capabilities = torch.cpu.get_capabilities()
     return "bf16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "32"
+
+
+def arithmetic(trainer: Trainer, bench: Bench) -> str:
+    """What of the trainer may change the bench's scores: the precision, and what generates if it is not torch."""
+    by_other = bench.format == "generate" and trainer.generator != "torch"
+    return precision(trainer) + (f", {trainer.generator}" if by_other else "")
 
 
 def on_gpu(trainer: Trainer) -> bool:

@@ -11,12 +11,13 @@ TYPES = {"32": "float32", "bf16": "bfloat16"}
 
 def card(cell: Cell, result: CellResult, source: str, precision: str) -> str:
     model, bench, adjustment = cell.model, cell.bench, cell.adjustment
+    number, _, generator = precision.partition(", ")
     lines = [
         f"# {cell.label} on {bench.name}",
         "",
         f"{model.name} ({model.family}, {model.kind}, {model.n_params:,} parameters, {model.n_tokens:,} tokens of "
         f"pretraining, {model.compute:.3g} FLOPs, {model.trained}), loaded from `{source}`, "
-        f"in {TYPES[precision]}.",
+        f"in {TYPES[number]}{', generating with vLLM' if generator else ''}.",
         "",
         f"| {bench.metric} | score |",
         "|---|---|",
