@@ -41,7 +41,7 @@ class VllmDecoder:
     def engine(self) -> Any:
         os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
-        os.environ.setdefault("VLLM_WORKER_MULTIPROCESSING_METHOD", "spawn")  # threads do not survive a fork
+        os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")  # torch's threads do not survive a fork
         from vllm import LLM
 
         memory: dict[str, float] = {}
