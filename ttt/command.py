@@ -73,7 +73,7 @@ class Command:
             with initialize_config_dir(str(CONF), version_base="1.3"):
                 requests = self._requests(args)
             if _launched() and OmegaConf.select(requests[0][0], "trainer.generator") == "vllm":
-                raise SpecError("trainer.generator=vllm: vLLM is one process's; begin without torchrun")
+                raise SpecError("trainer.generator=vllm: vLLM begins processes of its own; begin without torchrun")
             if not _launched() and any(OmegaConf.select(config, "trainer.shard") for config, _ in requests):
                 raise SpecError(
                     "trainer.shard=true: there is one process, none to share the weights with; use torchrun"
