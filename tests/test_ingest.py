@@ -7,24 +7,19 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
+from tests.ingested import cell, ingest, write
 from ttt.command import CONF, Command
 from ttt.definitions import Definitions
-from ttt.harness.pattern import Pattern, Rule
 from ttt.harness.results import read, side, stderr_of
 from ttt.ingest import parse, show, work
-from ttt.items import ITEM_COLUMNS
 from ttt.record import read_result
-from ttt.spec import Adjustment, Bench, SpecError, Tracking, check
+from ttt.spec import SpecError, Tracking
 from ttt.track import Tracker
 
 PUBLISHED = Path(__file__).parents[2] / "shared" / "published"
@@ -35,12 +30,6 @@ Answer = dict[str, Any]
 
 def entry(p: float, n: int, metric: str = "acc,none") -> dict[str, float]:
     return {metric: p, stderr_of(metric): math.sqrt(p * (1 - p) / (n - 1))}
-
-
-def write(file: Path, content: dict[str, Any] | str) -> Path:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
-    return file
 
 
 def mmlu(shift: float = 0.0, shots: int = 5) -> dict[str, Any]:
@@ -83,18 +72,6 @@ def folder(tmp_path: Path) -> Path:
         write(way / "mmlu.json", mmlu(shift))
     write(folder / "README.md", "not a result")
     return folder
-
-
-def ingest(folder: Path, **changes: Any) -> tuple[dict[str, Any], Tracker]:
-    tracking = {"root": str(folder.parent / "mlruns")}
-    asked = {"path": str(folder), "suite": "theirs", "pattern": None, "conf": None, "output": None}
-    request = parse({**asked, "tracking": tracking, **changes})
-    return work(request), Tracker(Tracking(**tracking))
-
-
-def cell(tracker: Tracker, bench: str, label: str) -> Any:
-    (found,) = [run for run in tracker.runs(f"theirs/{bench}", "cell") if run.info.run_name == label]
-    return found
 
 
 def test_an_ingested_run_keeps_the_contract(folder: Path) -> None:
@@ -250,123 +227,6 @@ def test_shots_that_are_not_stated_are_noted(folder: Path) -> None:
     assert report["n_new"] == 6
 
 
-# lm-eval's own folders
-
-LETTERS = {
-    **{"task": "letters", "dataset_path": "json", "test_split": "test", "output_type": "multiple_choice"},
-    **{"doc_to_text": "{{question}}\nAnswer:", "doc_to_choice": ["A", "B", "C", "D"], "doc_to_target": "answer"},
-    "num_fewshot": 0,
-    "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
-}
-
-
-@pytest.fixture(scope="module")
-def harness(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path, int, str], None]:
-    """Writes results and samples as lm-eval does, of a made-up model that answers by a seed."""
-    from lm_eval.api.model import LM
-    from lm_eval.evaluator import evaluate
-    from lm_eval.loggers import EvaluationTracker
-    from lm_eval.tasks import TaskManager
-
-    here = tmp_path_factory.mktemp("letters")
-    rows = [{"question": f"question {i}", "answer": i % 4} for i in range(30)]
-    test = write(here / "test.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
-    write(here / "letters.yaml", LETTERS | {"dataset_kwargs": {"data_files": {"test": str(test)}}})
-    tasks = TaskManager(include_path=str(here), include_defaults=False).load(["letters"])
-
-    class Guesser(LM):
-        def __init__(self, seed: int):
-            super().__init__()
-            self.draw = np.random.default_rng(seed)
-
-        def loglikelihood(self, requests: list[Any], **_: Any) -> list[tuple[float, bool]]:
-            return [(float(self.draw.normal(-3)), False) for _ in requests]
-
-        def loglikelihood_rolling(self, requests: list[Any], **_: Any) -> list[Any]:
-            raise NotImplementedError
-
-        generate_until = loglikelihood_rolling
-
-    def evaluated(output: Path, seed: int, model: str) -> None:
-        results = evaluate(Guesser(seed), tasks, bootstrap_iters=10)
-        assert results is not None
-        samples = results.pop("samples")
-        writer = EvaluationTracker(output_path=str(output))
-        writer.general_config_tracker.log_experiment_args("hf", f"pretrained={model}", None, None, False)
-        writer.save_results_aggregated({**results, "config": {"limit": None}}, samples)
-        for task, of_task in samples.items():
-            writer.save_results_samples(task, of_task)
-
-    return evaluated
-
-
-@pytest.fixture
-def own_conf(tmp_path: Path) -> Path:
-    bench = {"name": "mine", "version": 2, "format": "multiple_choice", "chance": 0.25, "metric": "acc,none"}
-    source = {"name": "mine", "files": "mine.jsonl"}
-    conf = tmp_path / "conf"
-    write(conf / "bench" / "mine.yaml", {**bench, "tasks": ["letters"], "task_data": [source]})
-    model = {"name": "tiny", "family": "tiny", "n_params": 10**6, "n_tokens": 10**9, "trained": "2024-01"}
-    write(conf / "model" / "tiny.yaml", {**model, "hub": "someone/tiny"})
-    return conf
-
-
-def test_lm_evals_own_folders_with_their_items(
-    harness: Callable[[Path, int, str], None], own_conf: Path, tmp_path: Path
-) -> None:
-    folder = tmp_path / "results"
-    harness(folder, 1, "someone/tiny")
-    (older,) = folder.rglob("results_*.json")
-    harness(folder, 2, "someone/tiny")
-    harness(folder / "full" / "tiny", 3, "/checkpoints/tiny/end")
-    harness(folder / "full" / "tiny" / "step_5", 4, "/checkpoints/tiny/5")
-    report, tracker = ingest(folder, conf=str(own_conf))
-    assert report["pattern"] == "harness"
-    assert (report["n_files"], report["n_files_used"], report["n_new"]) == (4, 3, 2)
-    assert list(report["skipped"]) == ["replaced"]
-    assert list(report["skipped"]["replaced"]) == [older.relative_to(folder).as_posix()]
-    run = cell(tracker, "mine", "tiny full s0")
-    assert run.data.tags["ttt.bench_version"] == "2"
-    result = read_result(tracker, run.info.run_id)
-    base = cell(tracker, "mine", "tiny none s0")
-    assert base.data.metrics["adjusted/gold_logprob"] == base.data.metrics["base/gold_logprob"]
-    assert tracker.artifact(base.info.run_id, "items/base.parquet")
-    assert tracker.artifact(base.info.run_id, "items/adjusted.parquet") is None
-    assert result.n_items == 30
-    assert [point["n_examples"] for point in result.checkpoints] == [5 * 64]
-    tables = {
-        name: pd.read_parquet(tracker.artifact(run.info.run_id, f"items/{name}.parquet"))
-        for name in ("base", "adjusted")
-    }
-    for name, table in tables.items():
-        assert list(table.columns) == list(ITEM_COLUMNS)
-        assert table["correct"].mean() == pytest.approx(run.data.metrics[f"{name}/score"])
-        assert ((table["prediction"] == table["gold"]) == (table["correct"] == 1)).all()
-        assert run.data.metrics[f"{name}/gold_logprob"] == pytest.approx(table["gold_logprob"].mean())
-        assert len(table["choice_logprobs"][0]) == 4
-    difference = tables["adjusted"]["correct"] - tables["base"]["correct"]
-    assert result.gain["stderr"] == pytest.approx(difference.std() / math.sqrt(30))
-    again, _ = ingest(folder, conf=str(own_conf))
-    assert (again["n_new"], again["n_unchanged"], again["run_id"]) == (0, 2, report["run_id"])
-
-
-def test_samples_that_do_not_give_the_score_are_left_out(
-    harness: Callable[[Path, int, str], None], own_conf: Path, tmp_path: Path
-) -> None:
-    folder = tmp_path / "results"
-    harness(folder, 1, "someone/tiny")
-    (samples,) = folder.rglob("samples_*.jsonl")
-    samples.write_text("".join(samples.read_text().splitlines(keepends=True)[:7]))
-    report, tracker = ingest(folder, conf=str(own_conf))
-    ((_, why),) = report["skipped"]["broken samples"].items()
-    assert "their mean is" in why
-    run = cell(tracker, "mine", "tiny none s0")
-    assert tracker.artifact(run.info.run_id, "items/base.parquet") is None
-    assert read_result(tracker, run.info.run_id).n_items == 30
-    again, _ = ingest(folder, conf=str(own_conf))
-    assert again["run_id"] == report["run_id"]
-
-
 def test_a_file_of_several_benches(folder: Path, tmp_path: Path) -> None:
     both = gsm8k()
     for key, value in mmlu().items():
@@ -382,47 +242,6 @@ def test_a_file_of_several_benches(folder: Path, tmp_path: Path) -> None:
     assert run.data.metrics["base/score"] == expected
     plain = np.mean([e["acc,none"] for e in mmlu()["results"].values()])
     assert run.data.metrics["base/score_paper"] == pytest.approx(plain), "other benches' entries do not count"
-
-
-# Patterns, definitions and requests
-
-
-def test_patterns_say_what_paths_mean() -> None:
-    published = Definitions([CONF]).read("ingest", "published", Pattern)
-    means = {
-        "base/llama-2-7b-mmlu.json": ("llama-2-7b", "mmlu", "none", None),
-        "e1+2/gsm8kaux/olmo-1.7-7b-gsm8k.json": ("olmo-1.7-7b", "gsm8k", "epochs_1_2", None),
-        "e1/mmluaux/gpt-j-6b-mmlu.json": ("gpt-j-6b", "mmlu", "epochs_1", None),
-        "e2/mmluaux/gpt-j-6b-mmlu.json": ("gpt-j-6b", "mmlu", "epochs_2", None),
-        "e3/mmluaux/gpt-j-6b-mmlu.json": ("gpt-j-6b", "mmlu", "full", None),
-        "intermediate/mmluaux/evals/yi-6b/step_30/mmlu.json": ("yi-6b", "mmlu", "full", 1920),
-    }
-    for path, meant in means.items():
-        meaning = published.meaning(path)
-        assert meaning
-        assert (meaning.model, meaning.bench, meaning.adjustment, meaning.n_examples) == meant
-    for path in ("e3/mmluaux/yi-6b-gsm8k.json", "base/mmlu.json", "results/base/yi-6b-mmlu.json"):
-        assert published.meaning(path) is None
-
-
-@pytest.mark.parametrize(
-    ("rule", "message"),
-    [("(?P<model>.+", "is no regular expression"), ("(?P<modell>.+)", "has a group 'modell'; the groups are: model")],
-)
-def test_a_faulty_pattern_is_told(rule: str, message: str) -> None:
-    with pytest.raises(SpecError, match="path: ") as told:
-        check(Rule, {"path": rule})
-    assert message in str(told.value)
-
-
-@pytest.mark.parametrize("group", ["bench", "adjustment"])
-def test_definitions_are_what_hydra_composes(group: str) -> None:
-    definitions = Definitions([CONF])
-    kind = {"bench": Bench, "adjustment": Adjustment}[group]
-    for name in definitions.names(group):
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            composed = OmegaConf.to_container(compose(f"{group}/{name}")[group], resolve=True)
-        assert definitions.read(group, name, kind) == check(kind, composed), name  # type: ignore[type-var, arg-type]
 
 
 def test_bad_requests_get_one_message(folder: Path, tmp_path: Path) -> None:
