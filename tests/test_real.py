@@ -52,7 +52,7 @@ def bench_of(*overrides: str) -> Bench:
 
 def test_parity_on_mmlu(loaded: tuple[Any, Any], shared: Path, tmp_path: Path) -> None:
     bench = bench_of(*mmlu(shared, "mmlu_astronomy,mmlu_marketing"), "bench.limit=3")
-    ours, theirs = both(*loaded, bench, tmp_path)
+    ours, theirs = both(*loaded, bench)
     assert_equal(ours, theirs)
 
 
@@ -68,7 +68,7 @@ def test_parity_on_a_cloze_task(loaded: tuple[Any, Any], shared: Path, tmp_path:
         "doc_to_target": "answer",
     }
     bench = Bench(name="csqa_cloze", version=1, format="cloze", chance=0.2, metric="acc,none", tasks=(task,), limit=12)
-    ours, theirs = both(*loaded, bench, tmp_path)
+    ours, theirs = both(*loaded, bench)
     assert_equal(ours, theirs)
 
 
@@ -76,7 +76,7 @@ def test_parity_on_a_cloze_task(loaded: tuple[Any, Any], shared: Path, tmp_path:
 def test_parity_on_gsm8k(loaded: tuple[Any, Any], shared: Path, tmp_path: Path, chat: str) -> None:
     task = "bench.tasks=[{task: gsm8k, generation_kwargs: {until: ['Question:'], do_sample: false, max_gen_toks: 48}}]"
     bench = bench_of(*gsm8k(shared), task, "bench.num_fewshot=2", "bench.limit=3", f"bench.chat_template={chat}")
-    ours, theirs = both(*loaded, bench, tmp_path)
+    ours, theirs = both(*loaded, bench)
     assert_equal(ours, theirs)
 
 
@@ -87,7 +87,7 @@ def test_vllm_generates_what_torch_does(loaded: tuple[Any, Any], shared: Path, t
     for generator in ("torch", "vllm"):
         trainer = Trainer(precision="32", progress=False, generator=generator)
         options: dict[str, Any] = {"limit": bench.limit, "bootstrap_iters": 0}
-        results = harness_evaluate(Backend(*loaded, trainer), load_tasks(bench, tmp_path), **options)
+        results = harness_evaluate(Backend(*loaded, trainer), load_tasks(bench), **options)
         found[generator] = [sample["resps"] for sample in results["samples"]["gsm8k"]]
     assert found["vllm"] == found["torch"]
 

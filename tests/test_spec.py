@@ -10,6 +10,7 @@ import pytest
 from tests.cells import request
 from ttt.engine.device import arithmetic
 from ttt.identity import cell_key, model_source
+from ttt.rows import DataFiles
 from ttt.spec import Adjustment, Cell, Model, SpecError, Trainer, check
 
 MODEL = {"name": "m", "family": "f", "hub": "o/m", "n_params": 10, "n_tokens": 20, "trained": "2024-01"}
@@ -52,7 +53,7 @@ def test_specs_are_frozen_and_have_units() -> None:
 
 
 def key(cell: Cell, **changes: Any) -> str:
-    return cell_key(cell, **{"source": "s", "precision": "32", **changes})
+    return cell_key(cell, **{"source": "s", "precision": "32", "files": DataFiles(), **changes})
 
 
 def test_the_key_changes_with_all_that_changes_scores(conf: Path, tmp_path: Path) -> None:

@@ -25,7 +25,9 @@ MODULES = sorted(
 
 FLOORS = {
     **dict.fromkeys(("ttt.spec", "ttt.stats"), 0),
-    **dict.fromkeys(("ttt.tasks", "ttt.identity", "ttt.result", "ttt.items", "ttt.harness", "ttt.definitions"), 1),
+    **dict.fromkeys(
+        ("ttt.rows", "ttt.tasks", "ttt.identity", "ttt.result", "ttt.items", "ttt.harness", "ttt.definitions"), 1
+    ),
     "ttt.engine": 2,
     **dict.fromkeys(("ttt.track", "ttt.record", "ttt.done", "ttt.lab"), 3),
     **dict.fromkeys(("ttt.report", "ttt.pipeline", "ttt.comparison", "ttt.ingestion", "ttt.saturation"), 4),

@@ -8,6 +8,7 @@ from ttt.engine.device import arithmetic
 from ttt.identity import cell_key, model_source
 from ttt.record import read_result
 from ttt.result import CellResult
+from ttt.rows import DataFiles
 from ttt.spec import Cell, Model, Trainer
 from ttt.track import Tracker
 
@@ -26,7 +27,7 @@ def starting_point(cell: Cell, tracker: Tracker) -> tuple[Cell, Model]:
 def look_up(cell: Cell, trainer: Trainer, tracker: Tracker, say: Say) -> CellResult | None:
     """The result of a cell that is done; None where there is work to do, if only to clear up after a kill."""
     cell, model = starting_point(cell, tracker)
-    key = cell_key(cell, model_source(model), arithmetic(trainer, cell.bench))
+    key = cell_key(cell, model_source(model), arithmetic(trainer, cell.bench), DataFiles())
     return None if tracker.leftovers(key) else read_back(cell, key, tracker, say)
 
 

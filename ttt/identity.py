@@ -8,34 +8,36 @@ import re
 from importlib.metadata import version
 from pathlib import Path
 
+from ttt.rows import DataFiles
 from ttt.spec import Cell, Model, SpecError
 
-KEY_FORMAT = 2
+KEY_FORMAT = 3
 """Raised when the engine comes to compute something else from the same request."""
 
 
-def cell_key(cell: Cell, source: str, precision: str) -> str:
+def cell_key(cell: Cell, source: str, precision: str, files: DataFiles) -> str:
     """Twenty hexadecimal digits over all that can change the cell's scores.
 
-    The model's source (`model_source`), the bench with the content of its local files, the adjustment, the seed, the
-    precision, and the version of lm-eval, whose prompts and metrics a named task means.
+    The model's source (`model_source`), the bench with the content of its local files (whatever their paths), the
+    adjustment, the seed, the precision, and the version of lm-eval, whose prompts and metrics a named task means.
+    `files` keeps the digests, for whoever reads the files later.
     """
     bench = cell.bench.model_dump()
+    bench["files"] = {split: files.digest(file, f"bench.files.{split}") for split, file in cell.bench.files.items()}
     base = cell.adjustment.method == "none"
     if base:
         for field in ("task_data", "task_data_seed"):
             del bench[field]
-    files = list(cell.bench.files.values())
-    if not base:
-        for dataset in cell.bench.task_data:
-            files += [dataset.files] if isinstance(dataset.files, str) else list(dataset.files or ())
+    else:
+        for dataset, dumped in zip(cell.bench.task_data, bench["task_data"], strict=True):
+            named = [dataset.files] if isinstance(dataset.files, str) else dataset.files or ()
+            dumped["files"] = [files.digest(file, f"bench.task_data '{dataset.name}'") for file in named]
     model = cell.model
     content = {
         "format": KEY_FORMAT,
         "source": source,
         "model": [model.name, model.dtype, None if base else list(model.lora_targets or ())],
         "bench": bench,
-        "files": [file_digest(Path(file)) for file in files],
         "adjustment": cell.adjustment.model_dump(),
         "learning_rate": None if base else cell.adjustment.rate(model),
         "seed": cell.seed,

@@ -23,6 +23,7 @@ from ttt.record import cell_params, cell_tags, log_items, log_side, paired_stder
 from ttt.report.card import card
 from ttt.report.cell import cell_figure
 from ttt.result import CellResult, sides_as_gain
+from ttt.rows import DataFiles
 from ttt.saturation.tags import tag_by_study
 from ttt.spec import Cell, Model, SpecError, Trainer
 from ttt.tasks.bench import load_tasks
@@ -40,14 +41,15 @@ class Workbench:
         self.model, self.bench, self.trainer, self.tracker = model, cell.bench, trainer, tracker
         self.source = model_source(model)
         self.precision = arithmetic(trainer, cell.bench)
+        self.files = DataFiles()
 
     @cached_property
     def tasks(self) -> dict[str, Any]:
-        return load_tasks(self.bench, self.tracker.root / "cells" / "tasks")
+        return load_tasks(self.bench, self.files)
 
     @cached_property
     def task_data(self) -> TaskData:
-        data = remove_leaks(load_task_data(self.bench), asked_questions(self.tasks["tasks"].values()))
+        data = remove_leaks(load_task_data(self.bench, self.files), asked_questions(self.tasks["tasks"].values()))
         if not data.examples:
             raise SpecError(f"bench.task_data: nothing is left for '{self.bench.name}' after dropping {data.n_dropped}")
         return data
@@ -60,7 +62,7 @@ class Workbench:
         return KeepingBackend(weights, tokenizer, self.trainer)
 
     def key(self, cell: Cell) -> str:
-        return cell_key(cell, self.source, self.precision)
+        return cell_key(cell, self.source, self.precision, self.files)
 
 
 def run_cell(cell: Cell, trainer: Trainer, tracker: Tracker, force: bool = False, say: Say = log.info) -> CellResult:

@@ -96,7 +96,7 @@ class TaskDataset(Spec):
     config: str | None = None
     split: str = "train"
     files: str | tuple[str, ...] | None = None
-    """Local .jsonl, .json, .csv or .parquet files, used instead of `hub`."""
+    """Local files (`ttt.rows`), used instead of `hub`."""
     prompt: str = "{{prompt}}"
     answer: str = "{{answer}}"
     """Jinja templates over a row, in lm-eval's dialect. The answer begins with the blank that separates the two."""
@@ -136,6 +136,8 @@ class Bench(Spec):
     chat_template: bool = False
     truncation: Literal["left", "refuse"] = "left"
     """What to do with prompts longer than the context: cut them on the left as lm-eval does, or refuse to run."""
+    trust_remote_code: bool = False
+    """Let its own tasks name metrics of the hub, whose code then runs."""
 
 
 class Lora(Spec):

@@ -20,14 +20,12 @@ from ttt.tasks.bench import load_tasks
 CPU = Trainer(precision="32", threads=1, progress=False, eval_tokens=3000)
 
 
-def both(
-    model: Any, tokenizer: Any, bench: Bench, scratch: Path, **options: Any
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def both(model: Any, tokenizer: Any, bench: Bench, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """lm-eval's results by our backend and by `hf`."""
     options = {"limit": bench.limit, "bootstrap_iters": 0, "apply_chat_template": bench.chat_template, **options}
-    ours = harness_evaluate(Backend(model, tokenizer, CPU), load_tasks(bench, scratch), **options)
+    ours = harness_evaluate(Backend(model, tokenizer, CPU), load_tasks(bench), **options)
     theirs_lm = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=4, device="cpu")
-    theirs = harness_evaluate(theirs_lm, load_tasks(bench, scratch), **options)
+    theirs = harness_evaluate(theirs_lm, load_tasks(bench), **options)
     return ours, theirs
 
 
@@ -54,7 +52,7 @@ def assert_equal(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
 def test_parity_on_a_tiny_model(conf: Path, tmp_path: Path, bench: str, chat: bool) -> None:
     cell = request(conf, tmp_path, f"bench.chat_template={str(chat).lower()}", bench=bench, adjustment="none").cell
     model, tokenizer = load(cell.model)
-    ours, theirs = both(model, tokenizer, cell.bench, tmp_path)
+    ours, theirs = both(model, tokenizer, cell.bench)
     assert_equal(ours, theirs)
 
 
@@ -88,7 +86,7 @@ def test_shared_and_plain_paths_agree(conf: Path, tmp_path: Path, bench: str) ->
         backend = Backend(model, tokenizer, CPU)
         assert backend.shares, "a GPT-NeoX can"
         backend.shares = shares
-        results.append(harness_evaluate(backend, load_tasks(cell.bench, tmp_path), bootstrap_iters=0))
+        results.append(harness_evaluate(backend, load_tasks(cell.bench), bootstrap_iters=0))
         n_tokens.append(backend.n_tokens)
     assert_equal(*results)
     assert n_tokens[0] < 0.5 * n_tokens[1]
@@ -97,7 +95,7 @@ def test_shared_and_plain_paths_agree(conf: Path, tmp_path: Path, bench: str) ->
 def test_parity_when_prompts_are_cut(conf: Path, tmp_path: Path) -> None:
     cell = request(conf, tmp_path, "bench.num_fewshot=20", adjustment="none").cell
     model, tokenizer = load(cell.model)
-    ours, theirs = both(model, tokenizer, cell.bench, tmp_path)
+    ours, theirs = both(model, tokenizer, cell.bench)
     assert_equal(ours, theirs)
 
 

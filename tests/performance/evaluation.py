@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from lm_eval.evaluator import evaluate as harness_evaluate
@@ -101,34 +99,31 @@ def evaluation(model: Any, tokenizer: Any, share: float, rounds: int, only: str)
     for name, bench in benches(share).items():
         if only not in name:
             continue
-        with tempfile.TemporaryDirectory() as scratch:
-            tasks = load_tasks(bench, Path(scratch))
-            options: dict[str, Any] = {"task_dict": tasks, "limit": bench.limit, "bootstrap_iters": 0}
-            backend = Backend(model, tokenizer, Trainer(precision="32", progress=False))
-            sizes = {
-                size: HFLM(pretrained=model, tokenizer=tokenizer, batch_size=size, device="cpu") for size in (1, 8)
-            }
-            small = {**options, "limit": max(1, (bench.limit or 1) // 4)}
-            timed = {size: seconds(partial(harness_evaluate, lm, **small))[0] for size, lm in sizes.items()}
-            best = min(timed, key=lambda size: timed[size])
+        tasks = load_tasks(bench)
+        options: dict[str, Any] = {"task_dict": tasks, "limit": bench.limit, "bootstrap_iters": 0}
+        backend = Backend(model, tokenizer, Trainer(precision="32", progress=False))
+        sizes = {size: HFLM(pretrained=model, tokenizer=tokenizer, batch_size=size, device="cpu") for size in (1, 8)}
+        small = {**options, "limit": max(1, (bench.limit or 1) // 4)}
+        timed = {size: seconds(partial(harness_evaluate, lm, **small))[0] for size, lm in sizes.items()}
+        best = min(timed, key=lambda size: timed[size])
 
-            def ours(backend: Any = backend, options: Any = options) -> list[Any]:
-                return answers(harness_evaluate(backend, **options))
+        def ours(backend: Any = backend, options: Any = options) -> list[Any]:
+            return answers(harness_evaluate(backend, **options))
 
-            def peer(lm: Any = sizes[best], options: Any = options) -> list[Any]:
-                return answers(harness_evaluate(lm, **options))
+        def peer(lm: Any = sizes[best], options: Any = options) -> list[Any]:
+            return answers(harness_evaluate(lm, **options))
 
-            n = len(tasks["tasks"]) * (bench.limit or 0)
-            named = f"{name} ({n} documents; hf at batch size {best})"
-            n_tokens = lambda backend=backend: backend.n_tokens // rounds  # noqa: E731
-            yield compare(named, ours, peer, rounds, n_tokens, 2, differences)
-            if "MMLU" not in name:
-                continue
-            halved = Backend(model, tokenizer, Trainer(precision="bf16", progress=False))
+        n = len(tasks["tasks"]) * (bench.limit or 0)
+        named = f"{name} ({n} documents; hf at batch size {best})"
+        n_tokens = lambda backend=backend: backend.n_tokens // rounds  # noqa: E731
+        yield compare(named, ours, peer, rounds, n_tokens, 2, differences)
+        if "MMLU" not in name:
+            continue
+        halved = Backend(model, tokenizer, Trainer(precision="bf16", progress=False))
 
-            def in_bf16(backend: Any = halved, options: Any = options) -> list[Any]:
-                return answers(harness_evaluate(backend, **options))
+        def in_bf16(backend: Any = halved, options: Any = options) -> list[Any]:
+            return answers(harness_evaluate(backend, **options))
 
-            named = "the same, ours in bf16 (peer: ours in float32)"
-            n_tokens = lambda backend=halved: backend.n_tokens // rounds  # noqa: E731
-            yield compare(named, in_bf16, ours, rounds, n_tokens, 2, differences)
+        named = "the same, ours in bf16 (peer: ours in float32)"
+        n_tokens = lambda backend=halved: backend.n_tokens // rounds  # noqa: E731
+        yield compare(named, in_bf16, ours, rounds, n_tokens, 2, differences)

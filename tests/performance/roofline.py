@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import statistics
 import sys
-import tempfile
 from functools import partial
-from pathlib import Path
 
 import torch
 from lm_eval.evaluator import evaluate as harness_evaluate
@@ -30,37 +28,36 @@ def main() -> None:
     model, tokenizer = loaded()
     limit = int(sys.argv[1]) if len(sys.argv) > 1 else 16
     bench = benches(1.0)["multiple choice, 25 shots a document"]
-    with tempfile.TemporaryDirectory() as scratch:
-        options = {"task_dict": load_tasks(bench, Path(scratch)), "limit": limit, "bootstrap_iters": 0}
-        ours = Backend(model, tokenizer, Trainer(precision="32", progress=False))
-        hf = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=1, device="cpu")
-        (samples,) = harness_evaluate(ours, **options)["samples"].values()
-        lengths = [len(tokenizer.encode(sample["arguments"][0][0])) for sample in samples]
-        layers = model.model.layers
-        products = [part for layer in layers for part in layer.modules() if isinstance(part, torch.nn.Linear)]
-        inputs = {width: torch.randn(max(lengths), width) for width in {part.in_features for part in products}}
-        config = model.config
-        head = torch.randn(1, config.num_attention_heads, max(lengths), config.head_dim)
+    options = {"task_dict": load_tasks(bench), "limit": limit, "bootstrap_iters": 0}
+    ours = Backend(model, tokenizer, Trainer(precision="32", progress=False))
+    hf = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=1, device="cpu")
+    (samples,) = harness_evaluate(ours, **options)["samples"].values()
+    lengths = [len(tokenizer.encode(sample["arguments"][0][0])) for sample in samples]
+    layers = model.model.layers
+    products = [part for layer in layers for part in layer.modules() if isinstance(part, torch.nn.Linear)]
+    inputs = {width: torch.randn(max(lengths), width) for width in {part.in_features for part in products}}
+    config = model.config
+    head = torch.randn(1, config.num_attention_heads, max(lengths), config.head_dim)
 
-        @torch.inference_mode()
-        def multiply() -> None:
-            for n in lengths:
-                for part in products:
-                    linear(inputs[part.in_features][:n], part.weight)
+    @torch.inference_mode()
+    def multiply() -> None:
+        for n in lengths:
+            for part in products:
+                linear(inputs[part.in_features][:n], part.weight)
 
-        @torch.inference_mode()
-        def attend() -> None:
-            for n in lengths:
-                for _ in layers:
-                    scaled_dot_product_attention(head[:, :, :n], head[:, :, :n], head[:, :, :n], is_causal=True)
+    @torch.inference_mode()
+    def attend() -> None:
+        for n in lengths:
+            for _ in layers:
+                scaled_dot_product_attention(head[:, :, :n], head[:, :, :n], head[:, :, :n], is_causal=True)
 
-        works = {
-            "hf": partial(harness_evaluate, hf, **options),
-            "ours": partial(harness_evaluate, ours, **options),
-            "products": multiply,
-            "attention": attend,
-        }
-        times = [{name: seconds(work)[0] for name, work in works.items()} for _ in range(ROUNDS)]
+    works = {
+        "hf": partial(harness_evaluate, hf, **options),
+        "ours": partial(harness_evaluate, ours, **options),
+        "products": multiply,
+        "attention": attend,
+    }
+    times = [{name: seconds(work)[0] for name, work in works.items()} for _ in range(ROUNDS)]
     print(f"{len(lengths)} documents, {sum(lengths):,} tokens; medians of {ROUNDS} rounds, seconds")
     for name in works:
         print(f"{name:10} {statistics.median(of[name] for of in times):8.1f}")

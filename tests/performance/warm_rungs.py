@@ -75,7 +75,7 @@ def anew(asked: Request, trials: list[dict[str, float]], seed: int, root: Path) 
     """The curve of all trials at all budgets, each trained from the start; tokens; seconds."""
     cell, plan = asked.cell.model_copy(update={"seed": seed}), asked.plan
     work = Workbench(cell.model, cell, asked.trainer, Tracker(asked.tracking))
-    tasks = load_tasks(cell.bench, root / "tasks")
+    tasks = load_tasks(cell.bench)
     validation = make_validation(cell.bench, tasks, work.task_data, plan)
     rungs = ladder(plan, cell.adjustment, cell.adjustment.n_examples(len(work.task_data.examples)))
     found = [{0: score(work.backend, validation, root / "base")[0]}]

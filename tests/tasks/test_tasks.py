@@ -9,9 +9,8 @@ import pytest
 
 from tests.cells import request
 from tests.conftest import write_jsonl
-from ttt.spec import Bench, SpecError, TaskDataset
+from ttt.spec import Bench, TaskDataset
 from ttt.tasks.bench import load_tasks
-from ttt.tasks.files import split_by_column
 from ttt.tasks.leaks import normalise, remove_leaks
 from ttt.tasks.task_data import Example, TaskData, load_task_data
 
@@ -58,35 +57,20 @@ def test_task_data_from_several_files_in_a_fixed_order(tmp_path: Path) -> None:
         TaskDataset(name="second", files=str(tmp_path / "b.csv"), prompt="{{q}}", answer=" {{a}}", max_characters=100),
     )
     data = load_task_data(bench(*sources))
-    assert data.n_dropped == {"empty": 1, "too_long": 1}
+    assert data.n_dropped == {"empty": 1, "too_long": 1, "missing": 0}
     assert len(data.examples) == 21
     assert Example("short", " yes") in data.examples
     assert data.examples == load_task_data(bench(*sources)).examples
     assert [e.prompt for e in data.examples[:5]] != [f"p{i}" for i in range(5)], "the pool is shuffled"
 
 
-def test_files_are_split_by_a_column(tmp_path: Path) -> None:
-    import datasets
-
-    rows = [{"subject": "law" if i % 3 else "art", "question": str(i)} for i in range(9)]
-    test = write_jsonl(tmp_path / "test.jsonl", rows)
-    dev = write_jsonl(tmp_path / "dev.jsonl", rows[:3])
-    folder = split_by_column({"test": str(test), "dev": str(dev)}, "subject", tmp_path / "cache")
-    law = datasets.load_dataset(str(folder), "law")
-    assert (len(law["test"]), len(law["dev"])) == (6, 2)
-    assert set(law["test"]["subject"]) == {"law"}
-    assert split_by_column({"test": str(test), "dev": str(dev)}, "subject", tmp_path / "cache") == folder
-    with pytest.raises(SpecError, match="no column 'topic'; it has: subject, question"):
-        split_by_column({"test": str(test)}, "topic", tmp_path / "cache")
-
-
 def test_shots_depend_on_the_document_alone(conf: Path, tmp_path: Path) -> None:
     cell = request(conf, tmp_path, adjustment="none").cell
-    (task,) = load_tasks(cell.bench, tmp_path)["tasks"].values()
+    (task,) = load_tasks(cell.bench)["tasks"].values()
     docs = list(task.eval_docs)
     forwards = [task.fewshot_context(doc, 2) for doc in docs]
     backwards = [task.fewshot_context(doc, 2) for doc in reversed(docs)]
     assert forwards == backwards[::-1]
     assert len({prompt.split("\nAnswer:")[0] for prompt in forwards}) > 10, "documents have shots of their own"
-    other = load_tasks(cell.bench.model_copy(update={"fewshot_seed": 7}), tmp_path)["tasks"]
+    other = load_tasks(cell.bench.model_copy(update={"fewshot_seed": 7}))["tasks"]
     assert [next(iter(other.values())).fewshot_context(doc, 2) for doc in docs] != forwards

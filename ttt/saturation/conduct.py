@@ -81,7 +81,7 @@ def _saturate(
     data = work.task_data
     n_own = cell.adjustment.n_examples(len(data.examples))
     rungs = ladder(plan, cell.adjustment, n_own)
-    tasks = load_tasks(cell.bench, work.tracker.root / "cells" / "tasks")
+    tasks = load_tasks(cell.bench, work.files)
     validation = make_validation(cell.bench, tasks, data, plan)
     studied = Studied(cell, plan, work, rungs, n_own, validation, key, parent, say)
     say(f"{cell.label} on {cell.bench.name}: budgets of {', '.join(f'{b:,}' for b in rungs.budgets)} examples")

@@ -2,45 +2,73 @@
 
 from __future__ import annotations
 
-import hashlib
-import uuid
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import datasets
 import yaml
+from jinja2 import TemplateError
 from lm_eval.api.group import AggMetricConfig
 from lm_eval.api.samplers import ContextSampler
 from lm_eval.tasks import TaskManager
 
+from ttt.rows import DataFiles
 from ttt.spec import Bench, SpecError, nearest
-from ttt.tasks.files import read_files, split_by_column
 from ttt.tasks.index import known_tasks
+from ttt.tasks.inline import check_inline
+from ttt.tasks.labels import read_labels_as_indices
+from ttt.tasks.splits import write_splits
 
 
-def load_tasks(bench: Bench, scratch: Path) -> dict[str, Any]:
+def load_tasks(bench: Bench, files: DataFiles | None = None) -> dict[str, Any]:
     """The bench's tasks as lm-eval's `TaskManager.load` returns them, wrapped in one group named after the bench.
 
     The group's entry in lm-eval's results is the bench's score: the mean over all items (size-weighted over tasks).
-    Local files given by `bench.files` replace the tasks' own data; `scratch` keeps them split by `bench.files_by`.
-    Raises SpecError for an unknown task, a missing file, an empty split or too few documents for the shots.
+    Local files given by `bench.files` replace the tasks' own data; `files` knows the digests that they must have.
+    Raises SpecError for an unknown task, a missing file, an empty split, a document that its templates cannot print,
+    a task that asks for more than data and lm-eval's own parts, or too few documents for the shots.
     """
-    for task in bench.tasks:
-        if not isinstance(task, str) and not task.get("task"):
-            raise SpecError(f"bench.tasks: {task!r} has no `task`: the name of the task that it defines or changes")
-    local = _local_data(bench, scratch)
+    check_inline(bench)
+    # lm-eval reads what it is given from a folder. All of it is in memory when the tasks are loaded.
+    with TemporaryDirectory(prefix="ttt-") as scratch:
+        loaded = _loaded(bench, files or DataFiles(), Path(scratch))
+    metrics: dict[str, None] = {}
+    for task in loaded["tasks"].values():
+        _prepare(task, bench)
+        metrics |= dict.fromkeys(task.aggregation())
+    if bench.metric.split(",")[0] not in metrics:
+        raise SpecError(
+            f"bench.metric: {bench.metric!r} is none of the metrics of '{bench.name}': {', '.join(metrics)}"
+        )
+    loaded["groups"][_group(bench)].aggregate_metric_list = [AggMetricConfig(metric=name) for name in metrics]
+    return dict(loaded)
+
+
+def _group(bench: Bench) -> str:
+    return f"bench:{bench.name}"
+
+
+def _loaded(bench: Bench, files: DataFiles, scratch: Path) -> Any:
+    local: dict[str, Any] = {}
+    if bench.files:
+        data = scratch / "data"
+        data.mkdir()
+        write_splits(bench, files, data)
+        options = {"cache_dir": str(scratch / "cache"), "keep_in_memory": True}
+        local = {"dataset_path": str(data), "dataset_kwargs": options}
+        if not bench.files_by:
+            local["dataset_name"] = None
     group = {
-        "group": f"bench:{bench.name}",
+        "group": _group(bench),
         # What a group says reaches the named tasks in it, nested ones included; an inline task's own fields win.
         "task": [task if isinstance(task, str) else {**task, **local} for task in bench.tasks],
         **local,
     }
     # As a file in the index: a group given as a mapping would hand its own fields to the tasks of nested groups.
-    text = yaml.safe_dump(group, sort_keys=False)
-    folder = scratch / hashlib.sha256(text.encode()).hexdigest()[:16]
-    folder.mkdir(parents=True, exist_ok=True)
-    making = folder / f"{uuid.uuid4().hex}.part"  # other processes may be at the same bench
-    making.write_text(text, encoding="utf-8")
-    making.replace(folder / "group.yaml")
+    folder = scratch / "tasks"
+    folder.mkdir()
+    (folder / "group.yaml").write_text(yaml.safe_dump(group, sort_keys=False), encoding="utf-8")
     manager = TaskManager(include_path=str(folder), include_defaults=False)
     if not all(isinstance(task, dict) and "output_type" in task for task in bench.tasks):
         manager.task_index.update(known_tasks())
@@ -50,34 +78,15 @@ def load_tasks(bench: Bench, scratch: Path) -> dict[str, Any]:
                 f"bench.tasks: lm-eval has no task {task!r}; the nearest are: {nearest(task, manager.task_index, 8)}"
             )
     try:
-        loaded = manager.load([group["group"]])
-    except (FileNotFoundError, ConnectionError) as error:
+        return manager.load([group["group"]])
+    except (FileNotFoundError, ConnectionError, datasets.exceptions.DatasetsError) as error:
         raise SpecError(f"bench '{bench.name}': its data cannot be loaded: {error}") from error
     except (KeyError, IndexError) as error:
         raise SpecError(f"bench '{bench.name}': a split is missing or empty: {error!r}") from error
-    metrics: dict[str, None] = {}
-    for task in loaded["tasks"].values():
-        _prepare(task, bench)
-        metrics |= dict.fromkeys(task.aggregation())
-    if bench.metric.split(",")[0] not in metrics:
-        raise SpecError(
-            f"bench.metric: {bench.metric!r} is none of the metrics of '{bench.name}': {', '.join(metrics)}"
-        )
-    loaded["groups"][group["group"]].aggregate_metric_list = [AggMetricConfig(metric=name) for name in metrics]
-    return dict(loaded)
-
-
-def _local_data(bench: Bench, scratch: Path) -> dict[str, Any]:
-    if not bench.files:
-        return {}
-    if bench.files_by:
-        return {"dataset_path": str(split_by_column(bench.files, bench.files_by, scratch)), "dataset_kwargs": None}
-    builder, _ = read_files(list(bench.files.values()), "bench.files")
-    return {
-        "dataset_path": builder,
-        "dataset_name": None,
-        "dataset_kwargs": {"data_files": {split: str(Path(file).resolve()) for split, file in bench.files.items()}},
-    }
+    except TemplateError as error:
+        raise SpecError(f"bench '{bench.name}': a template of its tasks fails on the first document: {error}") from None
+    except (TypeError, ValueError, SyntaxError) as error:
+        raise SpecError(f"bench '{bench.name}': lm-eval does not take its tasks: {error}") from error
 
 
 def _prepare(task: Any, bench: Bench) -> None:
@@ -85,6 +94,8 @@ def _prepare(task: Any, bench: Bench) -> None:
         task.set_config(key="num_fewshot", value=bench.num_fewshot)
     if not len(task.eval_docs):
         raise SpecError(f"bench '{bench.name}': the test split of task '{task.config.task}' is empty")
+    _check_texts(task, bench)
+    read_labels_as_indices(task, bench)
     shots = task.get_config("num_fewshot") or 0
     if shots and hasattr(task, "sampler"):
         if len(task.sampler.fewshot_docs()) < shots:
@@ -94,6 +105,24 @@ def _prepare(task: Any, bench: Bench) -> None:
             )
         if type(task.sampler) is ContextSampler:
             _draw_shots_by_document(task, bench.fewshot_seed)
+
+
+def _check_texts(task: Any, bench: Bench) -> None:
+    """Raise SpecError for the first document of the test, or of the shots, that the task's templates cannot print."""
+    tested = enumerate(task.eval_docs)
+    asked = [("document", i, doc) for i, doc in tested if bench.limit is None or i < bench.limit]
+    shown = list(enumerate(task.sampler.fewshot_docs())) if bench.num_fewshot and hasattr(task, "sampler") else []
+    for what, number, doc in [*asked, *(("few-shot document", i, doc) for i, doc in shown)]:
+        try:
+            task.doc_to_text(doc)
+            task.doc_to_target(doc)
+            if task.config.doc_to_choice is not None:
+                task.doc_to_choice(doc)
+        except (TemplateError, TypeError, ValueError, SyntaxError, LookupError) as error:
+            raise SpecError(
+                f"bench '{bench.name}': {what} {number} (from 0) of task '{task.config.task}' cannot be asked: "
+                f"{error}; its columns are {', '.join(map(str, doc))}"
+            ) from None
 
 
 def _draw_shots_by_document(task: Any, seed: int) -> None:

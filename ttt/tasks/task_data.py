@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
-from typing import Any
 
 import datasets
 
+from ttt.rows import DataFiles, Row
 from ttt.spec import Bench, SpecError, TaskDataset
-from ttt.tasks.files import load_files
-from ttt.tasks.templates import template
+from ttt.tasks.templates import MissingValueError, template
 
 
 @dataclass(frozen=True)
@@ -29,22 +29,23 @@ class TaskData:
     n_dropped: dict[str, int]
 
 
-def load_task_data(bench: Bench) -> TaskData:
+def load_task_data(bench: Bench, files: DataFiles | None = None) -> TaskData:
     """Every example of the bench's task data, shuffled by `task_data_seed`.
 
-    Empty prompts or answers and examples over `max_characters` are dropped and counted.
-    Raises SpecError if a source cannot be read, a template names a column that is not there, or nothing is left.
+    `files` knows the digests that local files must have. Empty prompts or answers and examples over `max_characters`
+    are dropped and counted, and so are rows of the hub that lack a value which their template prints. Raises SpecError
+    if a source cannot be read, a template does not fit a row, a local row lacks a value, or nothing is left.
     """
     examples: list[Example] = []
-    dropped: dict[str, int] = {"empty": 0, "too_long": 0}
+    dropped: dict[str, int] = {"empty": 0, "too_long": 0, "missing": 0}
     for source in bench.task_data:
-        rows = _rows(source)
-        if not len(rows):
-            raise SpecError(f"bench.task_data: '{source.name}' has no rows in split '{source.split}'")
-        before = len(examples)
-        for row in rows:
-            example = _render(source, row)
-            if not example.prompt.strip() or not example.answer.strip():
+        before, n_rows, columns = len(examples), 0, ""
+        for place, row in _rows(source, files or DataFiles()):
+            n_rows, columns = n_rows + 1, ", ".join(map(str, row))
+            example = _render(source, row, place)
+            if example is None:
+                dropped["missing"] += 1
+            elif not example.prompt.strip() or not example.answer.strip():
                 dropped["empty"] += 1
             elif source.max_characters and len(example.prompt) + len(example.answer) > source.max_characters:
                 dropped["too_long"] += 1
@@ -52,29 +53,43 @@ def load_task_data(bench: Bench) -> TaskData:
                 examples.append(example)
         if len(examples) == before:
             raise SpecError(
-                f"bench.task_data: nothing is left of '{source.name}' ({len(rows)} rows: {dropped}); "
-                f"the columns are {', '.join(rows.column_names)}: does the template name them?"
+                f"bench.task_data: nothing is left of '{source.name}' ({n_rows} rows: {dropped}); "
+                f"the columns are {columns}: does the template name them?"
             )
     Random(bench.task_data_seed).shuffle(examples)
     return TaskData(tuple(examples), dropped)
 
 
-def _rows(source: TaskDataset) -> Any:
-    field = f"bench.task_data '{source.name}'"
+def _rows(source: TaskDataset, files: DataFiles) -> Iterator[tuple[str, Row]]:
+    """The rows of a source, each with the place that a message names."""
+    field = _field(source)
     if source.files:
-        return load_files([source.files] if isinstance(source.files, str) else source.files, field)
+        for file in [source.files] if isinstance(source.files, str) else source.files:
+            for number, row in enumerate(files.rows(file, field), 1):
+                yield f"row {number} of {file}", row
+        return
     assert source.hub is not None
     try:
-        return datasets.load_dataset(source.hub, source.config, split=source.split)
+        rows = datasets.load_dataset(source.hub, source.config, split=source.split)
     except (ValueError, FileNotFoundError, ConnectionError, datasets.exceptions.DatasetsError) as error:
         raise SpecError(f"{field}: {source.hub} (split '{source.split}') cannot be loaded: {error}") from error
+    for number, row in enumerate(rows, 1):
+        yield f"row {number} of {source.hub}", row
 
 
-def _render(source: TaskDataset, row: dict[str, Any]) -> Example:
-    row = {column: "" if value is None else value for column, value in row.items()}  # an empty cell is not "None"
+def _field(source: TaskDataset) -> str:
+    return f"bench.task_data '{source.name}'"
+
+
+def _render(source: TaskDataset, row: Row, place: str) -> Example | None:
+    """The example of a row; None where a row of the hub, which nobody here can mend, lacks a value."""
     try:
-        return Example(template(source.prompt).render(**row), template(source.answer).render(**row))
+        return Example(template(source.prompt).render(row), template(source.answer).render(row))
+    except MissingValueError as error:
+        if not source.files:
+            return None
+        reason: Exception = error
     except Exception as error:  # Jinja and lm-eval's filters raise whatever the row's values make them
-        raise SpecError(
-            f"bench.task_data '{source.name}': its template fails on a row with the columns {', '.join(row)}: {error}"
-        ) from error
+        reason = error
+    columns = ", ".join(map(str, row))
+    raise SpecError(f"{_field(source)}: its template fails on {place}: {reason}; the columns are {columns}") from None
