@@ -83,7 +83,9 @@ def test_base_scores_are_shared(conf: Path, tmp_path: Path) -> None:
     assert len({key(cell) for cell in cells}) == 1
 
 
-def test_the_key_follows_the_content_of_files(conf: Path, tmp_path: Path, tiny_model: Path) -> None:
+def test_the_key_follows_the_content_of_files(
+    conf: Path, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "train.jsonl"
     keys = []
     for text in ('{"prompt": "a", "answer": " b"}\n', '{"prompt": "a", "answer": " c"}\n'):
@@ -91,6 +93,12 @@ def test_the_key_follows_the_content_of_files(conf: Path, tmp_path: Path, tiny_m
         keys.append(key(request(conf, tmp_path, f"bench.task_data=[{{name: x, files: {file}}}]").cell))
         file.unlink()
     assert keys[0] != keys[1]
+    file.write_text('{"prompt": "a", "answer": " b"}\n')
+    (tmp_path / "link.jsonl").symlink_to(file)
+    monkeypatch.chdir(tmp_path)
+    for spelling in ("train.jsonl", "../" + tmp_path.name + "/train.jsonl", "link.jsonl", str(file)):
+        keys.append(key(request(conf, tmp_path, f"bench.task_data=[{{name: x, files: {spelling}}}]").cell))
+    assert set(keys[2:]) == {keys[0]}, "however the path is written"
     model = Model(**{**MODEL, "hub": None, "path": str(tiny_model)})
     assert model_source(model).startswith("files:")
     with pytest.raises(SpecError, match="no folder"):

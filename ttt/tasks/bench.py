@@ -51,10 +51,11 @@ def _group(bench: Bench) -> str:
 
 def _loaded(bench: Bench, files: DataFiles, scratch: Path) -> Any:
     local: dict[str, Any] = {}
+    columns = ""
     if bench.files:
         data = scratch / "data"
         data.mkdir()
-        write_splits(bench, files, data)
+        columns = write_splits(bench, files, data)
         options = {"cache_dir": str(scratch / "cache"), "keep_in_memory": True}
         local = {"dataset_path": str(data), "dataset_kwargs": options}
         if not bench.files_by:
@@ -84,7 +85,7 @@ def _loaded(bench: Bench, files: DataFiles, scratch: Path) -> Any:
     except (KeyError, IndexError) as error:
         raise SpecError(f"bench '{bench.name}': a split is missing or empty: {error!r}") from error
     except TemplateError as error:
-        raise SpecError(f"bench '{bench.name}': a template of its tasks fails on the first document: {error}") from None
+        raise SpecError(f"bench '{bench.name}': a template fails on the first document: {error}{columns}") from None
     except (TypeError, ValueError, SyntaxError) as error:
         raise SpecError(f"bench '{bench.name}': lm-eval does not take its tasks: {error}") from error
 
@@ -94,8 +95,8 @@ def _prepare(task: Any, bench: Bench) -> None:
         task.set_config(key="num_fewshot", value=bench.num_fewshot)
     if not len(task.eval_docs):
         raise SpecError(f"bench '{bench.name}': the test split of task '{task.config.task}' is empty")
-    _check_texts(task, bench)
     read_labels_as_indices(task, bench)
+    _check_texts(task, bench)
     shots = task.get_config("num_fewshot") or 0
     if shots and hasattr(task, "sampler"):
         if len(task.sampler.fewshot_docs()) < shots:
@@ -112,13 +113,17 @@ def _check_texts(task: Any, bench: Bench) -> None:
     tested = enumerate(task.eval_docs)
     asked = [("document", i, doc) for i, doc in tested if bench.limit is None or i < bench.limit]
     shown = list(enumerate(task.sampler.fewshot_docs())) if bench.num_fewshot and hasattr(task, "sampler") else []
+    forms = task.fewshot_cfg
     for what, number, doc in [*asked, *(("few-shot document", i, doc) for i, doc in shown)]:
         try:
-            task.doc_to_text(doc)
-            task.doc_to_target(doc)
-            if task.config.doc_to_choice is not None:
-                task.doc_to_choice(doc)
-        except (TemplateError, TypeError, ValueError, SyntaxError, LookupError) as error:
+            if what == "document":
+                task.fewshot_context(doc, 0, gen_prefix=task.doc_to_prefix(doc))
+            else:
+                task.doc_to_text(doc, forms.doc_to_text)
+                task.doc_to_target(doc, forms.doc_to_target)
+                if forms.doc_to_choice is not None:
+                    task.doc_to_choice(doc, forms.doc_to_choice)
+        except (TemplateError, TypeError, ValueError, SyntaxError, LookupError, AssertionError) as error:
             raise SpecError(
                 f"bench '{bench.name}': {what} {number} (from 0) of task '{task.config.task}' cannot be asked: "
                 f"{error}; its columns are {', '.join(map(str, doc))}"

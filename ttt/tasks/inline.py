@@ -86,7 +86,10 @@ def _check_parts(task: Mapping[str, Any], bench: Bench, where: str) -> None:
                 raise SpecError(
                     f"{where}.filter_list: {step.get('function')!r} is none of lm-eval's filters: {choices}"
                 )
-    samples = (task.get("fewshot_config") or {}).get("samples")
+    shots = task.get("fewshot_config") or {}
+    if shots.get("process_docs") is not None:
+        raise SpecError(f"{where}.fewshot_config.process_docs: {shots['process_docs']!r} would be code")
+    samples = shots.get("samples")
     if samples is not None and not isinstance(samples, list):
         raise SpecError(f"{where}.fewshot_config.samples: {samples!r} is no list of documents")
 

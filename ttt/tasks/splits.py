@@ -18,17 +18,20 @@ WHOLE = "default"
 """The one configuration of files that no column divides."""
 
 
-def write_splits(bench: Bench, files: DataFiles, folder: Path) -> None:
+def write_splits(bench: Bench, files: DataFiles, folder: Path) -> str:
     """Write the bench's local files into `folder`: a split a file, and a configuration a value of `bench.files_by`.
 
-    `load_dataset(folder)` or `load_dataset(folder, value)` then has the very values that the files have. Raises
-    SpecError for a file that cannot be read or lacks the column, and for names that `datasets` does not take.
+    `load_dataset(folder)` or `load_dataset(folder, value)` then has the very values that the files have. Returns what
+    columns they have, for messages. Raises SpecError for a file that cannot be read or lacks the column, and for names
+    that `datasets` does not take.
     """
+    columns = ""
     parts: dict[str, dict[str, list[Row]]] = {}
     for split, file in bench.files.items():
         if not re.fullmatch(r"\w+(\.\w+)*", split):
             raise SpecError(f"bench.files.{split}: {split!r} cannot be the name of a split; use letters and digits")
         rows = files.rows(file, f"bench.files.{split}")
+        columns += f"; the columns of {file} are {', '.join(columns_of(rows))}"
         for name, members in _divided(rows, bench.files_by, file).items():
             parts.setdefault(name, {})[split] = members
     configurations = []
@@ -40,6 +43,7 @@ def write_splits(bench: Bench, files: DataFiles, folder: Path) -> None:
             as_dataset(rows).to_parquet(folder / f"{number}-{split}.parquet")
     header = yaml.safe_dump({"configs": configurations}, allow_unicode=True)
     (folder / "README.md").write_text(f"---\n{header}---\n", encoding="utf-8")
+    return columns
 
 
 def _divided(rows: Sequence[Row], column: str | None, file: str) -> dict[str, list[Row]]:
