@@ -152,9 +152,9 @@ def test_a_missing_option_is_refused_by_row_in_test_and_training(row: dict[str, 
     part = [*whole[:2], {**{k: v for k, v in whole[2].items() if k != "d"}, **row}]
     write_lines(tmp_path / "part.jsonl", part)
     write_lines(tmp_path / "whole.jsonl", whole)
-    with pytest.raises(SpecError, match="document 2 .from 0. of task .* cannot be asked: 'd' has no value"):
+    with pytest.raises(SpecError, match=r"document 2 .from 0. of task .* cannot be asked: 'd' has no value"):
         load_tasks(bench(tmp_path / "part.jsonl", tmp_path / "whole.jsonl"))
-    with pytest.raises(SpecError, match="few-shot document 2 .* 'd' has no value"):
+    with pytest.raises(SpecError, match=r"few-shot document 2 .* 'd' has no value"):
         load_tasks(bench(tmp_path / "whole.jsonl", tmp_path / "part.jsonl"))
     with pytest.raises(SpecError, match=r"row 3 of .*part\.jsonl: 'd' has no value .*the columns are question, a"):
         load_task_data(bench(tmp_path / "whole.jsonl", tmp_path / "part.jsonl"))
@@ -187,7 +187,7 @@ def test_files_are_divided_by_a_column(tmp_path: Path) -> None:
 def test_the_values_of_a_column_lead_nowhere(value: Any, tmp_path: Path) -> None:
     write_lines(tmp_path / "all.jsonl", [{"question": "q", "subject": value}])
     asked = bench(tmp_path / "all.jsonl", tmp_path / "all.jsonl", files_by="subject", num_fewshot=0)
-    with pytest.raises(SpecError, match="row 1 of .*all.jsonl has .* cannot be the name of a data set"):
+    with pytest.raises(SpecError, match=r"row 1 of .*all\.jsonl has .* cannot be the name of a data set"):
         load_tasks(asked)
 
 
