@@ -32,9 +32,11 @@ class Adjusted:
 
 
 def encode(
-    backend: Backend, examples: Mapping[int, Example], max_tokens: int, chat: bool
+    backend: Backend, examples: Mapping[int, Example], max_tokens: int, chat: bool = False, generates: bool = False
 ) -> tuple[dict[int, Tokens], int]:
     """Examples as tokens, prompt and answer split as in scoring, the answer ended by the end-of-sequence token.
+
+    With `generates` the prompt's tokens are those that generation begins from.
 
     A longer one keeps its last `max_tokens` tokens, as in the paper's release; returned with how many were cut.
     """
@@ -43,7 +45,8 @@ def encode(
         asked = [[{"role": "user", "content": prompt}] for prompt, _ in pairs]
         pairs = [(backend.apply_chat_template(a), answer.lstrip()) for a, (_, answer) in zip(asked, pairs, strict=True)]
     rows, n_cut = {}, 0
-    for index, (context, continuation) in zip(examples, backend.encode_pairs(pairs), strict=True):
+    encoded = backend.encode_continued(pairs) if generates else backend.encode_pairs(pairs)
+    for index, (context, continuation) in zip(examples, encoded, strict=True):
         ids = (*context, *continuation, backend.eot_token_id)
         rows[index] = Tokens(index, ids[-max_tokens:], min(len(continuation) + 1, max_tokens - 1))
         n_cut += len(ids) > max_tokens
@@ -63,7 +66,8 @@ def adjust(
     """Fine-tune the backend's model in place by the cell's adjustment (`ttt.engine.fit.fit`)."""
     adjustment, chat = cell.adjustment, cell.bench.chat_template
     plan = Plan(len(examples), adjustment.n_examples(len(examples)), adjustment.batch_size, cell.seed)
-    rows, n_cut = encode(backend, {index: examples[index] for index in plan.used()}, adjustment.max_tokens, chat)
+    used = {index: examples[index] for index in plan.used()}
+    rows, n_cut = encode(backend, used, adjustment.max_tokens, chat, cell.bench.format == "generate")
     if adjustment.method == "lora":
         backend.model = with_lora(backend.model, cell)
     rate = adjustment.rate(cell.model)

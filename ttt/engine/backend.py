@@ -104,6 +104,20 @@ class Backend(TemplateLM):
         self._tokenize_pairs(pairs)
         return [self._encode_pair(*pair) for pair in pairs]
 
+    def encode_continued(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
+        """Token ids of prompts as generation begins from them, and of the answers that follow them there.
+
+        Where tokens of the two together would reach over the border, the answer is tokenised by itself: a model that
+        goes on from the prompt cannot write them otherwise.
+        """
+        self.tokenized.add(text for prompt, answer in pairs for text in (prompt, prompt + answer))
+        found = []
+        for prompt, answer in pairs:
+            given, whole = self.tok_encode(prompt), self.tok_encode(prompt + answer)
+            joined = whole[: len(given)] != given
+            found.append((given, self.tok_encode(answer, False) if joined else whole[len(given) :]))
+        return found
+
     def _tokenize_pairs(self, pairs: Sequence[tuple[str, str]]) -> None:
         """What `_encode_pair` asks for: both together, and the prompt without the blanks at its end."""
         self.tokenized.add(text for prompt, answer in pairs if prompt for text in (prompt + answer, prompt.rstrip()))

@@ -110,7 +110,9 @@ class Climber:
         examples, size = self.validation.training.examples, self.recipe.batch_size
         plan = steps.Plan(len(examples), n_steps * size, size, self.cell.seed)
         new = {index: examples[index] for index in plan.used() if index not in self._rows}
-        self._rows |= encode(self.backend, new, self.recipe.max_tokens, self.cell.bench.chat_template)[0]
+        bench = self.cell.bench
+        generates = bench.format == "generate"
+        self._rows |= encode(self.backend, new, self.recipe.max_tokens, bench.chat_template, generates)[0]
         return fit(
             self.backend.model,
             self._rows,
