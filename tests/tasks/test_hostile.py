@@ -14,7 +14,7 @@ from tests.conftest import write_jsonl
 from ttt.spec import Bench, SpecError, TaskDataset
 from ttt.tasks.bench import load_tasks
 from ttt.tasks.task_data import load_task_data
-from ttt.tasks.templates import template
+from ttt.tasks.templates import render_in_sandbox, template
 
 ESCAPES = [
     "{{{{ cycler.__init__.__globals__.os.system('touch {0}') }}}}",
@@ -69,6 +69,7 @@ def test_task_data_s_templates_run_nothing(text: str, field: str, tmp_path: Path
 
 
 def test_lm_evals_own_rendering_is_in_the_sandbox() -> None:
+    render_in_sandbox()
     assert apply_template("{{question|regex_replace('q', 'r')}}{{choices[1]}}", ROW) == "rx"
     with pytest.raises(Exception, match="unsafe"):
         apply_template("{{ question.__class__ }}", ROW)

@@ -19,6 +19,7 @@ from ttt.tasks.index import known_tasks
 from ttt.tasks.inline import check_inline
 from ttt.tasks.labels import read_labels_as_indices
 from ttt.tasks.splits import write_splits
+from ttt.tasks.templates import render_in_sandbox
 
 
 def load_tasks(bench: Bench, files: DataFiles | None = None) -> dict[str, Any]:
@@ -30,6 +31,7 @@ def load_tasks(bench: Bench, files: DataFiles | None = None) -> dict[str, Any]:
     a task that asks for more than data and lm-eval's own parts, or too few documents for the shots.
     """
     check_inline(bench)
+    render_in_sandbox()
     # lm-eval reads what it is given from a folder. All of it is in memory when the tasks are loaded.
     with TemporaryDirectory(prefix="ttt-") as scratch:
         loaded = _loaded(bench, files or DataFiles(), Path(scratch))

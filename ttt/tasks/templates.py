@@ -91,11 +91,15 @@ def _environment() -> _Environment:
     return environment
 
 
-# lm-eval has no parameter for its environment. Every text that it renders goes through this variable of its module.
-lm_eval.utils.env = _environment()
+ENVIRONMENT = _environment()
+
+
+def render_in_sandbox() -> None:
+    """Have lm-eval render in this environment from now on."""
+    # It has no parameter for that. Every text that it renders goes through this variable of its module.
+    lm_eval.utils.env = ENVIRONMENT
 
 
 def template(text: str) -> Template:
     """The template of a text in lm-eval's dialect. Rendering raises jinja2's TemplateError for what it cannot print."""
-    compiled: Template = lm_eval.utils.env.from_string(text)
-    return compiled
+    return ENVIRONMENT.from_string(text)
