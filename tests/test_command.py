@@ -77,12 +77,12 @@ def test_a_wrong_request_is_one_message(
         (["bench.tasks=[gsm9k]"], "lm-eval has no task 'gsm9k'; the nearest are: gsm8k"),
         (["bench.task_data.0.files=EMPTY"], "is empty"),
         (["bench.files.test=EMPTY"], "is empty"),
-        (["bench.task_data.0.files=BROKEN"], "cannot be read"),
+        (["bench.task_data.0.files=BROKEN"], "BROKEN.jsonl, line 1, character 14: cut off or no JSON"),
         (
             ["bench.task_data.0.prompt='{{nothing}}'"],
-            "its template fails on a row with the columns question, choices, answer",
+            "is undefined; the columns are question, choices, answer",
         ),
-        (["bench.files.test=TEXT"], "is none of .csv, .json, .jsonl, .parquet"),
+        (["bench.files.test=TEXT"], "is none of .jsonl, .ndjson, .json, .csv, .tsv, .parquet"),
         (["bench.num_fewshot=500"], "500 shots asked of task 'bench:sums::sums'"),
         (["bench.num_fewshot=40", "bench.truncation=refuse"], "bench.truncation=refuse: request"),
         (

@@ -23,7 +23,7 @@ def cell_key(cell: Cell, source: str, precision: str, files: DataFiles) -> str:
     `files` keeps the digests, for whoever reads the files later.
     """
     bench = cell.bench.model_dump()
-    bench["files"] = {split: files.digest(file, f"bench.files.{split}") for split, file in cell.bench.files.items()}
+    bench["files"] = {split: _digest(files, file, f"bench.files.{split}") for split, file in cell.bench.files.items()}
     base = cell.adjustment.method == "none"
     if base:
         for field in ("task_data", "task_data_seed"):
@@ -31,7 +31,7 @@ def cell_key(cell: Cell, source: str, precision: str, files: DataFiles) -> str:
     else:
         for dataset, dumped in zip(cell.bench.task_data, bench["task_data"], strict=True):
             named = [dataset.files] if isinstance(dataset.files, str) else dataset.files or ()
-            dumped["files"] = [files.digest(file, f"bench.task_data '{dataset.name}'") for file in named]
+            dumped["files"] = [_digest(files, file, f"bench.task_data '{dataset.name}'") for file in named]
     model = cell.model
     content = {
         "format": KEY_FORMAT,
@@ -45,6 +45,13 @@ def cell_key(cell: Cell, source: str, precision: str, files: DataFiles) -> str:
         "lm_eval": version("lm_eval"),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:20]
+
+
+def _digest(files: DataFiles, file: str, field: str) -> str:
+    path = Path(file).expanduser().absolute()
+    if not path.exists():
+        raise SpecError(f"{field}: no file {path}{_how_to_make(path)}")
+    return files.digest(file, field)
 
 
 def model_source(model: Model) -> str:
