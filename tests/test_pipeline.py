@@ -163,6 +163,39 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(
     assert not tracker.client.search_model_versions("name = 'tiny-sums' and tags.`ttt.adjustment` = 'smoke'")
 
 
+def test_what_was_given_and_what_may_not_be_meant_is_kept_and_said_once(conf: Path, tmp_path: Path) -> None:
+    """The task gives no shots where the bench asks for two, and the training answers are numbers, not letters."""
+    asked = request(conf, tmp_path, "adjustment.examples=16", "bench.limit=8")
+    bench = asked.cell.bench
+    update = {
+        "tasks": ({**bench.tasks[0], "num_fewshot": 0},),  # type: ignore[dict-item]
+        "task_data": (bench.task_data[0].model_copy(update={"answer": " {{answer}}"}),),
+    }
+    cell = asked.cell.model_copy(update={"bench": bench.model_copy(update=update)})
+    result, tracker, said = do(Request(cell, asked.trainer, asked.tracking, False))
+    assert result.num_fewshot == [0]
+    shots, answers = result.warnings
+    assert shots == "2 shots asked (bench.num_fewshot), 0 given to sums, asked without shots by definition"
+    assert "training teaches ' 0', ' 1', ' 2', ' 3', the test scores ' A', ' B', ' C', ' D'" in answers
+    assert [text for text in said if text.startswith("warning")] == [f"warning: {shots}", f"warning: {answers}"]
+    run = tracker.client.get_run(result.run_id)
+    assert run.data.params["num_fewshot"] == "0"
+    assert run.data.tags["ttt.warnings"].splitlines() == [shots, answers]
+    card = tracker.artifact(result.run_id, "card.md")
+    assert card
+    assert "8 items, 0 shots, chance 0.25" in card.read_text()
+    assert f"- {answers}" in card.read_text()
+    (base,) = (r for r in tracker.runs("default/sums", "cell") if r.data.tags["ttt.adjustment"] == "none")
+    assert base.data.tags["ttt.warnings"] == shots, "the base model learns nothing"
+
+
+def test_a_sound_cell_has_no_warnings(done: tuple[CellResult, Tracker, Request]) -> None:
+    result, tracker, _ = done
+    run = tracker.client.get_run(result.run_id)
+    assert (result.warnings, result.num_fewshot, run.data.params["num_fewshot"]) == ([], [2], "2")
+    assert "ttt.warnings" not in run.data.tags
+
+
 def test_generation_and_lora(conf: Path, tmp_path: Path) -> None:
     result, tracker, _ = do(request(conf, tmp_path, "adjustment.examples=16", bench="sums_generate", adjustment="lora"))
     assert result.digest_adjusted != result.digest_base

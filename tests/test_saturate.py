@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
 from tests.cells import request
+from tests.conftest import sums, write_jsonl
 from tests.killing import environment
 from tests.studies import arguments
 from ttt.command import CONF
@@ -27,9 +28,11 @@ from ttt.saturation.conduct import saturate
 from ttt.saturation.plan import Plan, ladder
 from ttt.saturation.study import Study
 from ttt.saturation.tags import plateau_of
-from ttt.saturation.validation import make_validation
+from ttt.saturation.validation import Validation, make_validation
 from ttt.saturation.verdict import best_curve, judge, verdict_at
 from ttt.spec import Adjustment, SpecError
+from ttt.tasks.bench import load_tasks
+from ttt.tasks.task_data import load_task_data
 from ttt.track import Tracker
 
 RECIPE = Adjustment(name="a", method="full", examples=640, batch_size=8, warmup=0.1, final_rate=0.1)
@@ -114,6 +117,29 @@ def test_validation_items_are_not_trained_on(conf: Path, tmp_path: Path) -> None
     assert len(validation.training.examples) + len(held_out) == len(work.task_data.examples)
     with pytest.raises(SpecError, match="has no validation split beside its test split"):
         make_validation(made.cell.bench, work.tasks, work.task_data, Plan(validation="split"))
+
+
+def test_a_validation_split_is_looked_at_as_a_test_is(conf: Path, tmp_path: Path) -> None:
+    """Its documents are their own few-shot split here, and lm-eval would draw them into their own prompts."""
+    made = asked(conf, tmp_path)
+    bench, rows = made.cell.bench, sums(6, seed=9)
+    task = {**bench.tasks[0], "validation_split": "validation", "fewshot_split": "validation"}  # type: ignore[dict-item]
+
+    def validation_of(rows: list[dict[str, Any]], n_shots: int = 2) -> Validation:
+        files = {**bench.files, "validation": str(write_jsonl(tmp_path / f"{len(rows)}.jsonl", rows))}
+        changed = bench.model_copy(update={"tasks": (task,), "files": files, "num_fewshot": n_shots})
+        data = load_task_data(changed)
+        return make_validation(changed, load_tasks(changed), data, Plan(validation="split"))
+
+    validation = validation_of(rows)
+    assert validation.tasks
+    (loaded,) = validation.tasks["tasks"].values()
+    for doc in loaded.eval_docs:
+        assert loaded.fewshot_context(doc, 2).count(doc["question"]) == 1
+    with pytest.raises(SpecError, match=r"document 6 .* of task 'sums' .*its label 4 is none of 0 to 3"):
+        validation_of([*rows, {**rows[0], "question": "What is 50 plus 50?", "answer": 4}], n_shots=0)
+    with pytest.raises(SpecError, match=r"but only 1 of its 2 few-shot documents ask something else than document 0"):
+        validation_of(rows[:2])
 
 
 def planted(curve: list[float], seed: int, n_items: int = 4000) -> list[dict[int, np.ndarray]]:

@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any
 
@@ -27,7 +27,9 @@ from ttt.rows import DataFiles
 from ttt.saturation.tags import tag_by_study
 from ttt.spec import Cell, Model, SpecError, Trainer
 from ttt.tasks.bench import load_tasks
+from ttt.tasks.continuations import said_of_answers
 from ttt.tasks.leaks import asked_questions, remove_leaks
+from ttt.tasks.shots import shots_given
 from ttt.tasks.task_data import TaskData, load_task_data
 from ttt.track import RunLog, Tracker
 
@@ -42,10 +44,17 @@ class Workbench:
         self.source = model_source(model)
         self.precision = arithmetic(trainer, cell.bench)
         self.files = DataFiles()
+        self.said: set[str] = set()
+        """Warnings that have reached the user."""
 
     @cached_property
     def tasks(self) -> dict[str, Any]:
         return load_tasks(self.bench, self.files)
+
+    @property
+    def shots(self) -> list[int]:
+        """The numbers of shots that the tasks are given."""
+        return shots_given(self.tasks["tasks"].values())
 
     @cached_property
     def task_data(self) -> TaskData:
@@ -63,6 +72,17 @@ class Workbench:
 
     def key(self, cell: Cell) -> str:
         return cell_key(cell, self.source, self.precision, self.files)
+
+    def warnings(self, cell: Cell, say: Say) -> list[str]:
+        """What of the cell's tasks and task data may not be as it is meant; each is said once."""
+        found = list(self.tasks["warnings"])
+        if cell.adjustment.method != "none":
+            found += said_of_answers(self.task_data.examples, self.tasks["tasks"], self.bench)
+        for warning in found:
+            if warning not in self.said:
+                say(f"warning: {warning}")
+        self.said |= set(found)
+        return found
 
 
 def run_cell(cell: Cell, trainer: Trainer, tracker: Tracker, force: bool = False, say: Say = log.info) -> CellResult:
@@ -93,17 +113,21 @@ def _done_or_do(cell: Cell, work: Workbench, force: bool, say: Say) -> CellResul
         base = None
         if cell.adjustment.method != "none":
             assert work.task_data.examples  # what can fail without the weights fails before the base model is scored
+            work.warnings(cell, say)
             base = _done_or_do(cell.base(), work, False, say)
-        assert work.tasks
+        warnings = work.warnings(cell, say)
         assert work.backend
         resume = begun.info.run_id if begun else None
         run = tracker.start(experiment, cell.label, cell_tags(cell, key), resume=resume)
         try:
-            run.params(cell_params(cell, work.source, work.precision))
+            run.params(cell_params(cell, work.source, work.precision, work.shots))
+            if warnings:
+                run.tags({"ttt.warnings": "\n".join(warnings)[:5000]})
             run.json(cell.model_dump(mode="json"), "config.json")
             result = (
                 _score_base(cell, key, work, run, say) if base is None else _adjust(cell, key, work, run, base, say)
             )
+            result = replace(result, num_fewshot=work.shots, warnings=warnings)
             run.json(asdict(result), "result.json")
             text = card(cell, result, work.source, work.precision)
             run.text(text, "card.md")

@@ -34,8 +34,11 @@ def cell_tags(cell: Cell, key: str) -> dict[str, str]:
     }
 
 
-def cell_params(cell: Cell, source: str, precision: str) -> dict[str, Any]:
-    """The few that people filter and sort by; the whole request is the artifact `config.json`."""
+def cell_params(cell: Cell, source: str, precision: str, shots: Sequence[int] = ()) -> dict[str, Any]:
+    """The few that people filter and sort by; the whole request is the artifact `config.json`.
+
+    `shots` are those that the tasks were given, where that is known; a task may be defined without.
+    """
     model, bench, adjustment = cell.model, cell.bench, cell.adjustment
     params: dict[str, Any] = {
         "model": model.name,
@@ -52,7 +55,7 @@ def cell_params(cell: Cell, source: str, precision: str) -> dict[str, Any]:
         "bench_version": bench.version,
         "format": bench.format,
         "metric": bench.metric,
-        "num_fewshot": bench.num_fewshot,
+        "num_fewshot": ", ".join(map(str, shots or [bench.num_fewshot])),
         "limit": bench.limit,
         "adjustment": adjustment.name,
         "method": adjustment.method,

@@ -28,6 +28,10 @@ class CellResult:
     """Of the registered model `<model>-<bench>`."""
     checkpoints: list[dict[str, float | None]] = field(default_factory=list)
     """Scores on the way: `n_examples` seen, `score`, `stderr`, and what else was scored there, in order."""
+    num_fewshot: list[int] = field(default_factory=list)
+    """Shots that the bench's tasks were given, each number once; a task may be defined without."""
+    warnings: list[str] = field(default_factory=list)
+    """What of the bench or the task data may not be as it is meant."""
 
 
 def sides_as_gain(

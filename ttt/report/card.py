@@ -32,11 +32,13 @@ def card(cell: Cell, result: CellResult, source: str, precision: str) -> str:
             f"Adjusted ({adjustment.method}) on {', '.join(d.name for d in bench.task_data)}: {budget}, "
             f"learning rate {adjustment.rate(model):g}, {adjustment.batch_size} examples a step, seed {cell.seed}.",
         ]
+    shots = " or ".join(map(str, result.num_fewshot))
     lines += [
         "",
-        f"{result.n_items:,} items, {bench.num_fewshot} shots, chance {bench.chance:g}; version {bench.version} of "
-        "the bench.",
+        f"{result.n_items:,} items, {shots} shots, chance {bench.chance:g}; version {bench.version} of the bench.",
         "",
         f"Weights: base `{result.digest_base[:16]}`, adjusted `{result.digest_adjusted[:16]}` (SHA-256).",
     ]
+    if result.warnings:
+        lines += ["", "Warnings:", "", *(f"- {warning}" for warning in result.warnings)]
     return "\n".join(lines) + "\n"

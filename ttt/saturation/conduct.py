@@ -79,6 +79,9 @@ def _saturate(
     cell: Cell, plan: Plan, work: Workbench, own: dict[str, float], key: str, parent: RunLog, say: Say
 ) -> dict[str, Any]:
     data = work.task_data
+    warnings = work.warnings(cell, say)
+    if warnings:
+        parent.tags({"ttt.warnings": "\n".join(warnings)[:5000]})
     n_own = cell.adjustment.n_examples(len(data.examples))
     rungs = ladder(plan, cell.adjustment, n_own)
     tasks = load_tasks(cell.bench, work.files)

@@ -101,7 +101,10 @@ def trial_run(studied: Studied, key: str, values: Mapping[str, float], name: str
         run = TrialRun(tracker, tracker.start(_experiment(cell), name, tags, resume), False)
         recipe = studied.plan.recipe(cell.adjustment, cell.model, values)
         params = cell_params(
-            cell.model_copy(update={"adjustment": recipe}), studied.work.source, studied.work.precision
+            cell.model_copy(update={"adjustment": recipe}),
+            studied.work.source,
+            studied.work.precision,
+            studied.work.shots,
         )
         run.log.params(params | {f"search/{name}": value for name, value in values.items()})
         run.log.json(dict(values), "values.json")
@@ -229,7 +232,7 @@ def close_study(studied: Studied, study: Study, trials: Trials, curve: Curve, re
     run, cell = studied.parent, studied.cell
     for budget, score, stderr in zip(curve.budgets, curve.means, curve.stderrs, strict=True):
         run.metrics({"validation/score": score, "validation/score_stderr": stderr}, budget)
-    run.params(cell_params(cell, studied.work.source, studied.work.precision))
+    run.params(cell_params(cell, studied.work.source, studied.work.precision, studied.work.shots))
     totals = {f"study/{name}": value for name, value in result["cost_of_study"].items() if value is not None}
     run.metrics({"n_trials": result["n_trials"], "n_validation": result["n_validation"], **totals})
     if result["smallest_budget"] is not None:

@@ -13,6 +13,7 @@ from ttt.engine.backend import Backend
 from ttt.engine.scores import evaluate
 from ttt.saturation.plan import Plan
 from ttt.spec import Bench, SpecError
+from ttt.tasks.checks import check_documents
 from ttt.tasks.leaks import asked_questions, normalise, remove_leaks
 from ttt.tasks.task_data import Example, TaskData
 
@@ -67,6 +68,7 @@ def make_validation(bench: Bench, tasks: dict[str, Any], data: TaskData, plan: P
     if has_split and plan.validation != "task_data":
         for task in tasks["tasks"].values():
             task.set_config(key="test_split", value=None)  # lm-eval then asks the validation split
+            check_documents(task, bench)
         data = remove_leaks(data, asked_questions(tasks["tasks"].values()))
         return Validation(bench, data, f"{bench.metric} on the bench's validation split", tasks=tasks)
     last: dict[str, Example] = {}

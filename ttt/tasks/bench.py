@@ -10,14 +10,15 @@ import datasets
 import yaml
 from jinja2 import TemplateError
 from lm_eval.api.group import AggMetricConfig
-from lm_eval.api.samplers import ContextSampler
 from lm_eval.tasks import TaskManager
 
 from ttt.rows import DataFiles
 from ttt.spec import Bench, SpecError, nearest
+from ttt.tasks.checks import check_tasks, fault_of_first
 from ttt.tasks.index import known_tasks
 from ttt.tasks.inline import check_inline
 from ttt.tasks.labels import read_labels_as_indices
+from ttt.tasks.shots import prepare_shots
 from ttt.tasks.splits import write_splits
 from ttt.tasks.templates import render_in_sandbox
 
@@ -25,12 +26,17 @@ from ttt.tasks.templates import render_in_sandbox
 def load_tasks(bench: Bench, files: DataFiles | None = None) -> dict[str, Any]:
     """The bench's tasks as lm-eval's `TaskManager.load` returns them, wrapped in one group named after the bench.
 
+    `warnings` beside them are texts: what of the bench is not as it may be meant (`ttt.tasks.checks`).
     The group's entry in lm-eval's results is the bench's score: the mean over all items (size-weighted over tasks).
     Local files given by `bench.files` replace the tasks' own data; `files` knows the digests that they must have.
-    Raises SpecError for an unknown task, a missing file, an empty split, a document that its templates cannot print,
-    a task that asks for more than data and lm-eval's own parts, or too few documents for the shots.
+    Raises SpecError for an unknown task, a missing file, an empty split, a document that its templates cannot print or
+    that no answer could be right for, a task that asks for more than data and lm-eval's own parts, a metric or filter
+    that a task does not have, or too few documents for the shots.
     """
     check_inline(bench)
+    names = [task if isinstance(task, str) else task["task"] for task in bench.tasks]
+    if len(set(names)) < len(names):  # lm-eval would keep the last of them alone
+        raise SpecError(f"bench.tasks: '{max(names, key=names.count)}' is named twice")
     render_in_sandbox()
     # lm-eval reads what it is given from a folder. All of it is in memory when the tasks are loaded.
     with TemporaryDirectory(prefix="ttt-") as scratch:
@@ -39,12 +45,10 @@ def load_tasks(bench: Bench, files: DataFiles | None = None) -> dict[str, Any]:
     for task in loaded["tasks"].values():
         _prepare(task, bench)
         metrics |= dict.fromkeys(task.aggregation())
-    if bench.metric.split(",")[0] not in metrics:
-        raise SpecError(
-            f"bench.metric: {bench.metric!r} is none of the metrics of '{bench.name}': {', '.join(metrics)}"
-        )
+    warnings = check_tasks(loaded["tasks"], bench)
+    metrics |= {bench.metric.split(",")[0]: None}  # which a task's own code may return without declaring it
     loaded["groups"][_group(bench)].aggregate_metric_list = [AggMetricConfig(metric=name) for name in metrics]
-    return dict(loaded)
+    return {**loaded, "warnings": warnings}
 
 
 def _group(bench: Bench) -> str:
@@ -85,59 +89,18 @@ def _loaded(bench: Bench, files: DataFiles, scratch: Path) -> Any:
     except (FileNotFoundError, ConnectionError, datasets.exceptions.DatasetsError) as error:
         raise SpecError(f"bench '{bench.name}': its data cannot be loaded: {error}") from error
     except (KeyError, IndexError) as error:
-        raise SpecError(f"bench '{bench.name}': a split is missing or empty: {error!r}") from error
+        said = str(error.args[0]) if error.args else ""
+        what = said if " " in said and isinstance(error, KeyError) else f"a split is missing or empty: {error!r}"
+        raise fault_of_first(error, bench) or SpecError(f"bench '{bench.name}': {what}") from error
     except TemplateError as error:
         raise SpecError(f"bench '{bench.name}': a template fails on the first document: {error}{columns}") from None
     except (TypeError, ValueError, SyntaxError) as error:
-        raise SpecError(f"bench '{bench.name}': lm-eval does not take its tasks: {error}") from error
+        fault = SpecError(f"bench '{bench.name}': lm-eval does not take its tasks: {error}")
+        raise fault_of_first(error, bench) or fault from error
 
 
 def _prepare(task: Any, bench: Bench) -> None:
-    if task.get_config("num_fewshot") != 0:  # a task that fixes no shots at all is asked as it was defined
-        task.set_config(key="num_fewshot", value=bench.num_fewshot)
     if not len(task.eval_docs):
         raise SpecError(f"bench '{bench.name}': the test split of task '{task.config.task}' is empty")
     read_labels_as_indices(task, bench)
-    _check_texts(task, bench)
-    shots = task.get_config("num_fewshot") or 0
-    if shots and hasattr(task, "sampler"):
-        if len(task.sampler.fewshot_docs()) < shots:
-            raise SpecError(
-                f"bench.num_fewshot: {shots} shots asked of task '{task.config.task}', "
-                f"whose few-shot split has {len(task.sampler.fewshot_docs())} documents"
-            )
-        if type(task.sampler) is ContextSampler:
-            _draw_shots_by_document(task, bench.fewshot_seed)
-
-
-def _check_texts(task: Any, bench: Bench) -> None:
-    """Raise SpecError for the first document of the test, or of the shots, that the task's templates cannot print."""
-    tested = enumerate(task.eval_docs)
-    asked = [("document", i, doc) for i, doc in tested if bench.limit is None or i < bench.limit]
-    shown = list(enumerate(task.sampler.fewshot_docs())) if bench.num_fewshot and hasattr(task, "sampler") else []
-    forms = task.fewshot_cfg
-    for what, number, doc in [*asked, *(("few-shot document", i, doc) for i, doc in shown)]:
-        try:
-            if what == "document":
-                task.fewshot_context(doc, 0, gen_prefix=task.doc_to_prefix(doc))
-            else:
-                task.doc_to_text(doc, forms.doc_to_text)
-                task.doc_to_target(doc, forms.doc_to_target)
-                if forms.doc_to_choice is not None:
-                    task.doc_to_choice(doc, forms.doc_to_choice)
-        except (TemplateError, TypeError, ValueError, SyntaxError, LookupError, AssertionError) as error:
-            raise SpecError(
-                f"bench '{bench.name}': {what} {number} (from 0) of task '{task.config.task}' cannot be asked: "
-                f"{error}; its columns are {', '.join(map(str, doc))}"
-            ) from None
-
-
-def _draw_shots_by_document(task: Any, seed: int) -> None:
-    """Make a document's shots a matter of (seed, document), not of its place and of what was drawn before."""
-    build = task.fewshot_context
-
-    def seeded(doc: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        task.sampler.set_rnd(f"{seed}:{sorted(doc.items())!r}")
-        return build(doc, *args, **kwargs)
-
-    task.fewshot_context = seeded
+    prepare_shots(task, bench)

@@ -1,0 +1,221 @@
+"""What can be known of a bench's tasks before anything is scored: that every document has an answer, and a score."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any
+
+from lm_eval.api.metrics import mean
+from lm_eval.api.task import ConfigurableTask
+
+from ttt.spec import Bench, SpecError, nearest
+from ttt.tasks.answerable import (
+    Labels,
+    add_document,
+    check_shot,
+    naming,
+    never_first,
+    read_numbers_as_texts,
+    scores_by_lm_eval,
+    task_name,
+)
+from ttt.tasks.labels import read_labels_as_indices
+from ttt.tasks.shots import Shots
+
+SCORES = {
+    "multiple_choice": (
+        *("acc", "acc_norm", "acc_bytes", "acc_mutual_info", "exact_match"),
+        *("f1", "mcc", "brier_score", "likelihood"),
+    ),
+    "loglikelihood": ("acc", "perplexity"),
+    "loglikelihood_rolling": ("word_perplexity", "byte_perplexity", "bits_per_byte"),
+}
+"""What lm-eval computes for each type of output, whatever else a task's `metric_list` names."""
+SHARES_OF_RIGHT = ("acc", "acc_norm", "acc_bytes")
+
+
+def check_tasks(tasks: Mapping[str, Any], bench: Bench) -> list[str]:
+    """Refuse what cannot be scored as it is asked; returns warnings of what may be meant otherwise.
+
+    Raises SpecError that names the task, and the document where it is about one.
+    """
+    named: dict[str, str] = {}
+    for name, task in tasks.items():
+        if task_name(task) in named:
+            raise SpecError(
+                f"bench.tasks: '{task_name(task)}' is in '{bench.name}' twice: {named[task_name(task)]}, {name}"
+            )
+        named[task_name(task)] = name
+        _check_possible(task)
+    _check_metric(list(tasks.values()), bench)
+    labels = {task_name(task): check_documents(task, bench) for task in tasks.values()}
+    for task in tasks.values():
+        _try_metric(task, bench)
+    return [*_said_of_shots(tasks, bench), *_said_of_labels(labels, bench)]
+
+
+def check_documents(task: Any, bench: Bench) -> Labels:
+    """Look at each document that will be scored, and at what may be its shots.
+
+    Of local files these are all few-shot documents, of the hub's, which nobody here can mend, those that are drawn.
+    """
+    choices = task.config.doc_to_choice
+    if isinstance(choices, list) and len({str(choice) for choice in choices}) < len(choices):
+        raise SpecError(f"bench.tasks: task '{task_name(task)}' has a choice twice: doc_to_choice: {choices}")
+    docs = list(islice(task.eval_docs, bench.limit))
+    read_numbers_as_texts(task, docs)
+    n_shots = task.get_config("num_fewshot") or 0
+    shots = task.sampler if n_shots and isinstance(getattr(task, "sampler", None), Shots) else None
+    places = {id(doc): place for place, doc in enumerate(shots.df)} if shots else {}
+    labels, good = Labels(), set()
+
+    def check(shot: Any) -> None:
+        if id(shot) not in good:
+            with naming(bench, task, "few-shot document", places[id(shot)], shot):
+                check_shot(task, shot)
+            good.add(id(shot))
+
+    for shot in shots.df if shots and bench.files else ():
+        check(shot)
+    for number, doc in enumerate(docs):
+        with naming(bench, task, "document", number, doc):
+            add_document(labels, task, number, doc)
+            drawn = shots.of(doc, n_shots) if shots else []
+        if shots and len(drawn) < n_shots:
+            raise SpecError(
+                f"bench.num_fewshot: {n_shots} shots asked of task '{task_name(task)}', but only {len(drawn)} of its "
+                f"{len(shots.df)} few-shot documents ask something else than document {number} (from 0)"
+            )
+        for shot in drawn:
+            check(shot)
+    return labels
+
+
+def fault_of_first(error: Exception, bench: Bench) -> SpecError | None:
+    """What is wrong with the first document of a task that lm-eval could not make; None if it is something else.
+
+    lm-eval tries a task's first document while it makes the task, and says no more than "list index out of range".
+    """
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        task = frame.f_locals.get("self")
+        if isinstance(task, ConfigurableTask) and hasattr(task, "features"):
+            doc = task.task_docs[0]
+            try:
+                with naming(bench, task, "document", 0, doc):
+                    if isinstance(target := task.doc_to_target(doc), list):
+                        task.multiple_target = len(target)
+                    read_labels_as_indices(task, bench)
+                    add_document(Labels(), task, 0, doc)
+            except SpecError as fault:
+                return fault
+    return None
+
+
+def _check_possible(task: Any) -> None:
+    for flag, what in (
+        ("UNSAFE_CODE", "runs code that the model writes"),
+        ("MULTIMODAL", "asks about images or sound"),
+    ):
+        if getattr(task, flag, False):
+            raise SpecError(f"bench.tasks: task '{task_name(task)}' {what}, which ttt does not do")
+    if isinstance(task.config.process_results, str):
+        raise SpecError(
+            f"bench.tasks: task '{task_name(task)}': process_results: {task.config.process_results!r} is not a function"
+        )
+
+
+def _check_metric(tasks: list[Any], bench: Bench) -> None:
+    metric, _, extraction = bench.metric.partition(",")
+    found = {task_name(task): _scores(task, metric) for task in tasks}
+    without = [name for name, scores in found.items() if metric not in scores]
+    if len(without) == len(found):
+        all_scores = dict.fromkeys(score for scores in found.values() for score in scores)
+        raise SpecError(
+            f"bench.metric: {bench.metric!r} is none of the metrics of '{bench.name}': {', '.join(all_scores)}"
+        )
+    if without:
+        raise SpecError(
+            f"bench.metric: {bench.metric!r} would score a part of '{bench.name}' alone. Without {metric!r} are: "
+            + "; ".join(f"task '{name}', which has {', '.join(found[name])}" for name in without[:8])
+        )
+    for task in tasks:
+        filters = [entry["name"] for entry in task.config.filter_list or [{"name": "none"}]]
+        if extraction not in filters:
+            raise SpecError(
+                f"bench.metric: {bench.metric!r}: task '{task_name(task)}' has no filter {extraction!r}; "
+                f"it has: {nearest(extraction, filters)}"
+            )
+        higher = task.higher_is_better().get(metric)
+        if isinstance(higher, bool) and higher != bench.higher_is_better:
+            raise SpecError(
+                f"bench.higher_is_better: {bench.higher_is_better}, but of '{metric}' of task '{task_name(task)}' a "
+                f"{'higher' if higher else 'lower'} one is better: bench.higher_is_better={str(higher).lower()}"
+            )
+
+
+def _scores(task: Any, metric: str) -> list[str]:
+    """The metrics that the task gives. One that it does not declare may still be among what its code returns."""
+    declared = list(task.aggregation())
+    own_code = not scores_by_lm_eval(task)
+    if not own_code and task.OUTPUT_TYPE in SCORES:
+        return [name for name in declared if name in SCORES[task.OUTPUT_TYPE]]
+    if metric in declared:
+        return declared
+    doc = next(iter(task.eval_docs))
+    answers: list[Any] = ["0"]
+    if task.OUTPUT_TYPE != "generate_until":
+        answers = [(-1.0, False)] * (len(task.doc_to_choice(doc)) if task.OUTPUT_TYPE == "multiple_choice" else 1)
+    try:
+        return list(dict.fromkeys([*declared, *task.process_results(doc, answers)]))
+    except Exception:  # of an answer that no model gave, a task's own code may say nothing
+        return [*declared, metric] if own_code else declared
+
+
+def _try_metric(task: Any, bench: Bench) -> None:
+    """Compute the metric of an answer to the first document, where it is a function that may not suit the answers."""
+    if task.OUTPUT_TYPE != "generate_until" or not scores_by_lm_eval(task):
+        return
+    metric = bench.metric.split(",")[0]
+    try:
+        value = task.process_results(next(iter(task.eval_docs)), ["0"])[metric]
+        float(task.aggregation().get(metric, mean)([value]))
+    except Exception as error:  # whatever a metric makes of values that it is not for
+        raise SpecError(
+            f"bench.metric: {metric!r} cannot be computed of what task '{task_name(task)}' generates: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _said_of_shots(tasks: Mapping[str, Any], bench: Bench) -> list[str]:
+    other = [task_name(t) for t in tasks.values() if (t.get_config("num_fewshot") or 0) != bench.num_fewshot]
+    if not other:
+        return []
+    rest = f" and {len(other) - 5} more" if len(other) > 5 else ""
+    return [
+        f"{bench.num_fewshot} shots asked (bench.num_fewshot), 0 given to {', '.join(other[:5])}{rest}, "
+        "asked without shots by definition"
+    ]
+
+
+def _said_of_labels(labels: Mapping[str, Labels], bench: Bench) -> list[str]:
+    said = []
+    for name in never_first(labels):
+        numbers = sorted(labels[name].indices)
+        said.append(
+            f"task '{name}': the labels of {labels[name].n_documents:,} documents lie between {numbers[0]} and "
+            f"{numbers[-1]}, and none is 0, the first choice: do they count from 1?"
+        )
+    for name, found in labels.items():
+        if found.hidden:
+            said.append(
+                f"task '{name}': {len(found.hidden):,} documents, first {found.hidden[0]}, have a choice with the "
+                "right one's text before it, and are never answered right"
+            )
+    numbers = sorted({n for found in labels.values() for n in found.n_choices})
+    plain = numbers and bench.metric.split(",")[0] in SHARES_OF_RIGHT and not any(f.many for f in labels.values())
+    if plain and not 1 / numbers[-1] - 0.02 <= bench.chance <= 1 / numbers[0] + 0.02:
+        choices = f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+        said.append(f"bench.chance: {bench.chance:g}, but the questions of '{bench.name}' have {choices} choices")
+    return said
