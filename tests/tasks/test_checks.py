@@ -335,12 +335,14 @@ def test_a_filter_that_a_task_lacks_is_refused_with_those_it_has(benches: Benche
         benches.load(rows, first, second, metric="exact_match,strict-match")
 
 
-def test_the_direction_of_the_metric_is_the_tasks(benches: Benches) -> None:
-    expected = (
-        "higher_is_better: False, but of 'acc' of task 'quiz' a higher one is better: bench.higher_is_better=true"
-    )
-    with pytest.raises(SpecError, match=expected):
+def test_the_direction_of_the_metric_is_not_contradicted(benches: Benches) -> None:
+    with pytest.raises(SpecError, match=r"higher_is_better: .* 'acc' is better .*: the bench: false, quiz: true"):
         benches.load(sums(4, 1), higher_is_better=False)
+    brier = {"metric": "brier_score", "aggregation": "brier_score", "higher_is_better": False}
+    assert benches.load(sums(4, 1), {"metric_list": [brier]})["warnings"] == [], "a bench that does not say it"
+    other = {"task": "other", "metric_list": [{**brier, "higher_is_better": True}]}
+    with pytest.raises(SpecError, match=r"'brier_score' is better .*: quiz: false, other: true"):
+        benches.load(sums(4, 1), {"metric_list": [brier]}, other)
 
 
 def test_a_chance_that_the_choices_rule_out_is_said(benches: Benches) -> None:

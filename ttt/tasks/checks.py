@@ -147,12 +147,20 @@ def _check_metric(tasks: list[Any], bench: Bench) -> None:
                 f"bench.metric: {bench.metric!r}: task '{task_name(task)}' has no filter {extraction!r}; "
                 f"it has: {nearest(extraction, filters)}"
             )
-        higher = task.higher_is_better().get(metric)
-        if isinstance(higher, bool) and higher != bench.higher_is_better:
-            raise SpecError(
-                f"bench.higher_is_better: {bench.higher_is_better}, but of '{metric}' of task '{task_name(task)}' a "
-                f"{'higher' if higher else 'lower'} one is better: bench.higher_is_better={str(higher).lower()}"
-            )
+    _check_direction(tasks, bench, metric)
+
+
+def _check_direction(tasks: list[Any], bench: Bench, metric: str) -> None:
+    """What a bench file does not say is as the tasks have it; what it says must not contradict them."""
+    higher = {task_name(task): task.higher_is_better().get(metric) for task in tasks}
+    said = {name: value for name, value in higher.items() if isinstance(value, bool)}
+    if "higher_is_better" in bench.model_fields_set:
+        said = {"the bench": bench.higher_is_better, **said}
+    if len(set(said.values())) > 1:
+        raise SpecError(
+            f"bench.higher_is_better: whether a higher {metric!r} is better is said differently: "
+            + ", ".join(f"{name}: {str(value).lower()}" for name, value in list(said.items())[:8])
+        )
 
 
 def _scores(task: Any, metric: str) -> list[str]:
