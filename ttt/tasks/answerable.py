@@ -37,6 +37,8 @@ class Labels:
     """Whether documents have several right choices."""
     hidden: list[int] = field(default_factory=list)
     """Documents whose right choice comes after one with the same text, which is always taken instead."""
+    empty: list[int] = field(default_factory=list)
+    """Documents with a choice that is an empty text."""
 
 
 def task_name(task: Any) -> str:
@@ -86,6 +88,8 @@ def add_document(labels: Labels, task: Any, number: int, doc: Document) -> None:
         task.resolve_field(doc, template)
     if task.OUTPUT_TYPE == "multiple_choice":
         choices = choices_of(task, doc)
+        if not all(choice.strip() for choice in choices):
+            labels.empty.append(number)
         if not scores_by_lm_eval(task):
             return
         labels.n_choices.add(len(choices))
@@ -145,8 +149,6 @@ def choices_of(task: Any, doc: Document, template: Any = None) -> list[str]:
         if not isinstance(choice, str):
             remedy = "doc_to_choice: \"{{choices | map('string') | list}}\" makes texts of numbers"
             raise UnanswerableError(f"choice {index} of {choices!r} is not a text ({remedy})")
-        if not choice.strip():
-            raise UnanswerableError(f"choice {index} of {choices!r} is empty")
     return list(choices)
 
 

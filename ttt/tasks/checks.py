@@ -107,9 +107,14 @@ def fault_of_first(error: Exception, bench: Bench) -> SpecError | None:
                     if isinstance(target := task.doc_to_target(doc), list):
                         task.multiple_target = len(target)
                     read_labels_as_indices(task, bench)
-                    add_document(Labels(), task, 0, doc)
+                    add_document(labels := Labels(), task, 0, doc)
             except SpecError as fault:
                 return fault
+            if labels.empty:
+                return SpecError(
+                    f"bench '{bench.name}': an option of document 0 of task '{task_name(task)}' is an empty text, which "
+                    "lm-eval does not take in a first document (doc_to_choice)"
+                )
     return None
 
 
@@ -221,6 +226,8 @@ def _said_of_labels(labels: Mapping[str, Labels], bench: Bench) -> list[str]:
                 f"task '{name}': {len(found.hidden):,} documents, first {found.hidden[0]}, have a choice with the "
                 "right one's text before it, and are never answered right"
             )
+        if found.empty:
+            said.append(f"task '{name}': {len(found.empty):,} documents, first {found.empty[0]}, have an empty choice")
     numbers = sorted({n for found in labels.values() for n in found.n_choices})
     plain = numbers and bench.metric.split(",")[0] in SHARES_OF_RIGHT and not any(f.many for f in labels.values())
     if plain and not 1 / numbers[-1] - 0.02 <= bench.chance <= 1 / numbers[0] + 0.02:
