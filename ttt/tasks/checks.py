@@ -112,8 +112,8 @@ def fault_of_first(error: Exception, bench: Bench) -> SpecError | None:
                 return fault
             if labels.empty:
                 return SpecError(
-                    f"bench '{bench.name}': an option of document 0 of task '{task_name(task)}' is an empty text, which "
-                    "lm-eval does not take in a first document (doc_to_choice)"
+                    f"bench '{bench.name}': an option of document 0 of task '{task_name(task)}' is an empty text, "
+                    "which lm-eval does not take in a first document (doc_to_choice)"
                 )
     return None
 
