@@ -262,6 +262,18 @@ def test_no_prompt_holds_its_own_answer(benches: Benches, splits: tuple[str, ...
         benches.load(rows, {**CLOZE, **task}, num_fewshot=3, chance=0.5)
 
 
+def test_questions_that_stand_in_the_choices_are_no_shots_of_their_own(benches: Benches) -> None:
+    task = {"doc_to_choice": "{{[a, b]}}", "doc_to_text": "label", "doc_to_target": "rest", "fewshot_split": "train"}
+    rows = [{"a": f"Ann {i}", "b": f"Bob {i}", "rest": "is late.", "label": i % 2} for i in range(3)]
+    train = [{**row, "a": row["b"], "b": row["a"], "label": 1 - row["label"]} for row in rows]
+    (made,) = benches.load({"test": rows, "train": train}, task, num_fewshot=2, chance=0.5)["tasks"].values()
+    for i, doc in enumerate(made.eval_docs):
+        shots, last = made.fewshot_context(doc, 2)[0].rsplit("\n\n", 1)
+        assert last == f"Ann {i}"
+        assert f" {i} " not in shots
+        assert shots.count("is late.") == 2
+
+
 def test_the_same_question_in_another_spelling_and_order_is_no_shot(benches: Benches) -> None:
     train = [{"question": "does it  RAIN", "choices": ["no", "yes"], "answer": 1}, *RAIN[1:]]
     rows = {"test": RAIN, "train": train}
