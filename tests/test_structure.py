@@ -28,6 +28,7 @@ FLOORS = {
     **dict.fromkeys(
         ("ttt.rows", "ttt.tasks", "ttt.identity", "ttt.result", "ttt.items", "ttt.harness", "ttt.definitions"), 1
     ),
+    **dict.fromkeys(("ttt.model_files", "ttt.scratch"), 1),
     "ttt.engine": 2,
     **dict.fromkeys(("ttt.track", "ttt.record", "ttt.done", "ttt.lab"), 3),
     **dict.fromkeys(("ttt.report", "ttt.pipeline", "ttt.comparison", "ttt.ingestion", "ttt.saturation"), 4),

@@ -19,7 +19,7 @@ def starting_point(cell: Cell, tracker: Tracker) -> tuple[Cell, Model]:
     """The cell as its key names it, and the model with the folder of the registered version that it starts from."""
     model = cell.model
     if model.version:
-        folder = tracker.registered(f"{model.name}-{cell.bench.name}", model.version)
+        folder = tracker.registered(model.name, cell.bench.name, model.version)
         model = model.model_copy(update={"path": str(folder), "gguf_file": None})
     return (cell.base() if cell.adjustment.method == "none" else cell), model
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from importlib.metadata import version
 from pathlib import Path
 
+from ttt.model_files import files_of
 from ttt.rows import DataFiles
 from ttt.spec import Cell, Model, SpecError
 
@@ -55,18 +57,16 @@ def _digest(files: DataFiles, file: str, field: str) -> str:
 
 
 def model_source(model: Model) -> str:
-    """What the model is loaded from, by content: a digest of the local files, or the hub's commit.
+    """What the model is loaded from, by content: a digest of the local files (`ttt.model_files`), or the hub's commit.
 
-    Without the hub's answer (off line) the commit in the local cache counts. Raises SpecError if there is neither.
+    Without the hub's answer (off line) the commit in the local cache counts. Raises SpecError if there is neither, or
+    if something would be loaded from elsewhere.
     """
     if model.path:
         folder = Path(model.path).expanduser()
         if not folder.exists():
             raise SpecError(f"model.path: no folder {model.path}{_how_to_make(folder)}")
-        files = [folder / model.gguf_file] if model.gguf_file else sorted(p for p in folder.iterdir() if p.is_file())
-        if not files or not all(file.is_file() for file in files):
-            raise SpecError(f"model.path: {', '.join(str(f) for f in files) or model.path} is not there or is empty")
-        return "files:" + hashlib.sha256("".join(f"{f.name}:{file_digest(f)};" for f in files).encode()).hexdigest()
+        return folder_source(folder, model.gguf_file)
     return f"hub:{model.hub}@{_commit(model)}"
 
 
@@ -91,20 +91,35 @@ def _commit(model: Model) -> str:
         ) from error
 
 
+def folder_source(folder: Path, gguf_file: str | None = None) -> str:
+    """The source of a model in a folder: `files:` and the SHA-256 over the names and contents of its files."""
+    named = {name: file_digest(file) for name, file in files_of(folder, gguf_file).items()}
+    return "files:" + hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
+
+
 def file_digest(file: Path) -> str:
-    """SHA-256 of a file's content, kept beside its size and time so that large weights are read once a process."""
+    """SHA-256 of a file's content. Large weights are read once a process, unless something has touched them."""
     file = file.expanduser().resolve()
     if not file.is_file():
         raise SpecError(f"no file {file}{_how_to_make(file)}")
-    stat = file.stat()
-    stamp = (str(file), stat.st_size, stat.st_mtime_ns)
-    if stamp not in _digests:
+    try:
+        stat = file.stat()
+        # Sizes and times of writing are easily the same (`cp -p`, archives); the time of change nobody can set.
+        stamp = (str(file), stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        if stamp in _digests:
+            return _digests[stamp]
         with file.open("rb") as content:
-            _digests[stamp] = hashlib.file_digest(content, "sha256").hexdigest()
-    return _digests[stamp]
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        raise SpecError(f"{file} cannot be read: {error.strerror or error}") from error
+    if time.time_ns() - stat.st_ctime_ns > NS_UNTIL_SETTLED:
+        _digests[stamp] = digest
+    return digest
 
 
-_digests: dict[tuple[str, int, int], str] = {}
+NS_UNTIL_SETTLED = 2_000_000_000
+"""A file changed within the resolution of its times would keep its stamp: one that was just written is not believed."""
+_digests: dict[tuple[str, int, int, int, int, int], str] = {}
 
 
 def _how_to_make(path: Path) -> str:

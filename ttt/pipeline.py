@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 import time
 from dataclasses import asdict, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+from ttt import scratch
 from ttt.done import Say, read_back, starting_point
 from ttt.engine.adjust import adjust
 from ttt.engine.answers import Answers, KeepingBackend
 from ttt.engine.device import arithmetic
 from ttt.engine.fit import Step
-from ttt.engine.load import check_tokenizer, digest, load
+from ttt.engine.load import as_stored, check_tokenizer, digest, load
 from ttt.engine.scores import Scores, evaluate
 from ttt.engine.stopping import stoppable
-from ttt.identity import cell_key, model_source
+from ttt.identity import cell_key, folder_source, model_source
 from ttt.record import cell_params, cell_tags, log_items, log_side, paired_stderr, read_items, register
 from ttt.report.card import card
 from ttt.report.cell import cell_figure
@@ -66,7 +67,9 @@ class Workbench:
     @cached_property
     def backend(self) -> KeepingBackend:
         """The model in memory, unadjusted until a cell adjusts it."""
-        weights, tokenizer = load(self.model)
+        weights, tokenizer = load(self.model, self.source)
+        if self.model.version and as_stored(self.model):
+            self.tracker.check_weights(self.model.name, self.bench.name, self.model.version, digest(weights))
         check_tokenizer(tokenizer, self.model, self.bench)
         return KeepingBackend(weights, tokenizer, self.trainer)
 
@@ -89,7 +92,8 @@ def run_cell(cell: Cell, trainer: Trainer, tracker: Tracker, force: bool = False
     """Evaluate the base model, adjust it, evaluate it again, and keep everything; a cell that is done is read back.
 
     The base model's scores are a cell of their own (adjustment `none`), shared by all adjustments of the model.
-    A cell that was stopped at any moment goes on in the run it has, from its last checkpoint and its last answers.
+    A cell that was stopped at any moment goes on in the run it has, from its last checkpoint and its last answers;
+    `force` begins it anew, without them.
     Raises SpecError for a request that cannot be carried out; any other failure marks the run FAILED and is raised;
     SIGTERM marks it KILLED and raises `ttt.engine.stopping.Stopped` once a checkpoint is written.
     """
@@ -107,6 +111,8 @@ def _done_or_do(cell: Cell, work: Workbench, force: bool, say: Say) -> CellResul
         begun = tracker.unfinished(experiment, key)  # beside a finished one it is a repetition that was stopped
         if found and finished and not begun:
             tracker.clear(key)  # a repetition must not find what this run left if it was stopped at its very end
+        if force:
+            tracker.clear(key)
         done = None if force else read_back(cell, key, tracker, say)
         if done:
             return done
@@ -117,8 +123,10 @@ def _done_or_do(cell: Cell, work: Workbench, force: bool, say: Say) -> CellResul
             base = _done_or_do(cell.base(), work, False, say)
         warnings = work.warnings(cell, say)
         assert work.backend
-        resume = begun.info.run_id if begun else None
+        resume = begun.info.run_id if begun and not force else None
         run = tracker.start(experiment, cell.label, cell_tags(cell, key), resume=resume)
+        if begun and not resume:
+            tracker.supersede(begun.info.run_id, by=run.run_id)
         try:
             run.params(cell_params(cell, work.source, work.precision, work.shots))
             if warnings:
@@ -171,14 +179,21 @@ def _score_base(cell: Cell, key: str, work: Workbench, run: RunLog, say: Say) ->
 def _adjust(cell: Cell, key: str, work: Workbench, run: RunLog, base: CellResult, say: Say) -> CellResult:
     start = time.perf_counter()
     data = work.task_data
+    before = read_items(work.tracker, base.run_id, "base")
+    loaded = digest(work.backend.model)
+    if loaded != base.digest_base:
+        raise SpecError(
+            f"model '{cell.model.name}': the weights that were loaded are not those that run {base.run_id} scored: "
+            f"their digest is {loaded}, that run's {base.digest_base}; score them anew: adjustment=none force=true"
+        )
     run.metrics({"task_data/n_examples": len(data.examples)})
     run.metrics({f"task_data/n_{reason}": n for reason, n in data.n_dropped.items()})
     facts = _adjusted_weights(cell, key, work, run, say)
     say(f"{cell.label} on {cell.bench.name}: scoring the adjusted model")
     scores, weights = _scores(cell, key, work, say)
     side = _side(scores)
-    before = read_items(work.tracker, base.run_id, "base")
     gain = sides_as_gain(base.base, side, paired_stderr(before, scores.items))
+    source = facts.pop("source")
     speed = facts["n_tokens"] / facts["seconds"]
     log_side(run, "base", base.base)
     log_side(run, "adjusted", side, int(facts["n_examples"]))
@@ -193,8 +208,9 @@ def _adjust(cell: Cell, key: str, work: Workbench, run: RunLog, base: CellResult
     run.figure(figure, "figures/loss_and_score.png")
     version = None
     if work.tracker.tracking.keep_weights:
-        run.weights(work.tracker.folder(key) / "weights", "model")
-        tags = {"score": scores.score, "gain": gain["score"], "n_examples": facts["n_examples"], "digest": weights}
+        run.weights(work.tracker.folder(key) / WEIGHTS, "model")
+        tags = {"score": scores.score, "gain": gain["score"], "n_examples": facts["n_examples"]}
+        tags |= {"digest": weights, "files": source}
         version = register(work.tracker, cell, run.run_id, "model", "adjusted", tags)
     tag_by_study(work.tracker, cell, run, int(facts["n_examples"]))
     return CellResult(
@@ -211,16 +227,21 @@ def _adjust(cell: Cell, key: str, work: Workbench, run: RunLog, base: CellResult
     )
 
 
-def _adjusted_weights(cell: Cell, key: str, work: Workbench, run: RunLog, say: Say) -> dict[str, float]:
+WEIGHTS, TOOK = "weights", "adjusted.json"
+"""The adjusted weights in a cell's folder, and what adjusting took."""
+
+
+def _adjusted_weights(cell: Cell, key: str, work: Workbench, run: RunLog, say: Say) -> dict[str, Any]:
     """Leave the adjusted model in the workbench and in the cell's folder; returns what adjusting took.
 
-    A folder that an earlier attempt completed is loaded instead.
+    A folder that an earlier attempt completed is loaded instead, if it is as that attempt left it.
     """
     folder = work.tracker.folder(key)
-    weights, took = folder / "weights", folder / "adjusted.json"
-    if weights.exists():
-        work.backend.model = load(cell.model.model_copy(update={"path": str(weights), "gguf_file": None}))[0]
-        return dict(json.loads(took.read_text(encoding="utf-8")))
+    kept = _kept_weights(folder, key)
+    if kept:
+        model = cell.model.model_copy(update={"path": str(folder / WEIGHTS), "gguf_file": None})
+        work.backend.model = load(model, kept["source"])[0]
+        return kept
 
     scored = {step for step, _ in run.history("adjusted/score")}  # by an attempt that was stopped
 
@@ -237,20 +258,38 @@ def _adjusted_weights(cell: Cell, key: str, work: Workbench, run: RunLog, say: S
 
     say(f"{cell.label} on {cell.bench.name}: adjusting")
     done = adjust(work.backend, cell, work.task_data.examples, work.trainer, folder, on_step, on_checkpoint, run.flush)
-    took.write_text(json.dumps(asdict(done)), encoding="utf-8")
-    making = folder / "weights.part"
+    facts = asdict(done)
+    making = folder / f"{WEIGHTS}.part"
     shutil.rmtree(making, ignore_errors=True)
     work.backend.model.save_pretrained(making)
     work.backend.tokenizer.save_pretrained(making)
-    making.rename(weights)
+    facts["source"] = folder_source(making)
+    scratch.write(folder / TOOK, facts, key)
+    making.rename(folder / WEIGHTS)
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    return asdict(done)
+    return facts
+
+
+def _kept_weights(folder: Path, key: str) -> dict[str, Any] | None:
+    """What adjusting took, of weights that an earlier attempt completed; None if they are not as it left them."""
+    weights, took = folder / WEIGHTS, folder / TOOK
+    if not weights.exists():
+        return None
+    facts = scratch.read(took, key)
+    try:
+        now = folder_source(weights)
+    except SpecError as error:
+        now = str(error)
+    if facts and facts["source"] == now:
+        return dict(facts)
+    scratch.set_aside(weights, f"its digest was {facts['source']}, is {now}" if facts else f"{TOOK} tells no digest")
+    return None
 
 
 def _evaluate(cell: Cell, key: str, work: Workbench) -> tuple[Scores, str]:
     """The scores of the weights in memory, and their digest: by it an attempt that was stopped left its answers."""
     weights = digest(work.backend.model)
-    work.backend.answers = Answers(work.tracker.folder(key) / "answers" / f"{weights[:20]}.jsonl")
+    work.backend.answers = Answers(work.tracker.folder(key) / "answers" / f"{weights[:20]}.jsonl", f"{key} {weights}")
     try:
         return evaluate(work.backend, cell.bench, work.tasks), weights
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ttt.identity import file_digest
 from ttt.result import CellResult
-from ttt.spec import Cell
+from ttt.spec import Cell, SpecError
 from ttt.track import RunLog, Tracker
 
 Side = Mapping[str, float | None]
@@ -85,13 +87,34 @@ def log_items(run: RunLog, name: str, items: pd.DataFrame, prompts: Sequence[tup
         file = Path(folder) / f"{name}.parquet"
         items.to_parquet(file, index=False)
         run.file(file, "items")
+        run.tags({items_tag(name): file_digest(file)})
     if prompts:
         columns = {"prompt": [prompt for prompt, _ in prompts], "answer": [answer for _, answer in prompts]}
         run.table(columns, f"prompts_{name}.json")
 
 
-def read_items(tracker: Tracker, run_id: str, name: str) -> pd.DataFrame:
+def items_file(tracker: Tracker, run_id: str, name: str) -> Path | None:
+    """A run's `items/<name>.parquet`, None if it kept none. Raises SpecError if its content is not what was logged."""
     file = tracker.artifact(run_id, f"items/{name}.parquet")
+    logged = tracker.client.get_run(run_id).data.tags.get(items_tag(name))
+    if file is None and logged is None:
+        return None
+    now = "missing" if file is None else file_digest(file)
+    if file is None or logged not in (None, now):
+        raise SpecError(
+            f"run {run_id}: items/{name}.parquet is not what was logged: its digest was {logged}, is {now}; repeat its "
+            "cell with force=true"
+        )
+    return file
+
+
+def items_tag(name: str) -> str:
+    """The run's tag that holds the digest of a table of items, which the table's score was taken from."""
+    return f"ttt.items_{name}"
+
+
+def read_items(tracker: Tracker, run_id: str, name: str) -> pd.DataFrame:
+    file = items_file(tracker, run_id, name)
     if file is None:
         raise ValueError(f"run {run_id} has no items/{name}.parquet; repeat its cell with force=true")
     return pd.read_parquet(file)
@@ -118,5 +141,14 @@ def register(tracker: Tracker, cell: Cell, run_id: str, path: str, alias: str, r
 
 
 def read_result(tracker: Tracker, run_id: str) -> CellResult:
-    """The result that a finished cell left in its run."""
-    return CellResult(**tracker.read_json(run_id, "result.json"))
+    """The result that a finished cell left in its run. Raises SpecError if its scores are not those of the run."""
+    result = CellResult(**tracker.read_json(run_id, "result.json"))
+    metrics = tracker.client.get_run(run_id).data.metrics
+    for side in ("base", "adjusted"):
+        told, logged = getattr(result, side).get("score"), metrics.get(f"{side}/score")
+        if told is not None and logged is not None and not math.isclose(told, logged, rel_tol=1e-9):
+            raise SpecError(
+                f"run {run_id}: its result.json is not what was logged: {side} score {told}, the run's metric is "
+                f"{logged}; repeat its cell with force=true"
+            )
+    return result

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ttt.record import items_file
 from ttt.spec import SpecError
 from ttt.stats.items import benjamini_hochberg, item_mean, minimum_detectable_difference, paired_difference
 from ttt.stats.ranking import tie_groups
@@ -36,7 +37,7 @@ def read_side(tracker: Tracker, run_ids: Sequence[str], side: str, label: str) -
     """The items of a side, averaged over the runs (seeds). SpecError where a run has kept none."""
     tables = []
     for run_id in run_ids:
-        file = tracker.artifact(run_id, f"items/{side}.parquet")
+        file = items_file(tracker, run_id, side)
         if file is None:
             raise SpecError(f"{label}: run {run_id} has kept no items of the {side} model, so nothing can be paired")
         tables.append(pd.read_parquet(file, columns=["task", "doc_id", "doc_hash", "correct"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import time
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -11,11 +12,14 @@ from typing import Any
 
 from torch import Tensor
 
+from ttt import scratch
 from ttt.engine import ranks
 from ttt.engine.backend import Backend
 from ttt.engine.generation import Waiting
 from ttt.engine.sharing import Group
 from ttt.engine.stopping import stop_if_asked
+
+log = logging.getLogger(__name__)
 
 SECONDS_A_SAVE = 5.0
 """What a kill may cost at most, unless one batch takes longer."""
@@ -24,26 +28,41 @@ PROMPTS_A_BATCH = 512
 
 
 class Answers:
-    """A file of answers, one batch a line: `[digest of the batch, answers]`. A line cut off by a kill is ignored."""
+    """A file of `owner`'s answers, one batch a line: `[digest of the line, digest of the batch, answers]`.
 
-    def __init__(self, file: Path):
-        self.file = file
+    A line cut off by a kill is ignored. Lines that are not what was written for this owner (the cell's key and its
+    weights' digest) count as absent, with a warning.
+    """
+
+    def __init__(self, file: Path, owner: str):
+        self.file, self.owner = file, owner
         self.known: dict[str, list[tuple[Any, ...]]] = {}
         file.parent.mkdir(parents=True, exist_ok=True)
-        whole = b""
-        if file.exists():
-            content = file.read_bytes()
-            whole = content[: content.rfind(b"\n") + 1]
-            if len(whole) < len(content):
-                with file.open("r+b") as opened:
-                    opened.truncate(len(whole))
-        for line in whole.decode().splitlines():
-            digest, answers = json.loads(line)
-            self.known[digest] = [tuple(answer) for answer in answers]
+        if not file.exists():
+            return
+        lines = file.read_bytes().split(b"\n")
+        if lines[-1]:  # what is written next must not be joined to it
+            with file.open("r+b") as opened:
+                opened.truncate(file.stat().st_size - len(lines[-1]))
+        damaged = [line for line in lines[:-1] if not self._take(line)]
+        if damaged:
+            log.warning(f"{file}: {len(damaged)} of {len(lines) - 1} lines are damaged, and their batches asked again")
+
+    def _take(self, line: bytes) -> bool:
+        """Whether the line is what was written."""
+        try:
+            written, batch, answers = json.loads(line)
+            if written != scratch.digest([batch, answers], self.owner):
+                return False
+        except (ValueError, TypeError, RecursionError):
+            return False
+        self.known[batch] = [tuple(answer) for answer in answers]
+        return True
 
     def add(self, batches: dict[str, list[tuple[Any, ...]]]) -> None:
+        lines = [[scratch.digest([batch, answers], self.owner), batch, answers] for batch, answers in batches.items()]
         with self.file.open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps([digest, answers]) + "\n" for digest, answers in batches.items())
+            file.writelines(json.dumps(line) + "\n" for line in lines)
         self.known |= batches
 
 

@@ -1,4 +1,7 @@
-"""Checkpoints of training that survive a kill: written beside and renamed, known by their digest, the last two kept."""
+"""Checkpoints of training that survive a kill: written beside and renamed, known by their digest, the last two kept.
+
+The digest is over the content and the place (`_owner`): another training's checkpoint is none of this one.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ class CheckpointFiles(TorchCheckpointIO):
         folder.mkdir(parents=True, exist_ok=True)
         part = folder / "saving.part"
         with part.open("wb") as file:
-            hashing = _Hashing(file)
+            hashing = _Hashing(file, _owner(folder))
             torch.save(checkpoint, hashing)  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
@@ -57,7 +60,7 @@ def last_checkpoint(folder: Path) -> Path | None:
             return file
         others = len(_saved(folder)) - 1
         rest = "the one before it is tried" if others else "training starts anew"
-        log.warning(f"checkpoint {file} is broken ({file.stat().st_size:,} bytes); {rest}")
+        log.warning(f"checkpoint {file} is broken, or another training's ({file.stat().st_size:,} bytes); {rest}")
         file.unlink()
     return None
 
@@ -76,22 +79,31 @@ def _saved(folder: Path) -> list[Path]:
 
 
 def _digest(file: Path) -> str:
+    hashing = _Hashing(None, _owner(file.parent))
     with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()[:16]
+        while block := content.read(2**20):
+            hashing.write(block)
+    return hashing.digest
+
+
+def _owner(folder: Path) -> str:
+    """Whose the checkpoints of a folder are: the key of what is trained is in its path, wherever the store is."""
+    return "/".join(folder.absolute().parts[-3:])
 
 
 class _Hashing:
     """What torch.save writes to: the bytes go to the file, and into its digest as they pass."""
 
-    def __init__(self, file: BinaryIO):
-        self.file, self.sha = file, hashlib.sha256()
+    def __init__(self, file: BinaryIO | None, owner: str):
+        self.file, self.sha = file, hashlib.sha256(owner.encode())
 
     def write(self, content: Any) -> int:
         self.sha.update(content)
-        return self.file.write(content)
+        return self.file.write(content) if self.file else len(content)
 
     def flush(self) -> None:
-        self.file.flush()
+        if self.file:
+            self.file.flush()
 
     @property
     def digest(self) -> str:

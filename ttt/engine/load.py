@@ -3,40 +3,94 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from ttt.identity import model_source
+from ttt.model_files import ADAPTER, CONFIGS, INDEXES, check_config, read_json, refuse_adapter, shards_of
 from ttt.spec import Bench, Model, SpecError
 
+log = logging.getLogger(__name__)
 
-def load(model: Model) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The model in evaluation mode on the CPU, and its tokenizer.
 
-    safetensors are preferred, remote code is refused unless `model.trust_remote_code`, and a float type other than
-    `model.dtype` (float32 unless set) is converted. Raises SpecError when there is nothing to load.
+def load(model: Model, source: str | None = None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The model in evaluation mode on the CPU, and its tokenizer, from the files that `source` names.
+
+    `source` is a `model_source`, by default that of now: a hub's model is taken from its commit, and local files that
+    are no longer those of the digest are refused. safetensors are preferred, pickles are read for tensors alone, remote
+    code is refused unless `model.trust_remote_code`, and a float type other than `model.dtype` (float32 unless set) is
+    converted. Raises SpecError when there is nothing to load, only a part of the
+    model, or a tokenizer that does not fit it.
     """
-    if model.path and not Path(model.path).expanduser().exists():
-        raise SpecError(f"model.path: no folder {model.path}")
-    source = str(Path(model.path).expanduser()) if model.path else str(model.hub)
-    if model.path and model.gguf_file and not (Path(source) / model.gguf_file).is_file():
-        raise SpecError(f"model.gguf_file: no file {model.gguf_file} in {model.path}")
+    source = source or model_source(model)
     options: dict[str, Any] = {"trust_remote_code": model.trust_remote_code}
-    if not model.path:
-        options["revision"] = model.revision
+    if model.path:
+        place = str(Path(model.path).expanduser())
+    else:
+        place, options["revision"] = str(model.hub), source.rpartition("@")[2]
+        _check_hub(place, options["revision"])
     if model.gguf_file:
         options["gguf_file"] = model.gguf_file
     dtype = getattr(torch, model.dtype or "float32")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, **options)
-        weights = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **options)
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        raise SpecError(f"model '{model.name}': {source} cannot be loaded: {error}") from error
+        tokenizer = AutoTokenizer.from_pretrained(place, **options)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            place, dtype=dtype, weights_only=True, output_loading_info=True, **options
+        )
+        weights, report = loaded
+    except pickle.UnpicklingError as error:
+        raise SpecError(
+            f"model '{model.name}': a pickle among the weights in {place} is damaged or holds more than tensors, which "
+            "could run code, and is not loaded; give the weights as safetensors"
+        ) from error
+    except Exception as error:  # a broken or hostile file fails anywhere in transformers, and in any way
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise SpecError(f"model '{model.name}': {place} cannot be loaded: {reason[:1000]}") from error
+    if model.path and (now := model_source(model)) != source:
+        raise SpecError(f"model.path: {place} was changed while it was being loaded: its digest was {source}, is {now}")
+    _check_whole(report, model, place)
+    _check_sizes(weights, tokenizer, model)
     if model.gguf_file:
         _forget_quantization(weights)
     return weights.eval(), tokenizer
+
+
+def _check_hub(hub: str, commit: str) -> None:
+    """What `ttt.model_files` asks of a folder, of a hub's model. Its other files are those of the commit."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    for name in (ADAPTER, *CONFIGS, *INDEXES):
+        try:
+            file = Path(hf_hub_download(hub, name, revision=commit))
+        except (EntryNotFoundError, OSError):  # it has no such file, or is not to be reached, which loading will say
+            continue
+        if name == ADAPTER:
+            refuse_adapter(file, hub)
+        if name in INDEXES:
+            shards_of(file)
+        else:
+            check_config(read_json(file), f"{hub}: {name}")
+
+
+def _check_whole(report: dict[str, Any], model: Model, place: str) -> None:
+    """transformers draws at random what the files lack, and leaves out what the architecture has no place for."""
+    missing, unused = sorted(report["missing_keys"]), sorted(report["unexpected_keys"])
+    if missing:
+        raise SpecError(
+            f"model '{model.name}': {len(missing)} tensors of its architecture are not in the files of {place}, such "
+            f"as {missing[0]}: a part is missing, or config.json is another model's"
+        )
+    if unused:
+        log.warning(
+            f"model '{model.name}': {len(unused)} tensors in the files of {place} are not used, such as {unused[0]}; "
+            "if they belong to the model, its config.json is another model's"
+        )
 
 
 def _forget_quantization(model: Any) -> None:
@@ -45,6 +99,34 @@ def _forget_quantization(model: Any) -> None:
     for attribute in ("quantization_config", "_pre_quantization_dtype"):
         if hasattr(model.config, attribute):
             delattr(model.config, attribute)
+
+
+def _check_sizes(weights: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, model: Model) -> None:
+    """Raise SpecError if the tokenizer has no vocabulary, or tokens that the model has no embeddings for."""
+    vocabulary = tokenizer.get_vocab()
+    if not set(vocabulary) - set(tokenizer.all_special_tokens):
+        raise SpecError(
+            f"model '{model.name}': its tokenizer has no vocabulary ({len(vocabulary)} tokens, all of them special): "
+            "are the tokenizer's files (tokenizer.json, tokenizer.model, vocab.json) beside the weights?"
+        )
+    embeddings: Any = weights.get_input_embeddings()
+    if not isinstance(embeddings, torch.nn.Embedding):
+        kind = type(embeddings).__name__
+        raise SpecError(f"model '{model.name}': its input embeddings are a {kind}; a torch.nn.Embedding is needed")
+    # Nothing is padded with the tokenizer's own token, which some models have added without an embedding for it.
+    largest = max(vocabulary, key=lambda token: -1 if token == tokenizer.pad_token else vocabulary[token])
+    if vocabulary[largest] >= embeddings.num_embeddings:
+        raise SpecError(
+            f"model '{model.name}': its tokenizer's ids go to {vocabulary[largest]:,} ({largest!r}), the model has "
+            f"{embeddings.num_embeddings:,} embeddings: they belong to two models, or tokens were added without them"
+        )
+
+
+def as_stored(model: Model) -> bool:
+    """Whether a local model is loaded in the type of its files, so that it has the digest that it was saved with."""
+    assert model.path
+    stored = read_json(Path(model.path).expanduser() / "config.json").get("dtype")
+    return bool(stored == (model.dtype or "float32"))
 
 
 def check_tokenizer(tokenizer: PreTrainedTokenizerBase, model: Model, bench: Bench) -> None:

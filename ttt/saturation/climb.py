@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ttt import scratch
 from ttt.engine import adjustment as steps
 from ttt.engine.adjust import encode, with_lora
 from ttt.engine.answers import Answers, KeepingBackend
@@ -67,30 +67,35 @@ class Climber:
 
     def rung(self, place: int) -> tuple[Climbed, Scores]:
         """Train to a rung of the ladder and score it."""
-        file = self.folder / f"rung-{place}.json"
-        if not file.exists():
-            self._begin()
+        file = self._rung_file(place)
+        found = self._read(file)
+        if found is None:
             main, branch = self.folder / "constant", self.folder / f"rung-{place}"
             first, last = self.ladder.leaves_at(place), self.ladder.steps[place]
+            reached = last_checkpoint(main / "checkpoints")
+            if reached is None or step_of(reached) > first:  # beyond it, where this rung's result was lost
+                shutil.rmtree(main, ignore_errors=True)
+                self._begun = False
+            self._begin()
             trunk = self._fit(first, main, self.ladder.constant, self.on_step)
             begin_from = last_checkpoint(main / "checkpoints")
             assert begin_from is not None
             assert step_of(begin_from) == first
             took = self._fit(last, branch, self.ladder.falling(place), lambda step: None, begin_from)
-            before = 0 if place == 0 else self._trunk(place - 1)
-            (self.folder / f"trunk-{place}.json").write_text(json.dumps(trunk.n_tokens))
-            self._score(file, place, took.n_tokens, took.n_tokens - before, took.seconds)
+            before = self._trunk(place - 1) if reached else 0
+            found = self._score(file, place, took.n_tokens, took.n_tokens - before, took.seconds, trunk.n_tokens)
             shutil.rmtree(branch)
-        return self._read(file)
+        return found
 
     def anew(self, place: int) -> tuple[Climbed, Scores]:
         """Train a rung's budget by itself with the recipe's own schedule, and score it."""
         file = self.folder / f"anew-{place}.json"
-        if not file.exists():
+        found = self._read(file)
+        if found is None:
             self._begin()
             took = self._fit(self.ladder.steps[place], self.folder / "anew", None, self.on_step)
-            self._score(file, place, took.n_tokens, took.n_tokens, took.seconds)
-        return self._read(file)
+            found = self._score(file, place, took.n_tokens, took.n_tokens, took.seconds)
+        return found
 
     def _begin(self) -> None:
         if not self._begun:
@@ -128,26 +133,36 @@ class Climber:
             save_last=True,
         )
 
-    def _score(self, file: Path, place: int, n_tokens: int, n_taken: int, seconds: float) -> None:
-        scores, n_scored, took = score(self.backend, self.validation, self.folder / "answers")
+    def _score(
+        self, file: Path, place: int, n_tokens: int, n_taken: int, seconds: float, n_trunk: int = 0
+    ) -> tuple[Climbed, Scores]:
+        scores, n_scored, took = score(self.backend, self.validation, self.folder)
         climbed = Climbed(self.ladder.budgets[place], float(scores.mean()), n_tokens, n_taken, n_scored, seconds, took)
-        np.save(file.with_suffix(".npy"), scores)
-        part = file.with_suffix(".part")
-        part.write_text(json.dumps(asdict(climbed)), encoding="utf-8")
-        part.rename(file)
+        kept = {"climbed": asdict(climbed), "scores": scores.tolist(), "n_trunk": n_trunk}
+        scratch.write(file, kept, self.folder.name)
+        return climbed, scores
+
+    def _rung_file(self, place: int) -> Path:
+        return self.folder / f"rung-{place}.json"
 
     def _trunk(self, place: int) -> int:
-        return int(json.loads((self.folder / f"trunk-{place}.json").read_text()))
+        """Tokens of the run at a constant rate up to where a rung leaves it; 0 below the first."""
+        kept = scratch.read(self._rung_file(place), self.folder.name)
+        return int(kept["n_trunk"]) if kept else 0
 
-    @staticmethod
-    def _read(file: Path) -> tuple[Climbed, Scores]:
-        return Climbed(**json.loads(file.read_text(encoding="utf-8"))), np.load(file.with_suffix(".npy"))
+    def _read(self, file: Path) -> tuple[Climbed, Scores] | None:
+        kept = scratch.read(file, self.folder.name)
+        return (Climbed(**kept["climbed"]), np.array(kept["scores"], dtype=np.float64)) if kept else None
 
 
 def score(backend: KeepingBackend, validation: Validation, folder: Path) -> tuple[Scores, int, float]:
-    """Scores of the validation items by the weights in memory, the tokens that passed, and the seconds it took."""
+    """Scores of the validation items by the weights in memory, the tokens that passed, and the seconds it took.
+
+    `folder` is that of the trial or study, by its key; answers are kept in it.
+    """
     start = perf_counter()
-    backend.answers = Answers(folder / f"{digest(backend.model)[:20]}.jsonl")
+    weights = digest(backend.model)
+    backend.answers = Answers(folder / "answers" / f"{weights[:20]}.jsonl", f"{folder.name} {weights}")
     backend.n_tokens = 0
     try:
         return validation.scores(backend), backend.n_tokens, perf_counter() - start

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from optuna.trial import TrialState
 
+from ttt import scratch
 from ttt.engine.adjustment import NonFiniteLossError
 from ttt.engine.fit import Step
 from ttt.engine.load import load
@@ -107,13 +108,12 @@ def _saturate(
 
 def _base_scores(studied: Studied) -> tuple[Scores, int, float]:
     folder = studied.work.tracker.folder(studied.key)
-    file = folder / "base.npy"
-    if file.exists():
-        return np.load(file), 0, 0.0
-    found = score(studied.work.backend, studied.validation, folder / "answers")
-    part = file.with_suffix(".part.npy")
-    np.save(part, found[0])
-    part.rename(file)
+    file = folder / "base.json"
+    kept = scratch.read(file, studied.key)
+    if kept is not None:
+        return np.array(kept, dtype=np.float64), 0, 0.0
+    found = score(studied.work.backend, studied.validation, folder)
+    scratch.write(file, found[0].tolist(), studied.key)
     return found
 
 
@@ -126,7 +126,7 @@ def _climber(studied: Studied, values: dict[str, float], key: str, run: RunLog) 
 
     return Climber(
         work.backend,
-        lambda: load(work.model)[0],
+        lambda: load(work.model, work.source)[0],
         cell,
         recipe,
         replace(studied.ladder, final_rate=recipe.final_rate),
@@ -147,7 +147,7 @@ def _do_trial(studied: Studied, study: Study, ask: Ask) -> None:
         state = TrialState.COMPLETE
         for place, budget in enumerate(studied.ladder.budgets):
             try:
-                climbed, scores = climber.rung(place)
+                climbed, scores = run.found(budget) or climber.rung(place)
             except NonFiniteLossError as error:
                 studied.say(f"{named}: {error}")
                 run.log.tags({"ttt.failure": str(error)[:5000]})

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
-from ttt.record import cell_params, cell_tags
+from ttt.record import cell_params, cell_tags, log_items, read_items
 from ttt.report.saturation import curve_figure, study_figures
 from ttt.saturation.climb import Climbed, Scores
 from ttt.saturation.plan import Plan
 from ttt.saturation.tags import tag_cells
 from ttt.saturation.verdict import Curve, cost, verdict_at
-from ttt.spec import Cell
+from ttt.spec import Cell, SpecError
 from ttt.stats.items import paired_interval
 from ttt.stats.plateau import Plateau
 from ttt.track import RunLog, Tracker
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from ttt.saturation.conduct import Studied
 
 RESULT = "result.json"
+ITEMS = "validation"
 
 
 def _experiment(cell: Cell) -> str:
@@ -59,6 +59,11 @@ class TrialRun:
         if finished:
             self.reached, self.items = _read(tracker, run.run_id)
 
+    def found(self, budget: int) -> tuple[Climbed, Scores] | None:
+        """A rung that was reached before, if it was."""
+        rung = next((climbed for climbed in self.reached if climbed.n_examples == budget), None)
+        return (rung, self.items[budget]) if rung else None
+
     def add(self, climbed: Climbed, scores: Scores) -> None:
         if climbed.n_examples in self.items:
             return
@@ -76,11 +81,7 @@ class TrialRun:
                 "train/seconds": sum(climbed.seconds for climbed in self.reached[-1:]),
             }
         )
-        table = pd.DataFrame({str(budget): scores for budget, scores in self.items.items()})
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "validation.parquet"
-            table.to_parquet(file, index=False)
-            self.log.file(file, "items")
+        log_items(self.log, ITEMS, pd.DataFrame({str(budget): scores for budget, scores in self.items.items()}))
         self.log.json([asdict(climbed) for climbed in self.reached], "rungs.json")
         self.log.tags({"ttt.state": state})
         self.log.finish()
@@ -143,10 +144,15 @@ class Trials:
 
 def _read(tracker: Tracker, run_id: str) -> tuple[list[Climbed], dict[int, Scores]]:
     rungs = [Climbed(**rung) for rung in tracker.read_json(run_id, "rungs.json")]
-    file = tracker.artifact(run_id, "items/validation.parquet")
-    assert file is not None, run_id
-    table = pd.read_parquet(file)
-    return rungs, {int(name): table[name].to_numpy(dtype=float) for name in table.columns}
+    table = read_items(tracker, run_id, ITEMS)
+    items = {int(name): table[name].to_numpy(dtype=float) for name in table.columns}
+    for rung in rungs:
+        if not np.isclose(rung.score, items[rung.n_examples].mean(), rtol=1e-9):
+            raise SpecError(
+                f"run {run_id}: its rungs.json is not what was logged: {rung.score} after {rung.n_examples} examples, "
+                f"its items' mean is {items[rung.n_examples].mean()}"
+            )
+    return rungs, items
 
 
 def result_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Iterator
@@ -11,13 +12,15 @@ from pathlib import Path
 import numpy as np
 import optuna
 from filelock import FileLock, Timeout
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from ttt import scratch
 from ttt.saturation.plan import Plan
 from ttt.spec import SpecError
 
+log = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
 WORKER = "worker"
@@ -68,17 +71,47 @@ class Study:
         self._alive = FileLock(self._worker_file(self.worker))
         self._alive.acquire()
         with self.lock:
+            if plan.storage is None:
+                self._mend_journal()
             try:
-                self.study = optuna.create_study(
-                    study_name=name,
-                    storage=_storage(plan.storage, folder),
-                    direction="maximize",
-                    pruner=Halving(plan.reduction),
-                    load_if_exists=True,
-                )
+                self.study = self._open(name)
             except (ValueError, ImportError, optuna.exceptions.StorageInternalError) as error:
-                raise SpecError(f"storage: {plan.storage} cannot be used: {error}") from error
+                raise SpecError(f"storage: {plan.storage or self._journal} cannot be used: {error}") from error
             self.study.enqueue_trial(own, skip_if_exists=True)
+
+    def _open(self, name: str) -> optuna.Study:
+        return optuna.create_study(
+            study_name=name,
+            storage=RDBStorage(self.plan.storage) if self.plan.storage else _journal(self._journal),
+            direction="maximize",
+            pruner=Halving(self.plan.reduction),
+            load_if_exists=True,
+        )
+
+    @property
+    def _journal(self) -> Path:
+        return self.folder / "journal.log"
+
+    def _mend_journal(self) -> None:
+        """Cut off the line that a kill has left unfinished; set aside a journal that cannot be read.
+
+        A study without its journal asks for the same trials, and finds what they reached in their runs. While others
+        work on the study its journal is theirs.
+        """
+        journal = self._journal
+        if not journal.exists() or any(self._works(file.stem) for file in (self.folder / "workers").glob("*.lock")):
+            return
+        content = journal.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        if len(whole) < len(content):
+            log.warning(f"{journal}: its last line is cut off, and left out")
+            with journal.open("r+b") as opened:
+                opened.truncate(len(whole))
+        try:
+            for study in optuna.get_all_study_names(_journal(journal)):
+                optuna.load_study(study_name=study, storage=_journal(journal)).get_trials(deepcopy=False)
+        except Exception as error:  # whatever Optuna makes of lines that it has not written
+            scratch.set_aside(journal, f"{type(error).__name__}: {error}")
 
     def trials(self) -> Iterator[Ask]:
         """Trials until the study has `plan.n_trials`; while others work on the last ones, it is waited for them."""
@@ -150,5 +183,5 @@ class Study:
         return self.folder / "workers" / f"{worker}.lock"
 
 
-def _storage(url: str | None, folder: Path) -> BaseStorage:
-    return RDBStorage(url) if url else JournalStorage(JournalFileBackend(str(folder / "journal.log")))
+def _journal(file: Path) -> JournalStorage:
+    return JournalStorage(JournalFileBackend(str(file)))

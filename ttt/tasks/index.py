@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import uuid
+import os
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -16,34 +16,55 @@ from lm_eval.tasks import TaskManager
 from lm_eval.tasks._index import Entry, Kind
 from platformdirs import user_cache_path
 
+from ttt import scratch
+
 log = logging.getLogger(__name__)
+
+FORMAT = 2
+"""Raised when the kept index comes to hold something else."""
 
 
 @cache
 def known_tasks() -> dict[str, Entry]:
-    """lm-eval's index of its tasks. Building it takes seconds: the installed version's is kept in the user's cache."""
-    place = f"{version('lm_eval')} {lm_eval.tasks.__file__}"
+    """lm-eval's index of its tasks. Building it takes seconds: the installed version's is kept in the user's cache.
+
+    A kept one that is damaged, another user's, or names other files than lm-eval's own is made again, with a warning.
+    """
+    home = Path(lm_eval.tasks.__file__).parent
+    place = f"{FORMAT} {version('lm_eval')} {lm_eval.tasks.__file__}"
     file = user_cache_path("ttt") / f"tasks-{hashlib.sha256(place.encode()).hexdigest()[:16]}.json"
-    if file.exists():
-        return {name: _entry(name, kept) for name, kept in json.loads(file.read_text(encoding="utf-8")).items()}
+    try:
+        if file.exists():
+            return _read(file, place, home)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        log.warning(f"{file} is damaged, and made again: {type(error).__name__}: {error}")
     index = dict(TaskManager().task_index)
-    kept = {name: _kept(entry) for name, entry in index.items()}
-    making = file.with_name(f"{uuid.uuid4().hex}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        making.write_text(json.dumps(kept), encoding="utf-8")
-        making.replace(file)
+        scratch.write(file, {name: _kept(entry) for name, entry in index.items()}, place)
     except OSError as error:
         log.warning(f"the index of lm-eval's tasks cannot be kept, and is made anew at every start: {error}")
     return index
 
 
 def _kept(entry: Entry) -> list[Any]:
-    """What lm-eval needs to find the task: a task that has a file is read from it."""
-    path = entry.yaml_path
-    return [entry.kind.name, path and str(path), None if path else entry.cfg, sorted(entry.tags)]
+    """What lm-eval needs to find the task, which is read from its file; tags are names without one."""
+    return [entry.kind.name, entry.yaml_path and str(entry.yaml_path), sorted(entry.tags)]
 
 
-def _entry(name: str, kept: Any) -> Entry:
-    kind, path, config, tags = kept
-    return Entry(name, Kind[kind], path and Path(path), config, set(tags))
+def _read(file: Path, place: str, home: Path) -> dict[str, Entry]:
+    """The kept index. lm-eval runs what the files that it names say: they are lm-eval's, or it raises ValueError."""
+    if os.name == "posix" and file.stat().st_uid != os.getuid():
+        raise ValueError("it belongs to another user")
+    written, kept = json.loads(file.read_bytes())
+    if written != scratch.digest(kept, place):
+        raise ValueError("its content is not what was written")
+    inside = f"{home}{os.sep}"
+    index = {}
+    for name, (kind, path, tags) in kept.items():
+        if path is None and Kind[kind] is not Kind.TAG:
+            raise ValueError(f"{name!r} has no file")
+        if path is not None and not (os.path.normpath(path).startswith(inside) and os.path.isfile(path)):
+            raise ValueError(f"{name!r} is read from {path}, which is no file of lm-eval's")
+        index[name] = Entry(name, Kind[kind], path and Path(path), None, set(tags))
+    return index

@@ -18,8 +18,10 @@ from urllib.request import url2pathname
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
+from ttt.identity import folder_source
 from ttt.spec import SpecError, Tracking
 from ttt.track.run_log import RunLog
 from ttt.track.runs_view import experiment_tags
@@ -193,20 +195,50 @@ class Tracker:
             self.client.set_registered_model_alias(model, alias, version.version)
         return str(version.version)
 
-    def registered(self, model: str, version: int) -> Path:
-        """The folder of a registered version's weights; SpecError naming the versions there are."""
+    def registered(self, model: str, bench: str, number: int) -> Path:
+        """The folder of the weights of version `number` of `<model>-<bench>`, whose files are those that were kept.
+
+        Raises SpecError naming the versions there are, or what became of this one.
+        """
+        version = self._version(model, bench, number)
+        what = f"model.version: version {number} of '{version.name}'"
         try:
-            found = self.client.get_model_version(model, str(version))
+            run = self.client.get_run(version.run_id or "")
         except MlflowException as error:
-            have = [str(v.version) for v in self.client.search_model_versions(f"name = '{model}'")]
+            raise SpecError(f"{what} belongs to run {version.run_id or '(none)'}, which is not there") from error
+        if run.info.lifecycle_stage == "deleted":
+            raise SpecError(f"{what} belongs to run {run.info.run_id}, which was deleted")
+        of = (run.data.tags.get("ttt.model"), run.data.tags.get("ttt.bench"))
+        if of != (model, bench):
+            raise SpecError(f"{what} is of model {of[0]!r} on bench {of[1]!r}, not of '{model}' on '{bench}'")
+        folder = self.artifact(run.info.run_id, (version.source or "").rsplit("/", 1)[-1])
+        if folder is None or not (folder / "config.json").exists():
+            raise SpecError(f"{what} has no weights of its own in its run")
+        kept, now = version.tags.get("files"), folder_source(folder)
+        if kept and kept != now:
+            raise SpecError(f"{what}: the files in {folder} are not those that were kept: {kept} then, {now} now")
+        return folder
+
+    def check_weights(self, model: str, bench: str, number: int, digest: str) -> None:
+        """Raise SpecError if the weights of a version that was kept without a digest of its files are other ones."""
+        version = self._version(model, bench, number)
+        kept = version.tags.get("digest")
+        if "files" not in version.tags and kept and kept != digest:
+            raise SpecError(
+                f"model.version: version {number} of '{version.name}' has other weights than were kept: their digest "
+                f"was {kept}, is {digest}"
+            )
+
+    def _version(self, model: str, bench: str, number: int) -> ModelVersion:
+        name = f"{model}-{bench}"
+        try:
+            return self.client.get_model_version(name, str(number))
+        except MlflowException as error:
+            have = [str(v.version) for v in self.client.search_model_versions(f"name = '{name}'")]
             choices = (
                 f"its versions are {', '.join(sorted(have, key=int))}" if have else "there is no such registered model"
             )
-            raise SpecError(f"model.version: {version} of '{model}' is not registered; {choices}") from error
-        folder = self.artifact(found.run_id, found.source.rsplit("/", 1)[-1])
-        if folder is None or not (folder / "config.json").exists():
-            raise SpecError(f"model.version: version {version} of '{model}' has no weights of its own in its run")
-        return folder
+            raise SpecError(f"model.version: {number} of '{name}' is not registered; {choices}") from error
 
 
 def _make_database(file: Path) -> None:
