@@ -142,7 +142,10 @@ def register(tracker: Tracker, cell: Cell, run_id: str, path: str, alias: str, r
 
 def read_result(tracker: Tracker, run_id: str) -> CellResult:
     """The result that a finished cell left in its run. Raises SpecError if its scores are not those of the run."""
-    result = CellResult(**tracker.read_json(run_id, "result.json"))
+    try:
+        result = CellResult(**tracker.read_json(run_id, "result.json"))
+    except (ValueError, TypeError) as error:
+        raise SpecError(f"run {run_id}: its result.json cannot be read: {error}; repeat it with force=true") from error
     metrics = tracker.client.get_run(run_id).data.metrics
     for side in ("base", "adjusted"):
         told, logged = getattr(result, side).get("score"), metrics.get(f"{side}/score")

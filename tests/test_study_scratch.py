@@ -1,0 +1,131 @@
+"""A study whose scratch was damaged goes on: what is lost is made again, and what its runs have is taken from them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from optuna.trial import TrialState
+
+from tests.test_saturate import asked, do
+from ttt.engine.answers import KeepingBackend
+from ttt.engine.load import load
+from ttt.pipeline import Workbench
+from ttt.saturate import Request
+from ttt.saturation.climb import Climber
+from ttt.saturation.plan import Plan, ladder
+from ttt.saturation.study import Study
+from ttt.saturation.validation import make_validation
+from ttt.spec import SpecError
+from ttt.track import Tracker
+
+SEARCH = {"learning_rate": {"low": 0.5, "high": 2.0, "relative": True}}
+
+
+def study_of(folder: Path, n_trials: int) -> list[tuple[float, TrialState]]:
+    """Carry a study out; its trials' values and states."""
+    plan = Plan(n_trials=n_trials, search=SEARCH)  # type: ignore[arg-type]
+    study = Study("s", plan, {"learning_rate": 1.0}, 0, folder)
+    for ask in study.trials():
+        ask.trial.report(0.5, 0)
+        study.study.tell(ask.trial, 0.5)
+    study.close()
+    return [(trial.params["learning_rate"], trial.state) for trial in study.study.get_trials()]
+
+
+def test_a_journals_last_line_that_a_kill_has_cut_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    first = study_of(tmp_path, 2)
+    with (tmp_path / "journal.log").open("a") as journal:
+        journal.write('{"op_code":4,"worker_id":"ab')
+    assert study_of(tmp_path, 3)[:2] == first
+    assert "its last line is cut off" in caplog.text
+    assert len(study_of(tmp_path, 4)) == 4
+    assert "journal.log is damaged" not in caplog.text
+
+
+@pytest.mark.parametrize("damage", [b"not JSON\n", b"{}\n", b"[]\n", b"\xff\xfe\n", b'{"op_code":4,"worker_id":"a"}\n'])
+def test_a_journal_that_cannot_be_read_is_set_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: bytes
+) -> None:
+    first = study_of(tmp_path, 2)
+    journal = tmp_path / "journal.log"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole[: whole.index(b"\n") + 1] + damage + whole[whole.index(b"\n") + 1 :])
+    assert study_of(tmp_path, 2) == first, "the same trials are asked for"
+    assert f"{journal} is damaged, and made again" in caplog.text
+    assert (tmp_path / "journal.log.damaged").exists()
+
+
+def test_a_journal_in_use_is_left_alone(tmp_path: Path) -> None:
+    plan = Plan(n_trials=2, search=SEARCH)  # type: ignore[arg-type]
+    first = Study("s", plan, {"learning_rate": 1.0}, 0, tmp_path)
+    whole = (tmp_path / "journal.log").read_bytes()
+    (tmp_path / "journal.log").write_bytes(whole + b'{"being written')
+    Study("s", plan, {"learning_rate": 1.0}, 0, tmp_path)
+    assert (tmp_path / "journal.log").read_bytes().startswith(whole + b'{"being written')
+    first.close()
+
+
+def test_trials_of_a_lost_journal_are_taken_from_their_runs(
+    conf: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = asked(conf, tmp_path, "study.n_trials=2", "study.compare_schedules=false")
+    first, _ = do(made)
+    [journal] = tmp_path.glob("cells/*/study/journal.log")
+    journal.write_bytes(b"lost\n" + journal.read_bytes())
+    for file in tmp_path.glob("cells/*/base.json"):
+        file.write_text("[")
+    monkeypatch.setattr(Climber, "_fit", None)  # nothing is trained again
+    tracker = Tracker(made.tracking)
+    tracker.client.update_run(first["run_id"], status="FAILED")
+    again, _ = do(Request(made.cell, made.plan, made.trainer, made.tracking, False, 0.7))
+    assert "journal.log is damaged" in caplog.text
+    assert "base.json is damaged" in caplog.text
+    assert [trial["scores"] for trial in again["trials"]] == [trial["scores"] for trial in first["trials"]]
+    assert (again["rungs"], again["verdict"]) == (first["rungs"], first["verdict"])
+
+    trial = first["trials"][0]["run_id"]
+    file = tracker.artifact(trial, "items/validation.parquet")
+    rungs = tracker.artifact(trial, "rungs.json")
+    assert file is not None
+    assert rungs is not None
+    content = json.loads(rungs.read_text())
+    content[0]["score"] += 0.25
+    rungs.write_text(json.dumps(content))
+    tracker.client.update_run(first["run_id"], status="FAILED")
+    with pytest.raises(SpecError, match=f"run {trial}: its rungs.json is not what was logged"):
+        do(made)
+    file.write_bytes(b"cut")
+    with pytest.raises(SpecError, match=f"run {trial}: items/validation.parquet is not what was logged"):
+        do(made)
+
+
+@pytest.mark.parametrize("lost", [("rung-0.json",), ("rung-1.json",), ("rung-0.json", "rung-1.json")])
+def test_a_rung_that_was_lost_is_trained_again(
+    conf: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, lost: tuple[str, ...]
+) -> None:
+    made = asked(conf, tmp_path)
+    cell, work = made.cell, Workbench(made.cell.model, made.cell, made.trainer, Tracker(made.tracking))
+    validation = make_validation(cell.bench, work.tasks, work.task_data, made.plan)
+    recipe = made.plan.recipe(cell.adjustment, cell.model, {"learning_rate": 1.0})
+    rungs = ladder(made.plan, cell.adjustment, 64)
+
+    def climb() -> list[tuple[float, int, int, np.ndarray]]:
+        assert isinstance(work.backend, KeepingBackend)
+        climber = Climber(work.backend, lambda: load(cell.model)[0], cell, recipe, rungs, validation, made.trainer,
+                          tmp_path / "key", lambda step: None, lambda: None)  # fmt: skip
+        found = [climber.rung(place) for place in range(2)]
+        return [(climbed.score, climbed.n_examples, climbed.n_tokens, scores) for climbed, scores in found]
+
+    first = climb()
+    for name in lost:
+        (tmp_path / "key" / name).write_text('["0", {}]')
+    for answers in tmp_path.glob("key/answers/*"):
+        answers.unlink()  # so that the weights are asked
+    again = climb()
+    assert caplog.text.count("is damaged, and made again") == len(lost)
+    for before, after in zip(first, again, strict=True):
+        assert before[:3] == after[:3]
+        assert (before[3] == after[3]).all()
