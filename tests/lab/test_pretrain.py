@@ -15,7 +15,7 @@ import pytest
 from tests.cells import request as ask
 from ttt.lab.ladder import LabModel, Rung
 from ttt.lab.pretraining import pretrain
-from ttt.lab.store import FACTS, Store
+from ttt.lab.store import FACTS, WEIGHTS, Store
 from ttt.pipeline import run_cell
 from ttt.pretrain import Request, parse, show, work
 from ttt.spec import SpecError, Tracking
@@ -66,6 +66,21 @@ def test_a_second_time_nothing_is_made_and_torch_stays_away(made: tuple[Request,
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert "0 made, 1 were there" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("name", [FACTS, WEIGHTS])
+def test_a_damaged_model_is_made_again(
+    made: tuple[Request, dict[str, Any]], caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    asked, first = made
+    file = asked.store.folder / OLD.name / name
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-20])
+    again = work(asked)
+    assert f"the lab's model {OLD.name} is damaged, and made again: {file}" in caplog.text
+    assert again["n_made"] == 1
+    assert file.read_bytes() == whole
+    assert again["models"][0]["digest"] == first["models"][0]["digest"]
 
 
 def test_the_same_model_comes_out_again(made: tuple[Request, dict[str, Any]], tmp_path: Path) -> None:

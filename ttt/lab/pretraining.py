@@ -18,9 +18,10 @@ from ttt.engine.adjustment import Plan
 from ttt.engine.batches import Tokens
 from ttt.engine.fit import Step, fit
 from ttt.engine.load import digest
+from ttt.identity import file_digest
 from ttt.lab.ladder import BATCH, LENGTH, N_HEADS, N_LAYERS, LabModel
 from ttt.lab.prose import pretraining_tokens, text
-from ttt.lab.store import FACTS, Store
+from ttt.lab.store import FACTS, WEIGHTS, Store
 from ttt.lab.tokenizer import make_tokenizer
 from ttt.lab.words import END, IDS, VOCABULARY
 from ttt.spec import Trainer
@@ -109,6 +110,7 @@ def pretrain(model: LabModel, store: Store, on_step: Callable[[Step], None]) -> 
         "replicate": model.replicate,
         "loss": made.losses[-1],
         "digest": made.digest,
+        "weights": file_digest(made.folder / WEIGHTS),
     }
     (made.folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     for file in made.folder.iterdir():

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ttt.identity import file_digest
 from ttt.lab.ladder import BATCH, LENGTH, N_HEADS, N_LAYERS, LabModel
 from ttt.lab.world import World, make_world
+from ttt.model_files import read_json
+from ttt.spec import SpecError
 
 FORMAT = 1
 """Raised when pretraining comes to make something else of the same world and model."""
@@ -18,6 +22,9 @@ N_TASK_DATA = 6400
 """Examples of task data: as many as the lab's adjustment sees."""
 FACTS = "lab.json"
 """What is known of a model, in its folder; a folder without it is not finished."""
+WEIGHTS = "model.safetensors"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -44,12 +51,21 @@ class Store:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
 
     def facts(self, model: LabModel) -> dict[str, Any] | None:
-        """What is known of a finished model; None if it is missing or was made by another recipe."""
-        file = self.folder / model.name / FACTS
-        if not file.is_file():
+        """What is known of a finished model; None if it is missing, damaged or was made by another recipe."""
+        folder = self.folder / model.name
+        if not (folder / FACTS).is_file():
             return None
-        facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return facts if facts["key"] == self.key(model) else None
+        try:
+            facts = read_json(folder / FACTS)
+            if facts.get("key") != self.key(model):
+                return None
+            if facts.get("weights") in (file_digest(folder / WEIGHTS), None):  # earlier versions kept no digest
+                return facts
+            fault = f"{folder / WEIGHTS} is not what was saved"
+        except SpecError as error:
+            fault = str(error)
+        log.warning(f"the lab's model {model.name} is damaged, and made again: {fault}")
+        return None
 
     def making(self, model: LabModel) -> Path:
         """Where a model is until it is finished; by key, so that what another recipe left is not gone on with."""
