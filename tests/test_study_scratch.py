@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from optuna.trial import TrialState
 
+from tests.test_kept import copy_store
 from tests.test_saturate import asked, do
 from ttt.engine.answers import KeepingBackend
 from ttt.engine.load import load
@@ -17,6 +19,7 @@ from ttt.saturate import Request
 from ttt.saturation.climb import Climber
 from ttt.saturation.plan import Plan, ladder
 from ttt.saturation.study import Study
+from ttt.saturation.tags import read_study
 from ttt.saturation.validation import make_validation
 from ttt.spec import SpecError
 from ttt.track import Tracker
@@ -68,11 +71,25 @@ def test_a_journal_in_use_is_left_alone(tmp_path: Path) -> None:
     first.close()
 
 
+SMALL = ("study.n_trials=2", "study.n_rungs=2", "study.compare_schedules=false")
+
+
+@pytest.fixture(scope="module")
+def finished(conf: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    root = tmp_path_factory.mktemp("finished")
+    return root, do(asked(conf, root, *SMALL))[0]
+
+
 def test_trials_of_a_lost_journal_are_taken_from_their_runs(
-    conf: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    conf: Path,
+    tmp_path: Path,
+    finished: tuple[Path, dict[str, Any]],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    made = asked(conf, tmp_path, "study.n_trials=2", "study.compare_schedules=false")
-    first, _ = do(made)
+    before, first = finished
+    tmp_path = copy_store(before, tmp_path / "copy")
+    made = asked(conf, tmp_path, *SMALL)
     [journal] = tmp_path.glob("cells/*/study/journal.log")
     journal.write_bytes(b"lost\n" + journal.read_bytes())
     for file in tmp_path.glob("cells/*/base.json"):
@@ -129,3 +146,31 @@ def test_a_rung_that_was_lost_is_trained_again(
     for before, after in zip(first, again, strict=True):
         assert before[:3] == after[:3]
         assert (before[3] == after[3]).all()
+
+
+def test_a_studys_result_that_is_not_the_runs_is_made_again(
+    conf: Path, tmp_path: Path, finished: tuple[Path, dict[str, Any]], caplog: pytest.LogCaptureFixture
+) -> None:
+    before, first = finished
+    made = asked(conf, copy_store(before, tmp_path / "copy"), *SMALL)
+    tracker = Tracker(made.tracking)
+    file = tracker.artifact(first["run_id"], "result.json")
+    assert file is not None
+    for content, message in ((file.read_text()[:200], "cannot be read"), ('{"n_trials": 9}', "cannot be read")):
+        file.write_text(content)
+        assert read_study(tracker, tracker.client.get_run(first["run_id"])) is None
+        assert f"run {first['run_id']}: the study's result.json {message}" in caplog.text
+    file.write_text(json.dumps({**first, "smallest_budget": 1}))
+    again, said = do(made)
+    assert "is not what was logged" in caplog.text
+    assert not any("judged before" in line for line in said)
+    assert again == first
+    assert do(made)[0] == first
+
+
+def test_a_study_begins_from_the_version_that_is_asked_for(conf: Path, tmp_path: Path) -> None:
+    made = asked(conf, tmp_path)
+    model = made.cell.model.model_copy(update={"version": 7})
+    cell = made.cell.model_copy(update={"model": model})
+    with pytest.raises(SpecError, match="7 of 'tiny-sums' is not registered"):
+        do(Request(cell, made.plan, made.trainer, made.tracking, False, 0.7))

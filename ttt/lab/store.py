@@ -85,8 +85,8 @@ class Store:
         files = {"test": world.test(), "validation": world.validation(), "task_data": world.task_data(N_TASK_DATA)}
         for name, rows in files.items():
             file = self.folder / f"{name}.jsonl"
-            content = "".join(json.dumps(row) + "\n" for row in rows)
-            if not file.exists() or file.read_text(encoding="utf-8") != content:
+            content = "".join(json.dumps(row) + "\n" for row in rows).encode()
+            if not file.exists() or file.read_bytes() != content:
                 part = file.with_suffix(".part")
-                part.write_text(content, encoding="utf-8")
+                part.write_bytes(content)
                 part.rename(file)

@@ -13,6 +13,7 @@ import numpy as np
 from optuna.trial import TrialState
 
 from ttt import scratch
+from ttt.done import starting_point
 from ttt.engine.adjustment import NonFiniteLossError
 from ttt.engine.fit import Step
 from ttt.engine.load import load
@@ -58,7 +59,8 @@ def saturate(cell: Cell, plan: Plan, trainer: Trainer, tracker: Tracker, say: Sa
     if cell.adjustment.method == "none":
         raise SpecError("adjustment: 'none' has no budget to judge; name one that trains")
     with stoppable():
-        work = Workbench(cell.model, cell, trainer, tracker)
+        cell, model = starting_point(cell, tracker)
+        work = Workbench(model, cell, trainer, tracker)
         own = plan.own_values(cell.adjustment, cell.model)
         key = _key(plan, work.key(cell))
         before, parent = open_study(tracker, cell, plan, key)

@@ -14,7 +14,7 @@ from ttt.record import cell_params, cell_tags, log_items, read_items
 from ttt.report.saturation import curve_figure, study_figures
 from ttt.saturation.climb import Climbed, Scores
 from ttt.saturation.plan import Plan
-from ttt.saturation.tags import tag_cells
+from ttt.saturation.tags import RESULT, read_study, tag_cells
 from ttt.saturation.verdict import Curve, cost, verdict_at
 from ttt.spec import Cell, SpecError
 from ttt.stats.items import paired_interval
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from ttt.saturation.conduct import Studied
 
-RESULT = "result.json"
 ITEMS = "validation"
 
 
@@ -40,8 +39,8 @@ def open_study(tracker: Tracker, cell: Cell, plan: Plan, key: str) -> tuple[dict
     with tracker.lock(key):
         found = tracker.find(_experiment(cell), key)
         if found and found.info.status == "FINISHED":
-            before = tracker.read_json(found.info.run_id, RESULT)
-            if before["n_trials"] >= plan.n_trials:
+            before = read_study(tracker, found)
+            if before and before["n_trials"] >= plan.n_trials:
                 return before, None
         return None, tracker.start(
             _experiment(cell), f"{cell.label} saturation", tags, resume=found.info.run_id if found else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,9 @@ from ttt.spec import Cell
 from ttt.stats.plateau import Plateau, Rung
 from ttt.track import RunLog, Tracker
 
+log = logging.getLogger(__name__)
+
+RESULT = "result.json"
 RUNG = tuple(Rung.__dataclass_fields__)
 
 
@@ -35,9 +39,28 @@ def tag_by_study(tracker: Tracker, cell: Cell, run: RunLog, n_examples: int) -> 
     covered = _covered(cell).items()
     found = [study for study in studies if all(study.data.tags[name] == value for name, value in covered)]
     if found:
-        newest = max(found, key=lambda study: study.info.start_time)
-        result = tracker.read_json(newest.info.run_id, "result.json")
-        _tag(tracker, run.run_id, plateau_of(result), n_examples, result)
+        result = read_study(tracker, max(found, key=lambda study: study.info.start_time))
+        if result:
+            _tag(tracker, run.run_id, plateau_of(result), n_examples, result)
+
+
+def read_study(tracker: Tracker, run: Any) -> dict[str, Any] | None:
+    """The result of a finished study; None, with a warning, if it cannot be read or is not what its metrics say."""
+    metrics, run_id = run.data.metrics, run.info.run_id
+    try:
+        result: dict[str, Any] = tracker.read_json(run_id, RESULT)
+        plateau_of(result)
+        told = {name: result[name] for name in ("n_trials", "smallest_budget")}
+    except (ValueError, KeyError, TypeError) as error:
+        log.warning(f"run {run_id}: the study's {RESULT} cannot be read: {type(error).__name__}: {error}")
+        return None
+    logged = {name: metrics.get(name) for name in told}
+    if told != logged:
+        log.warning(
+            f"run {run_id}: the study's {RESULT} is not what was logged: {told}, the run's metrics are {logged}"
+        )
+        return None
+    return result
 
 
 def _covered(cell: Cell) -> dict[str, str]:
