@@ -6,6 +6,8 @@ import json
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -170,3 +172,40 @@ def test_other_embeddings_are_refused(folder: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(GPTNeoXForCausalLM, "get_input_embeddings", lambda self: torch.nn.Linear(2, 2))
     with pytest.raises(SpecError, match="its input embeddings are a Linear"):
         load(model_at(folder))
+
+
+HUB = """
+import json, sys
+from pathlib import Path
+from tests.test_source import model_at
+from ttt.engine.load import digest, load
+from ttt.identity import model_source
+from ttt.spec import SpecError
+
+repository, tiny = Path(sys.argv[1]), sys.argv[2]
+model = model_at(Path(tiny)).model_copy(update={"path": None, "hub": "org/tiny"})
+source = model_source(model)
+(repository / "refs" / "main").write_text("b" * 40)  # the branch moves on
+weights, _ = load(model, source)
+print(json.dumps([source, digest(weights) == digest(load(model_at(Path(tiny)))[0])]))
+[snapshot] = repository.glob("snapshots/*")
+(snapshot / "adapter_config.json").write_text('{"base_model_name_or_path": "org/base"}')
+try:
+    load(model, source)
+except SpecError as error:
+    print(json.dumps(str(error)))
+"""
+
+
+def test_of_a_hubs_model_the_commit_of_its_source_is_loaded(tiny_model: Path, tmp_path: Path) -> None:
+    repository, commit = tmp_path / "hub" / "models--org--tiny", "a" * 40
+    shutil.copytree(tiny_model, repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    environment = {**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-c", HUB, str(repository), str(tiny_model)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    loaded, refused = (json.loads(line) for line in done.stdout.splitlines())
+    assert loaded == [f"hub:org/tiny@{commit}", True]
+    assert "org/tiny holds an adapter" in refused
