@@ -6,6 +6,7 @@ import json
 import math
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -146,12 +147,16 @@ def read_result(tracker: Tracker, run_id: str) -> CellResult:
         result = CellResult(**tracker.read_json(run_id, "result.json"))
     except (ValueError, TypeError) as error:
         raise SpecError(f"run {run_id}: its result.json cannot be read: {error}; repeat it with force=true") from error
-    metrics = tracker.client.get_run(run_id).data.metrics
+    check_result(asdict(result), tracker.client.get_run(run_id))
+    return result
+
+
+def check_result(result: Mapping[str, Any], run: Any) -> None:
+    """Raise SpecError if the scores of a result (`CellResult` as a mapping) are not those of its MLflow run."""
     for side in ("base", "adjusted"):
-        told, logged = getattr(result, side).get("score"), metrics.get(f"{side}/score")
+        told, logged = result[side].get("score"), run.data.metrics.get(f"{side}/score")
         if told is not None and logged is not None and not math.isclose(told, logged, rel_tol=1e-9):
             raise SpecError(
-                f"run {run_id}: its result.json is not what was logged: {side} score {told}, the run's metric is "
-                f"{logged}; repeat its cell with force=true"
+                f"run {run.info.run_id}: its result.json is not what was logged: {side} score {told}, the run's metric "
+                f"is {logged}; repeat its cell with force=true"
             )
-    return result

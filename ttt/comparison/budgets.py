@@ -12,6 +12,7 @@ from ttt.comparison.inputs import MIN_MODELS, Inputs
 from ttt.comparison.options import MANY_MODELS, Options
 from ttt.comparison.rows import CellRow
 from ttt.comparison.table import Table
+from ttt.record import check_result
 from ttt.stats.emergence import emergence
 from ttt.track import Tracker, last_step
 
@@ -37,6 +38,7 @@ def read_budgets(tracker: Tracker, inputs: Inputs, models: Sequence[str]) -> Bud
     for cell, result in zip(cells, results, strict=True):
         if result is None:
             raise ValueError(f"run {cell.run_id} has no result.json: it was not finished by this version of ttt")
+        check_result(result, cell.run)
         points[0.0, cell.model].append(result["base"])
         if end > 0:
             points[end, cell.model].append(result["adjusted"])
