@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
-
-from ttt.command import CONF
+from ttt.composition import Composer
 from ttt.run import Request, parse
 
 
 def compose_request(*overrides: str) -> Request:
     """A checked request."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return parse(OmegaConf.to_container(compose("run", overrides=list(overrides)), resolve=True))  # type: ignore[arg-type]
+    composer = Composer("run", list(overrides))
+    return parse(composer.values(composer.texts)[0])
 
 
 def request(conf: Path, root: Path, *overrides: str, bench: str = "sums", adjustment: str = "smoke") -> Request:

@@ -1,14 +1,17 @@
-"""What the commands share: composing with Hydra, one message for a wrong request, multiruns, and exit codes.
+"""What the commands share: one message for a wrong request, one request or a multirun of them, and exit codes.
 
-0: done. 1: failed while working. 2: the request is wrong.
+0: done. 1: failed while working. 2: the request is wrong. 130: stopped by Ctrl-C, 143: by SIGTERM, to be continued.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
+import io
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -16,23 +19,43 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra import main as hydra_main
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.utils import create_config_search_path, get_args_parser
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException, MissingConfigException
-from omegaconf import DictConfig, OmegaConf
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
-from rich.console import Console
 
-from ttt.spec import SpecError, nearest
+from ttt.composition import CONF, Composer, resolved
+from ttt.consent import check_secrets
+from ttt.overrides import quoted
+from ttt.shown import SECRETS_ENV, masked, shown_uri
+from ttt.spec import SpecError
+from ttt.terminal import console, prepare
 
-CONF = next(
-    folder for folder in (Path(__file__).parents[1] / "conf", Path(__file__).parent / "conf") if folder.is_dir()
-)
-console = Console(stderr=True, highlight=False)
+__all__ = ["CONF", "INTERRUPTED", "Command", "Job", "console"]
+
+INTERRUPTED = 128 + signal.SIGINT
+URIS = ("tracking.uri", "study.storage")
+"""Fields that may hold an address with a password."""
+
+Closer = Callable[[list[dict[str, Any]], list[str], bool], None]
+"""Closes a multirun's parent run, given the results, the failures, and whether it was stopped from outside."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request: the values that the command line composes, and what was made of them."""
+
+    values: dict[str, Any]
+    request: Any
+
+    def get(self, field: str) -> Any:
+        found: Any = self.values
+        for part in field.split("."):
+            found = found.get(part) if isinstance(found, Mapping) else None
+        return found
 
 
 @dataclass(frozen=True)
@@ -47,148 +70,168 @@ class Command:
     parse: Callable[[Mapping[str, Any]], Any]
     work: Callable[[Any], dict[str, Any] | None]
     show: Callable[[list[dict[str, Any]]], None]
-    begin: Callable[[list[Any]], Callable[[list[dict[str, Any]], list[str]], None]] | None = None
+    begin: Callable[[list[Any]], Closer] | None = None
     shares_work: bool = False
     """Whether the processes of one launch (torchrun) work on one request together."""
 
     def main(self) -> None:
+        prepare()
         code = self._main(sys.argv[1:])
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:  # whoever read it has left; Python would say so once more when it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if _launched():
             # Threads of torch.distributed now and then abort an interpreter that is taken apart under them.
-            sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
         gc.freeze()  # what torch and MLflow made is not taken apart object by object, which takes over a second
         sys.exit(code)
 
     def _main(self, argv: list[str]) -> int:
-        args = get_args_parser().parse_args(argv)
-        if args.help or args.hydra_help or args.info or args.cfg or args.shell_completion:
-            self._hydra(lambda config: None)
-            return 0
         try:
-            if _launched() and (args.multirun or not self.shares_work):
-                what = "several cells (-m)" if self.shares_work else f"ttt.{self.config}"
-                raise SpecError(f"torchrun: its processes share one cell of ttt.run; begin {what} without it")
-            with initialize_config_dir(str(CONF), version_base="1.3"):
-                requests = self._requests(args)
-            if _launched() and OmegaConf.select(requests[0][0], "trainer.generator") == "vllm":
-                raise SpecError("trainer.generator=vllm: vLLM begins processes of its own; begin without torchrun")
-            if not _launched() and any(OmegaConf.select(config, "trainer.shard") for config, _ in requests):
-                raise SpecError(
-                    "trainer.shard=true: there is one process, none to share the weights with; use torchrun"
-                )
-            return self._multirun(requests) if args.multirun else self._single(requests[0])
+            return self._answer(argv)
         except SpecError as error:
             return _refuse(str(error))
+        except KeyboardInterrupt:
+            console.print("stopped; the same command goes on with what is left", style="bold")
+            return INTERRUPTED
 
-    def _requests(self, args: Any) -> list[tuple[DictConfig, Any]]:
+    def _answer(self, argv: list[str]) -> int:
+        for word in argv:
+            if not _is_utf8(word):
+                raise SpecError(f"{word}: this argument is not UTF-8; rename the file")
+        parser = get_args_parser()
+        args = parser.parse_args(argv)
+        if args.config_path or args.config_name or args.experimental_rerun:
+            raise SpecError(
+                "--config-path, --config-name, --experimental-rerun: ttt's commands have their own configs; "
+                "add a folder of your own with --config-dir"
+            )
+        if _launched() and (args.multirun or not self.shares_work):
+            what = "several cells (-m)" if self.shares_work else f"ttt.{self.config}"
+            raise SpecError(f"torchrun: its processes share one cell of ttt.run; begin {what} without it")
+        composer = Composer(self.config, list(args.overrides), args.config_dir)
+        if args.help or args.hydra_help or args.info or args.cfg or args.shell_completion:
+            return self._tell(composer, parser, args)
+        requests = self._requests(composer, args.multirun)
+        return self._multirun(composer, requests) if args.multirun else self._single(requests[0])
+
+    def _tell(self, composer: Composer, parser: Any, args: Any) -> int:
+        """What Hydra tells of the configuration, without the passwords in it."""
+        hydra, overrides = Hydra(f"ttt.{self.config}", composer.loader), composer.texts
+        composer.compose(overrides, RunMode.MULTIRUN)
+        told = io.StringIO()
+        with contextlib.redirect_stdout(told):
+            if args.help:
+                hydra.app_help(self.config, parser, args)
+            elif args.hydra_help:
+                hydra.hydra_help(self.config, parser, args)
+            elif args.info:
+                hydra.show_info(args.info, self.config, overrides)
+            elif args.shell_completion:
+                hydra.shell_completion(self.config, overrides)
+            else:
+                hydra.show_cfg(self.config, overrides, args.cfg, args.package, args.resolve)
+        with contextlib.suppress(BrokenPipeError):
+            sys.stdout.write(masked(told.getvalue()))
+        return 0
+
+    def _requests(self, composer: Composer, multirun: bool) -> list[Asked]:
         """Composed and checked requests: the one asked for, or one for each value that a multirun sweeps over."""
-        overrides, places = list(args.overrides), create_config_search_path(str(CONF))
-        if args.config_dir:
-            mine = f"file://{Path(args.config_dir).absolute()}"
-            overrides.append(f"hydra.searchpath=[{mine}]")
-            places.append("command-line", mine)
-        try:
-            # The loader lists a group's files, for glob(...).
-            parsed = OverridesParser.create(config_loader=ConfigLoaderImpl(places)).parse_overrides(overrides)
-        except HydraException as error:
-            raise SpecError(f"an override cannot be read: {str(error).splitlines()[0]}") from None
-        choices = [list(o.sweep_string_iterator()) if o.is_sweep_override() else [] for o in parsed]
-        for override, values in zip(parsed, choices, strict=True):
-            if override.is_sweep_override() and not values:
-                raise SpecError(f"{override.input_line}: there is nothing that fits")
-        if any(choices) and not args.multirun:
-            swept = next(o for o, values in zip(parsed, choices, strict=True) if values)
-            raise SpecError(f"{swept.get_key_element()}: several values need a multirun: add -m")
-
-        def chosen(place: int = -1, value: str = "") -> list[str]:
-            """The overrides with the first value of each sweep, but for `place`."""
-            texts = []
-            for i, (override, values) in enumerate(zip(parsed, choices, strict=True)):
-                key = override.get_key_element()
-                texts.append(f"{key}={value if i == place else values[0]}" if values else override.input_line)
-            return [text for text in texts if text]
-
-        plans = [(i, value) for i, values in enumerate(choices) for value in values] or [(-1, "")]
+        if composer.sweeps and not multirun:
+            swept = composer.sweeps[0][0].get_key_element()
+            raise SpecError(f"{swept}: several values need a multirun: add -m")
         faults: dict[str, None] = {}
+        trusted: dict[str, None] = {}
         requests = []
-        for place, value in plans:
+        for overrides in composer.requests():
             try:
-                config = self._compose(chosen(place, value))
-                requests.append((config, self.parse(OmegaConf.to_container(config, resolve=True))))  # type: ignore[arg-type]
+                values, trusts = composer.values(overrides)
+                trusted.update(dict.fromkeys(trusts))
+                requests.append(Asked(values, self.parse(values)))
             except SpecError as error:
                 faults.update(dict.fromkeys(str(error).splitlines()))
         if faults:
             raise SpecError("\n".join(faults))
+        first = requests[0]
+        if _launched() and first.get("trainer.generator") == "vllm":
+            raise SpecError("trainer.generator=vllm: vLLM begins processes of its own; begin without torchrun")
+        if not _launched() and any(asked.get("trainer.shard") for asked in requests):
+            raise SpecError("trainer.shard=true: there is one process, none to share the weights with; use torchrun")
+        for field in (*URIS, "tracking.root", "output"):
+            if len({asked.get(field) for asked in requests}) > 1:
+                raise SpecError(f"{field}: a multirun has one for all its jobs; begin a multirun for each")
+        given = {field: uri for field in URIS if isinstance(uri := first.get(field), str) and shown_uri(uri) != uri}
+        for asked in requests:
+            check_secrets(asked.values, given)
+        _check_output(first.get("output"))
+        # The jobs of a multirun find the addresses here: what Hydra writes down of a job holds no password.
+        os.environ[SECRETS_ENV] = json.dumps(given)
+        for line in trusted:
+            console.print(line)
         return requests
 
-    def _compose(self, overrides: list[str]) -> DictConfig:
-        try:
-            return compose(self.config, overrides=overrides)
-        except MissingConfigException as error:
-            missing = error.missing_cfg_file or ""
-            group, _, value = missing.rpartition("/")
-            choices = [str(option) for option in error.options or ()]
-            raise SpecError(
-                f"{group or 'config'}: there is no {value!r}; the choices are: {nearest(value, choices)}"
-            ) from None
-        except (HydraException, OmegaConfBaseException) as error:
-            cause = error.__cause__ or error
-            raise SpecError(_composition_fault(str(error), str(cause), self.config)) from None
+    def _single(self, asked: Asked) -> int:
+        result, code = self._attempt(asked.request)
+        return self._report(result, [result], asked, code) if result is not None else code
 
-    def _single(self, request: tuple[DictConfig, Any]) -> int:
-        config, asked = request
-        result, code = self._attempt(asked)
-        if result is not None:
-            self.show([result])
-            _write(config.get("output"), result)
+    def _report(self, result: Any, results: list[dict[str, Any]], asked: Asked, code: int) -> int:
+        """Show what was found, and write it; the code, or 1 where it cannot be written."""
+        self.show(results)
+        try:
+            _write(asked.get("output"), result)
+        except OSError as error:
+            return _refuse(f"output: {asked.get('output')} cannot be written: {error.strerror}", 1, "failed")
         return code
 
-    def _attempt(self, asked: Any) -> tuple[dict[str, Any] | None, int]:
+    def _attempt(self, request: Any) -> tuple[dict[str, Any] | None, int]:
         try:
-            return self.work(asked), 0
+            return self.work(request), 0
         except SpecError as error:
             return None, _refuse(str(error))
         except Exception as error:
             if os.environ.get("HYDRA_FULL_ERROR"):
-                traceback.print_exc()
+                console.print(traceback.format_exc())
             return None, _refuse(f"{type(error).__name__}: {error}", 1, "failed")
 
-    def _multirun(self, requests: list[tuple[DictConfig, Any]]) -> int:
-        config = requests[0][0]
-        finish = self.begin([asked for _, asked in requests]) if self.begin else None
-        jobs = Path(config.tracking.root).resolve() / "hydra" / f"{os.getpid()}-{os.urandom(4).hex()}"
+    def _multirun(self, composer: Composer, requests: list[Asked]) -> int:
+        finish = self.begin([asked.request for asked in requests]) if self.begin else None
+        root = Path(requests[0].get("tracking.root")).expanduser().resolve()
+        jobs = root / "hydra" / f"{os.getpid()}-{os.urandom(4).hex()}"
         jobs.mkdir(parents=True)
-
+        overrides = ["hydra.mode=MULTIRUN", f"hydra.sweep.dir={quoted(str(root / 'hydra'))}", *composer.texts]
+        overrides += [f"++{field}=${{ttt.given:{field}}}" for field in json.loads(os.environ[SECRETS_ENV])]
+        job = Job(sys.modules["__main__"].__spec__.name, str(jobs))  # type: ignore[union-attr]
         broken = None
         try:
-            self._hydra(Job(sys.modules["__main__"].__spec__.name, str(jobs)))  # type: ignore[union-attr]
+            Hydra(f"ttt.{self.config}", composer.loader).multirun(self.config, job, overrides)
+        except (SpecError, HydraException, OmegaConfBaseException) as error:
+            broken = str(error)
         except Exception as error:  # a launcher that lost its workers; what finished is reported all the same
             broken = f"the launcher stopped: {type(error).__name__}: {error}"
-        records = [json.loads(file.read_text()) for file in sorted(jobs.glob("*.json"))]
-        results = [record["result"] for record in records if record["code"] == 0]
-        failures = [f"{' '.join(record['job'])}: {record['error']}" for record in records if record["code"]]
+        except BaseException:
+            if finish:
+                finish(*_records(jobs)[:2], True)
+            raise
+        results, failures, codes = _records(jobs)
         failures += [broken] if broken else []
         if finish:
-            finish(results, failures)
+            finish(results, failures, False)
+        code = 0
         if results:
-            self.show(results)
-            _write(config.get("output"), results)
+            code = self._report(results, results, requests[0], 0)
         if failures:
-            _refuse("\n".join(failures), 1, f"{len(failures)} of {len(records)} jobs failed")
-            return 2 if all(record["code"] in (0, 2) for record in records) and not broken else 1
-        return 0
-
-    def _hydra(self, job: Callable[[DictConfig], None]) -> None:
-        hydra_main(config_path=str(CONF), config_name=self.config, version_base="1.3")(job)()
+            _refuse("\n".join(failures), 1, f"{len(failures)} of {len(codes)} jobs failed")
+            return 2 if set(codes) <= {0, 2} and not broken else 1
+        return code
 
 
 @dataclass(frozen=True)
 class Job:
     """One job of a multirun, in whatever process the launcher puts it; it leaves its record in the folder `records`.
 
-    Never raises: a failing job must stop no other, whatever the launcher.
+    Never raises but when it is stopped: a failing job must stop no other, whatever the launcher.
     """
 
     module: str
@@ -196,19 +239,35 @@ class Job:
     records: str
 
     def __call__(self, config: DictConfig) -> None:
+        prepare()
         command: Command = importlib.import_module(self.module).COMMAND
-        asked = list(HydraConfig.get().overrides.task)
+        asked = [override for override in HydraConfig.get().overrides.task if "${ttt.given:" not in override]
         file = Path(self.records) / f"{HydraConfig.get().job.num:05d}.json"
         file.write_text(json.dumps({"job": asked, "code": 1, "error": "did not finish"}))
         outcome: dict[str, Any]
         try:
-            request = command.parse(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
-            outcome = {"code": 0, "result": command.work(request)}
+            outcome = {"code": 0, "result": command.work(command.parse(resolved(config)))}
         except SpecError as error:
-            outcome = {"code": 2, "error": str(error)}
+            outcome = {"code": 2, "error": masked(str(error))}
         except Exception as error:
-            outcome = {"code": 1, "error": f"{type(error).__name__}: {error}"}
+            outcome = {"code": 1, "error": masked(f"{type(error).__name__}: {error}")}
         file.write_text(json.dumps({"job": asked, **outcome}, default=str))
+
+
+def _records(jobs: Path) -> tuple[list[dict[str, Any]], list[str], list[int]]:
+    """The results of a multirun's jobs, the failures in words, and every job's exit code."""
+    records = [json.loads(file.read_text()) for file in sorted(jobs.glob("*.json"))]
+    results = [record["result"] for record in records if record["code"] == 0]
+    failures = [f"{' '.join(record['job'])}: {record['error']}" for record in records if record["code"]]
+    return results, failures, [record["code"] for record in records]
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _launched() -> bool:
@@ -217,28 +276,35 @@ def _launched() -> bool:
 
 
 def _refuse(message: str, code: int = 2, what: str = "not possible") -> int:
-    console.print(f"[bold red]{what}[/]", end=": " if "\n" not in message else "\n")
-    console.print(message, markup=False, soft_wrap=True)
+    console.print(what, style="bold red", end=": " if "\n" not in message else "\n")
+    console.print(message, soft_wrap=True)
     return code
+
+
+def _part(file: str) -> tuple[Path, Path]:
+    """Where a result goes, and the file that it is until it is complete."""
+    path = Path(file).expanduser()
+    return path, path.with_name(path.name + ".part")
+
+
+def _check_output(file: str | None) -> None:
+    """SpecError if the result could not be written, before the work that it is the result of."""
+    if not file:
+        return
+    path, making = _part(file)
+    try:
+        if path.is_dir():
+            raise SpecError(f"output: {path} is a folder; name a file in it")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        making.open("a").close()
+        making.unlink(missing_ok=True)
+    except (OSError, ValueError) as error:
+        raise SpecError(f"output: {path} cannot be written: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _write(file: str | None, result: Any) -> None:
     if file:
-        path = Path(file).expanduser()
+        path, making = _part(file)
         path.parent.mkdir(parents=True, exist_ok=True)
-        making = path.with_name(path.name + ".part")
         making.write_text(json.dumps(result, indent=2, default=str) + "\n", encoding="utf-8")
-        making.rename(path)
-
-
-def _composition_fault(message: str, cause: str, config: str) -> str:
-    """Hydra's message for an unknown key, with the keys that there are."""
-    first = message.splitlines()[0].rstrip(".")
-    key = first.split("'")[1] if "'" in first else ""
-    if "not in struct" in cause or "not in struct" in message or "Could not override" in first:
-        parent, _, leaf = key.rpartition(".")
-        node = OmegaConf.select(compose(config), parent) if parent else compose(config)
-        if isinstance(node, DictConfig):
-            place = f" of {parent}" if parent else ""
-            return f"{key}: there is no such key; the keys{place} are: {nearest(leaf, map(str, node))}"
-    return f"{first} ({cause.splitlines()[0]})" if cause and cause != message else first
+        making.replace(path)

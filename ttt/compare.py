@@ -36,6 +36,7 @@ class _Request(Options):
     versions: Name | None
     tracking: Tracking
     output: str | None
+    allow_env: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,16 @@ from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
-from yaml import YAMLError
 
+from ttt.consent import plain_values
+from ttt.definition_file import read_definition
 from ttt.spec import Adjustment, Bench, Model, Spec, SpecError, check, nearest
 
 S = TypeVar("S", bound=Spec)
 
 
 class Definitions:
-    """What folders in the layout of `conf/` define; of two files with one name the earlier folder's counts.
+    """What folders in the layout of `conf/` define; two files that differ may not have one name.
 
     Each lookup raises SpecError for a name without a file (with the nearest that there are) and for a faulty file.
     """
@@ -65,7 +66,10 @@ class Definitions:
         return found
 
     def _file(self, group: str, name: str) -> Path:
-        return next(file for folder in self.folders if (file := folder / group / f"{name}.yaml").is_file())
+        found = [file for folder in self.folders if (file := folder / group / f"{name}.yaml").is_file()]
+        if len({file.read_bytes() for file in found}) > 1:
+            raise SpecError(f"{group}: {' and '.join(map(str, found))} have one name; rename your own")
+        return found[0]
 
     def _read_file(self, group: str, name: str, kind: type[Spec]) -> Spec | SpecError:
         """The definition, or the fault that every asking for it raises."""
@@ -76,24 +80,25 @@ class Definitions:
             return check(kind, self._fields(group, name), f"{group}/{name}.yaml")
         except SpecError as error:
             return error
-        except (OmegaConfBaseException, YAMLError, OSError, ValueError) as error:
-            return SpecError(f"{group}/{name}.yaml cannot be read: {str(error).splitlines()[0]}")
+        except OmegaConfBaseException as error:
+            cause = error.__cause__ if isinstance(error.__cause__, SpecError) else error
+            return SpecError(f"{group}/{name}.yaml cannot be read: {str(cause).splitlines()[0]}")
 
     def _fields(self, group: str, name: str) -> dict[str, Any]:
         config = self._composed(group, name)
         try:
-            fields = OmegaConf.to_container(config, resolve=True)
-        except (
-            InterpolationKeyError
-        ):  # of a value that only a command's config holds, such as a folder: it stays a text
-            fields = OmegaConf.to_container(config)
-        return {str(key): value for key, value in fields.items()}  # type: ignore[union-attr]
+            return plain_values(config)
+        except InterpolationKeyError:  # of a value that only a command's config holds, such as a folder: it stays text
+            return {str(key): value for key, value in OmegaConf.to_container(config).items()}  # type: ignore[union-attr]
 
-    def _composed(self, group: str, name: str) -> DictConfig:
+    def _composed(self, group: str, name: str, above: tuple[str, ...] = ()) -> DictConfig:
         """A file with the files that its defaults name, in Hydra's order: those of its group, and `/group@_here_`."""
-        own = OmegaConf.load(self._file(group, name))
-        if not isinstance(own, DictConfig):
-            raise ValueError("it holds no fields")
+        own = read_definition(self._file(group, name), group)
+        if f"{group}/{name}" in above:
+            raise SpecError(
+                f"{self._file(group, name)}: is built on itself ({' on '.join([*above, f'{group}/{name}'])})"
+            )
+        above = (*above, f"{group}/{name}")
         parts = []
         for default in own.pop("defaults", None) or ["_self_"]:
             words = [default] if isinstance(default, str) else [word for pair in default.items() for word in pair]
@@ -101,11 +106,11 @@ class Definitions:
                 case ["_self_"]:
                     parts.append(own)
                 case [str(other)] if other in self.names(group):
-                    parts.append(self._composed(group, other))
+                    parts.append(self._composed(group, other, above))
                 case [str(place), str(other)] if other in self.names(place.removeprefix("/").removesuffix("@_here_")):
-                    parts.append(self._composed(place.removeprefix("/").removesuffix("@_here_"), other))
+                    parts.append(self._composed(place.removeprefix("/").removesuffix("@_here_"), other, above))
                 case _:
-                    raise ValueError(f"its default {default} names no file")
+                    raise SpecError(f"{self._file(group, name)}: its default {default} names no file")
         merged = OmegaConf.merge(*parts)
         assert isinstance(merged, DictConfig)
         return merged

@@ -8,16 +8,16 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from ttt.command import CONF, Command, console
+from ttt.command import CONF, Command
 from ttt.definitions import Definitions
 from ttt.harness.pattern import Pattern
 from ttt.imports import uncollected
 from ttt.spec import Name, Spec, SpecError, Tracking, check, nearest
+from ttt.terminal import Terminal, console
 
 N_SHOWN = 8
 """Names of what was left out that the terminal shows for a reason; the result has them all."""
@@ -32,6 +32,7 @@ class _Request(Spec):
     conf: str | None
     tracking: Tracking
     output: str | None
+    allow_env: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def work(request: Request) -> dict[str, Any]:
 
 
 def show(results: list[dict[str, Any]]) -> None:
-    out = Console(highlight=False)
+    out = Terminal()
     for report in results:
         table = Table("files", "used", "skipped", "cells", "new", "superseded", "unchanged", "seconds")
         counts = ("files", "files_used", "files_skipped", "cells", "new", "superseded", "unchanged")

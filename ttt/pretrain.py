@@ -8,14 +8,14 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ttt.command import Command, console
+from ttt.command import Command
 from ttt.lab.ladder import LabModel, chosen
 from ttt.lab.store import Store
 from ttt.spec import Count, Name, Spec, Tracking, check
+from ttt.terminal import Terminal, console
 
 
 class _Lab(Spec):
@@ -32,6 +32,7 @@ class _Request(Spec):
     n_jobs: Count
     tracking: Tracking
     output: str | None
+    allow_env: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def _make(request: Request, missing: list[LabModel]) -> dict[str, float]:
 
 
 def show(results: list[dict[str, Any]]) -> None:
-    out = Console(highlight=False)
+    out = Terminal()
     for result in results:
         table = Table("model", "N", "D", "C", "dose", "loss", "seconds")
         for column in table.columns[1:]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
-from ttt.command import Command, console
+from ttt import terminal
+from ttt.command import Closer, Command
 from ttt.imports import uncollected
 from ttt.report.numbers import with_error
 from ttt.spec import Cell, Spec, SpecError, Tracking, Trainer, check
@@ -40,6 +40,7 @@ class _Request(Spec):
     tracking: Tracking
     force: bool
     output: str | None
+    allow_env: tuple[str, ...] = ()
 
 
 def parse(config: Mapping[str, Any]) -> Request:
@@ -66,7 +67,7 @@ def work(request: Request) -> dict[str, Any] | None:
         from ttt.track import Tracker
 
         if ranks.n_asked() == 1 and not request.force:
-            done = look_up(request.cell, request.trainer, Tracker(request.tracking), console.print)
+            done = look_up(request.cell, request.trainer, Tracker(request.tracking), terminal.console.print)
             if done:
                 return asdict(done)
 
@@ -78,7 +79,7 @@ def work(request: Request) -> dict[str, Any] | None:
             ranks.follow(Follower().does)
             return None
         tracker = Tracker(request.tracking)
-        return asdict(run_cell(request.cell, request.trainer, tracker, request.force, say=console.print))
+        return asdict(run_cell(request.cell, request.trainer, tracker, request.force, say=terminal.console.print))
 
 
 def show(results: list[dict[str, Any]]) -> None:
@@ -88,9 +89,7 @@ def show(results: list[dict[str, Any]]) -> None:
     for r in results:
         cell = f"{r['model']} {r['adjustment']} s{r['seed']}"
         table.add_row(cell, r["bench"], *(with_error(r[side]["score"], r[side]["stderr"]) for side in SIDES))
-    out = Console()
-    if out.width < 100 and not out.is_terminal:
-        out.width = 100
+    out = terminal.results()
     out.print(table)
     if len(results) == 1:
         r = results[0]
@@ -103,7 +102,7 @@ def show(results: list[dict[str, Any]]) -> None:
 SIDES = ("base", "adjusted", "gain")
 
 
-def begin(requests: list[Request]) -> Callable[[list[dict[str, Any]], list[str]], None]:
+def begin(requests: list[Request]) -> Closer:
     """Open the multirun's parent run; the jobs find it by an environment variable, whatever the launcher.
 
     A multirun that did not finish, asked for again, goes on in the parent run that it has.
@@ -116,7 +115,7 @@ def begin(requests: list[Request]) -> Callable[[list[dict[str, Any]], list[str]]
     for experiment in experiments:
         tracker.experiment(experiment)
     suite = requests[0].cell.suite
-    home = experiments.pop() if len(experiments) == 1 else f"{suite}/multirun"
+    home = next(iter(experiments)) if len(experiments) == 1 else f"{suite}/multirun"
     os.environ.pop(PARENT_ENV, None)
     cells = json.dumps([request.cell.model_dump(mode="json") for request in requests], sort_keys=True)
     key = hashlib.sha256(f"multirun {cells}".encode()).hexdigest()[:20]
@@ -125,7 +124,7 @@ def begin(requests: list[Request]) -> Callable[[list[dict[str, Any]], list[str]]
     parent = tracker.start(home, "multirun", tags, resume=begun.info.run_id if begun else None)
     os.environ[PARENT_ENV] = parent.run_id
 
-    def finish(results: list[dict[str, Any]], failures: list[str]) -> None:
+    def finish(results: list[dict[str, Any]], failures: list[str], stopped: bool) -> None:
         if results:
             names = ("model", "bench", "adjustment", "seed", "n_items", "run_id")
             columns = {name: [result[name] for result in results] for name in names}
@@ -133,7 +132,13 @@ def begin(requests: list[Request]) -> Callable[[list[dict[str, Any]], list[str]]
                 columns[side] = [result[side]["score"] for result in results]
             parent.table(columns, "results.json")
         parent.metrics({"n_done": len(results), "n_failed": len(failures)})
-        if failures:
+        if stopped:
+            for child in tracker.children(
+                parent.run_id, experiments, "RUNNING"
+            ):  # a worker may have had no time for it
+                tracker.open(child.info.run_id).fail("stopped from outside", status="KILLED")
+            parent.fail("stopped from outside", status="KILLED")
+        elif failures:
             parent.fail("\n".join(failures))
         else:
             parent.finish()

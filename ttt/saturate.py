@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import Field
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
-from ttt.command import Command, console
+from ttt import terminal
+from ttt.command import Command
 from ttt.imports import uncollected
 from ttt.report.numbers import count, duration, flops, signed, signed_interval, with_error
 from ttt.saturation.plan import Plan
@@ -33,6 +33,7 @@ class _Request(Spec):
     ingested: bool
     from_share: float = Field(gt=0, lt=1)
     output: str | None
+    allow_env: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,13 +84,11 @@ def work(request: Request) -> dict[str, Any]:
     with uncollected():
         from ttt.saturation.conduct import saturate  # torch, transformers and optuna, seconds to import
 
-    return saturate(request.cell, request.plan, request.trainer, tracker, say=console.print)
+    return saturate(request.cell, request.plan, request.trainer, tracker, say=terminal.console.print)
 
 
 def show(results: list[dict[str, Any]]) -> None:
-    out = Console(highlight=False)
-    if out.width < 100 and not out.is_terminal:
-        out.width = 100
+    out = terminal.results()
     for result in results:
         if "models" in result:
             _show_ingested(result, out)
@@ -103,10 +102,9 @@ def show(results: list[dict[str, Any]]) -> None:
                 row += [signed(rung["gain"]), signed_interval(rung["low"], rung["high"]), rung["verdict"]]
                 row += [count(rung["n_items_to_decide"])]
             table.add_row(*row)
-        out.print(
-            f"{result['model']} {result['adjustment']} on {result['bench']}: [bold]{result['verdict']}[/] at ", end=""
-        )
-        out.print(f"{result['budget']:,} examples; {result['reason']}")
+        out.print(f"{result['model']} {result['adjustment']} on {result['bench']}: ", end="")
+        out.print(result["verdict"], style="bold", end="")
+        out.print(f" at {result['budget']:,} examples; {result['reason']}")
         out.print(table)
         out.print(_cost(result))
         of = result["schedules"]
@@ -132,7 +130,7 @@ def _money(cost: dict[str, Any], currency: str | None) -> str:
     return f"{flops(cost['flops'], '0')} FLOPs, {duration(cost['seconds'])}{money}"
 
 
-def _show_ingested(result: dict[str, Any], out: Console) -> None:
+def _show_ingested(result: dict[str, Any], out: terminal.Terminal) -> None:
     table = Table(box=box.SIMPLE_HEAD)
     for name in ("model", "from", "to", "gain", "95 %", "verdict", "items to decide"):
         table.add_column(name, justify="left" if name in ("model", "verdict") else "right")
@@ -148,7 +146,7 @@ def _show_ingested(result: dict[str, Any], out: Console) -> None:
         named = ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
         out.print(f"If an item's scores at two checkpoints correlate {correlation}: {named}.")
     for model, why in result["skipped"].items():
-        out.print(f"skipped {model}: {why}", markup=False)
+        out.print(f"skipped {model}: {why}")
 
 
 COMMAND = Command("saturate", parse, work, show)

@@ -21,6 +21,7 @@ from ttt.comparison.ranking import agreement, model_list
 from ttt.comparison.table import SIDES, Table, json_able, table_of
 from ttt.comparison.ties import told_apart
 from ttt.comparison.verdict import verdict, what_changes
+from ttt.shown import shown_uri
 from ttt.stats.scaling import Inference
 from ttt.track import Tracker, commit
 
@@ -100,5 +101,5 @@ def provenance(tracker: Tracker, run_ids: list[str]) -> dict[str, Any]:
         "ttt_version": version("ttt"),
         "commit": commit(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "tracking": tracker.uri,
+        "tracking": shown_uri(tracker.uri),
     }

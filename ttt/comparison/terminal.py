@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -22,12 +21,13 @@ from ttt.report.numbers import (
     signed_interval,
     with_error,
 )
+from ttt.terminal import Terminal
 
 MAX_ROWS = 60
 
 
-def show_result(result: Mapping[str, Any], out: Console | None = None) -> None:
-    out = out or Console(highlight=False)
+def show_result(result: Mapping[str, Any], out: Terminal | None = None) -> None:
+    out = out or Terminal()
     kinds = {"comparison": _comparison, "benches": _benches, "reformulation": _reformulation}
     shown = kinds.get(result["kind"], _paired)
     shown(result, out)
@@ -37,7 +37,7 @@ def show_result(result: Mapping[str, Any], out: Console | None = None) -> None:
     out.print(Text(f"run {result['run_id']}" + (f", report {where}" if where else "")), soft_wrap=True)
 
 
-def _comparison(result: Mapping[str, Any], out: Console) -> None:
+def _comparison(result: Mapping[str, Any], out: Terminal) -> None:
     split = result["split"]
     rule = "" if result["score_rule"] == "bench" else f", scored by the {result['score_rule']}'s rule"
     best = f", the better of before and after ({result['n_kept_base']} models)" if result["policy"] != "raw" else ""
@@ -91,7 +91,7 @@ def _models(rows: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def _benches(result: Mapping[str, Any], out: Console) -> None:
+def _benches(result: Mapping[str, Any], out: Terminal) -> None:
     table = _table("benches", "before", "95 % interval", "after", "95 % interval", left=1)
     rows = [(f"{pair['first']}, {pair['second']}: tau", pair) for pair in result["pairs"]]
     for name, of in [*rows, ("first component's share", result["first_component"])]:
@@ -100,7 +100,7 @@ def _benches(result: Mapping[str, Any], out: Console) -> None:
     out.print(table)
 
 
-def _reformulation(result: Mapping[str, Any], out: Console) -> None:
+def _reformulation(result: Mapping[str, Any], out: Terminal) -> None:
     table = _table("bench", "format", "scores", "theta", "95 % interval", "p", "c_e", "R²", left=3)
     for fit in result["fits"]:
         table.add_row(
@@ -116,7 +116,7 @@ def _reformulation(result: Mapping[str, Any], out: Console) -> None:
     out.print(table)
 
 
-def _paired(result: Mapping[str, Any], out: Console) -> None:
+def _paired(result: Mapping[str, Any], out: Terminal) -> None:
     """Of models' items, or of registered versions."""
     table = _table("scores of", "score", "95 % interval", "items", "tied", "adjustment", "budget", "saturated", left=1)
     for row in result.get("versions") or result["models"]:

@@ -16,6 +16,7 @@ from ttt.saturation.climb import Climbed, Scores
 from ttt.saturation.plan import Plan
 from ttt.saturation.tags import RESULT, read_study, tag_cells
 from ttt.saturation.verdict import Curve, cost, verdict_at
+from ttt.shown import shown_uri
 from ttt.spec import Cell, SpecError
 from ttt.stats.items import paired_interval
 from ttt.stats.plateau import Plateau
@@ -242,7 +243,8 @@ def close_study(studied: Studied, study: Study, trials: Trials, curve: Curve, re
     run.metrics({"n_trials": result["n_trials"], "n_validation": result["n_validation"], **totals})
     if result["smallest_budget"] is not None:
         run.metrics({"smallest_budget": result["smallest_budget"]})
-    run.json({"cell": cell.model_dump(mode="json"), "plan": studied.plan.model_dump(mode="json")}, "config.json")
+    plan = studied.plan.model_dump(mode="json") | {"storage": shown_uri(studied.plan.storage or "") or None}
+    run.json({"cell": cell.model_dump(mode="json"), "plan": plan}, "config.json")
     run.figure(curve_figure(result), "figures/budgets.png")
     for name, figure in study_figures(study).items():
         run.figure(figure, f"figures/{name}.png")

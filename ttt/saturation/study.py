@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ttt import scratch
 from ttt.saturation.plan import Plan
+from ttt.shown import masked, shown_uri
 from ttt.spec import SpecError
 
 log = logging.getLogger(__name__)
@@ -76,7 +77,8 @@ class Study:
             try:
                 self.study = self._open(name)
             except (ValueError, ImportError, optuna.exceptions.StorageInternalError) as error:
-                raise SpecError(f"storage: {plan.storage or self._journal} cannot be used: {error}") from error
+                where = shown_uri(plan.storage) if plan.storage else self._journal
+                raise SpecError(f"storage: {where} cannot be used: {masked(str(error))}") from error
             self.study.enqueue_trial(own, skip_if_exists=True)
 
     def _open(self, name: str) -> optuna.Study:

@@ -16,6 +16,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
+from ttt.shown import masked
+
 log = logging.getLogger(__name__)
 
 
@@ -141,10 +143,12 @@ class RunLog:
             if self.monitor:
                 self.monitor.finish()
             self.client.set_terminated(self.run_id, status)
-            self.client.set_tag(self.run_id, "ttt.failure", reason[:5000])
+            self.client.set_tag(self.run_id, "ttt.failure", masked(reason)[:5000])
             self.flush()
         except (MlflowException, OSError) as error:
-            log.error(f"run {self.run_id} cannot be marked {status} ({reason}): {str(error).splitlines()[0]}")
+            log.error(
+                f"run {self.run_id} cannot be marked {status} ({masked(reason)}): {masked(str(error)).splitlines()[0]}"
+            )
 
 
 def _link_or_copy(source: str, target: str) -> None:

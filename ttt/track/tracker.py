@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -20,8 +20,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from sqlalchemy import URL
 
 from ttt.identity import folder_source
+from ttt.shown import masked, shown_uri
 from ttt.spec import SpecError, Tracking
 from ttt.track.run_log import RunLog
 from ttt.track.runs_view import experiment_tags
@@ -38,7 +40,7 @@ class Tracker:
         self.root = Path(tracking.root).expanduser().resolve()
         self.root.mkdir(parents=True, exist_ok=True)
         # Seconds that a writer waits for another's lock on the database; what then fails, fails by name.
-        own = f"sqlite:///{self.root / 'mlflow.db'}?timeout=60"
+        own = _sqlite_uri(self.root / "mlflow.db", timeout="60")
         self.uri = tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or own
         self.is_local = self.uri.startswith("sqlite:///")
         try:
@@ -49,7 +51,7 @@ class Tracker:
                 self.client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
                 self.client.search_experiments(max_results=1)
         except MlflowException as error:
-            raise SpecError(f"tracking.uri: {self.uri} cannot be used: {error.message}") from error
+            raise SpecError(f"tracking.uri: {shown_uri(self.uri)} cannot be used: {masked(error.message)}") from error
 
     def experiment(self, name: str) -> str:
         """The id of the experiment, made if it is missing."""
@@ -78,6 +80,12 @@ class Tracker:
     def unfinished(self, experiment: str, key: str) -> Run | None:
         """The newest run of a key that was begun and not finished: killed, failed, or still going."""
         return next((run for run in self._of_key(experiment, key) if run.info.status != "FINISHED"), None)
+
+    def children(self, run_id: str, experiments: Iterable[str], status: str) -> list[Run]:
+        """The runs below another in some experiments that have a status."""
+        ids = [self.experiment(name) for name in experiments]
+        wanted = f"tags.`mlflow.parentRunId` = '{run_id}' and attributes.status = '{status}'"
+        return list(self.client.search_runs(ids, wanted, max_results=1000))
 
     def _of_key(self, experiment: str, key: str) -> list[Run]:
         """Newest first, without those that are superseded."""
@@ -248,8 +256,13 @@ def _make_database(file: Path) -> None:
     making = file.with_suffix(".part")
     for leftover in (making, making.with_name(making.name + "-journal")):
         leftover.unlink(missing_ok=True)
-    MlflowClient(tracking_uri=f"sqlite:///{making}").search_experiments(max_results=1)
+    MlflowClient(tracking_uri=_sqlite_uri(making)).search_experiments(max_results=1)
     making.rename(file)
+
+
+def _sqlite_uri(file: Path, **query: str) -> str:
+    """The address of a database in a file whose path may hold what an address takes for its own: ?, #, %."""
+    return URL.create("sqlite", database=str(file), query=query).render_as_string(hide_password=False)
 
 
 def _local_folder(uri: str) -> Path | None:
