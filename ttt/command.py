@@ -27,10 +27,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from ttt.composition import CONF, Composer, resolved
-from ttt.consent import check_secrets
+from ttt.composition import CONF, Composer, resolved, said
+from ttt.consent import check_remote_code, check_secrets
 from ttt.overrides import quoted
-from ttt.shown import SECRETS_ENV, masked, shown_uri
+from ttt.shown import SECRETS_ENV, given_uris, masked, shown_uri
 from ttt.spec import SpecError
 from ttt.terminal import console, prepare
 
@@ -201,7 +201,7 @@ class Command:
         jobs = root / "hydra" / f"{os.getpid()}-{os.urandom(4).hex()}"
         jobs.mkdir(parents=True)
         overrides = ["hydra.mode=MULTIRUN", f"hydra.sweep.dir={quoted(str(root / 'hydra'))}", *composer.texts]
-        overrides += [f"++{field}=${{ttt.given:{field}}}" for field in json.loads(os.environ[SECRETS_ENV])]
+        overrides += [f"++{field}=${{ttt.given:{field}}}" for field in given_uris()]
         job = Job(sys.modules["__main__"].__spec__.name, str(jobs))  # type: ignore[union-attr]
         broken = None
         try:
@@ -246,7 +246,10 @@ class Job:
         file.write_text(json.dumps({"job": asked, "code": 1, "error": "did not finish"}))
         outcome: dict[str, Any]
         try:
-            outcome = {"code": 0, "result": command.work(command.parse(resolved(config)))}
+            values = resolved(config)  # with values together that were checked one by one
+            check_remote_code(values, said(asked))
+            check_secrets(values, given_uris())
+            outcome = {"code": 0, "result": command.work(command.parse(values))}
         except SpecError as error:
             outcome = {"code": 2, "error": masked(str(error))}
         except Exception as error:

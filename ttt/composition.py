@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.utils import create_config_search_path
@@ -21,8 +22,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from ttt.consent import allow_environment, check_remote_code, leaves, plain_values
-from ttt.definition_file import GROUPS, read_definition
+from ttt.consent import allow_environment, check_remote_code, leaves, plain_values, resolution_fault
+from ttt.definition_file import GROUPS, OUTSIDE, read_definition
 from ttt.overrides import as_written, quoting
 from ttt.spec import SpecError, nearest
 
@@ -55,6 +56,7 @@ class Composer:
 
     def __init__(self, config: str, overrides: list[str], folder: str | None = None):
         self.config = config
+        version.setbase("1.3")
         setup_globals()
         Plugins.instance().register(OwnFolder)
         texts = [as_written(text) for text in overrides]
@@ -135,22 +137,17 @@ class Composer:
     def values(self, overrides: list[str]) -> tuple[dict[str, Any], list[str]]:
         """The resolved values, and what the overrides trust, for people."""
         found = resolved(self.compose(overrides))
-        return found, check_remote_code(found, self._said(overrides))
-
-    def _said(self, overrides: list[str]) -> set[tuple[str, ...]]:
-        """The paths of all values that stand in the overrides themselves, rather than in a file that they name."""
-        parser, said = OverridesParser.create(config_loader=self.loader), set()
-        for override in parser.parse_overrides(overrides):
-            if not self.loader.repository.group_exists(override.key_or_group):
-                key = tuple(override.key_or_group.replace("[", ".").replace("]", "").split("."))
-                said |= {path for path, _ in leaves(override.value(), key)}
-        return said
+        return found, check_remote_code(found, said(overrides))
 
     def _check_names(self, choices: Mapping[str, Any]) -> None:
         """Of two files with one name Hydra takes the first without a word."""
         for group, name in choices.items():
             group = str(group).partition("@")[0]
-            if group not in GROUPS or not isinstance(name, str):
+            if not isinstance(name, str):
+                continue
+            if ".." in Path(name).parts:
+                raise SpecError(f"{group}: {name!r} is no name of a file of the group")
+            if group not in GROUPS:
                 continue
             places = [CONF, *map(Path, self.folders)]
             found = [file for place in places if (file := place / group / f"{name}.yaml").is_file()]
@@ -171,14 +168,22 @@ class Composer:
         return f"{first} ({cause.splitlines()[0]})" if cause and cause != message else first
 
 
+def said(overrides: Sequence[str]) -> set[tuple[str, ...]]:
+    """The paths of all values that stand in the overrides themselves, rather than in a file that they name."""
+    paths: set[tuple[str, ...]] = set()
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        key = tuple(override.key_or_group.replace("[", ".").replace("]", "").split("."))
+        paths |= {path for path, _ in leaves(override.value(), key)}
+    return paths
+
+
 def resolved(config: DictConfig) -> dict[str, Any]:
     """The values of a config, interpolations resolved; SpecError naming the field of one that cannot be."""
     try:
         return plain_values(config)
     except OmegaConfBaseException as error:
-        cause = error.__cause__ if isinstance(error.__cause__, SpecError) else error
         field = f"{error.full_key}: " if error.full_key else ""
-        raise SpecError(f"{field}{str(cause).splitlines()[0]}") from None
+        raise SpecError(f"{field}{resolution_fault(error)}") from None
 
 
 def _names(override: Override, what: str) -> list[str]:
@@ -192,6 +197,10 @@ def _folder(text: str) -> str:
     folder = Path(text).expanduser().absolute()
     if not folder.is_dir():
         raise SpecError(f"--config-dir: there is no folder {folder}")
+    for file in [*folder.glob("*.yaml"), *folder.glob("hydra/**/*.yaml")]:
+        shipped = CONF / file.relative_to(folder)
+        if file.parent != folder or (shipped.is_file() and shipped.read_bytes() != file.read_bytes()):
+            raise SpecError(f"{file}: {OUTSIDE}")
     return str(folder)
 
 

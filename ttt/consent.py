@@ -53,6 +53,11 @@ def plain_values(config: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in values.items()}
 
 
+def resolution_fault(error: Exception) -> str:
+    """OmegaConf's message, or that of the resolver which refused."""
+    return str(error).splitlines()[0].removeprefix("SpecError raised while resolving interpolation: ")
+
+
 def leaves(values: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
     """Every plain value in mappings and lists, with its path."""
     if isinstance(values, Mapping):

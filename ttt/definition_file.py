@@ -8,13 +8,17 @@ import re
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
 from ttt.spec import SpecError
 
 GROUPS = ("model", "bench", "task_data", "adjustment", "trainer", "tracking", "ingest")
+OUTSIDE = (
+    f"a folder of your own holds {', '.join(GROUPS[:-1])} and {GROUPS[-1]}; what else there is to set, "
+    "Hydra's own settings too, the command line sets"
+)
 LOCAL_READERS = ("json", "csv", "parquet", "text", "arrow")
 """Names of `datasets`' readers of local files, as an inline task's `dataset_path`."""
 _PACKAGE = re.compile(r"^\s*#+\s*@package\s+(\S+)", re.MULTILINE)
@@ -27,19 +31,16 @@ def read_definition(file: Path, group: str) -> DictConfig:
     SpecError, naming the file, if it cannot be read or reaches for fields of another group.
     """
     if group not in GROUPS:
-        raise SpecError(
-            f"{file}: a folder of your own holds {', '.join(GROUPS[:-1])} and {GROUPS[-1]}; "
-            "what else there is to set, Hydra's own settings too, the command line sets"
-        )
+        raise SpecError(f"{file}: {OUTSIDE}")
     text = _text(file)
     _check_package(file, group, text)
     config = _parsed(file, text)
-    defaults = config.get("defaults")
-    if defaults is not None and not isinstance(defaults, ListConfig):
-        raise SpecError(f"{file}: its `defaults` are no list (- name)")
-    for default in defaults or []:
-        _check_default(file, group, default)
     values: Any = OmegaConf.to_container(config)
+    defaults = values.get("defaults", [])
+    if not isinstance(defaults, list):
+        raise SpecError(f"{file}: its `defaults` are no list (- name)")
+    for default in defaults:
+        _check_default(file, group, default)
     _absolute(values, group, file.parent)
     made = OmegaConf.create(values)
     assert isinstance(made, DictConfig)
@@ -82,16 +83,14 @@ def _check_package(file: Path, group: str, text: str) -> None:
 
 def _check_default(file: Path, group: str, default: Any) -> None:
     """A file builds on others of its group, and on `/task_data@_here_: name`; nothing else is within its reach."""
-    place, name = (group, default) if isinstance(default, str) else next(iter(default.items()), ("", ""))
+    place, name = f"/{group}@_here_", default
+    if isinstance(default, dict) and len(default) == 1:
+        place, name = next(iter(default.items()))
     other = re.fullmatch(r"/(\w+)@_here_", str(place))
-    if (
-        not isinstance(name, str)
-        or not _PLAIN_NAME.fullmatch(name)
-        or (not isinstance(default, str) and (len(default) != 1 or not other or other[1] not in GROUPS))
-    ):
+    if not (other and other[1] in GROUPS and isinstance(name, str) and _PLAIN_NAME.fullmatch(name)):
         raise SpecError(
-            f"{file}: its default {OmegaConf.to_container(default) if OmegaConf.is_config(default) else default!r} "
-            f"may not be: a file names others of {group}/ (`- name`), and `- /task_data@_here_: name`"
+            f"{file}: its default {default!r} may not be: a file builds on others of {group}/ (`- name`) "
+            "and on `- /task_data@_here_: name`"
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
-from ttt.consent import plain_values
+from ttt.consent import plain_values, resolution_fault
 from ttt.definition_file import read_definition
 from ttt.spec import Adjustment, Bench, Model, Spec, SpecError, check, nearest
 
@@ -81,8 +81,7 @@ class Definitions:
         except SpecError as error:
             return error
         except OmegaConfBaseException as error:
-            cause = error.__cause__ if isinstance(error.__cause__, SpecError) else error
-            return SpecError(f"{group}/{name}.yaml cannot be read: {str(cause).splitlines()[0]}")
+            return SpecError(f"{group}/{name}.yaml cannot be read: {resolution_fault(error)}")
 
     def _fields(self, group: str, name: str) -> dict[str, Any]:
         config = self._composed(group, name)

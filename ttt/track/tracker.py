@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
+from urllib.parse import quote, urlencode, urlparse
 from urllib.request import url2pathname
 
 from filelock import FileLock
@@ -20,7 +20,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from sqlalchemy import URL
+from sqlalchemy import make_url
 
 from ttt.identity import folder_source
 from ttt.shown import masked, shown_uri
@@ -262,7 +262,12 @@ def _make_database(file: Path) -> None:
 
 def _sqlite_uri(file: Path, **query: str) -> str:
     """The address of a database in a file whose path may hold what an address takes for its own: ?, #, %."""
-    return URL.create("sqlite", database=str(file), query=query).render_as_string(hide_password=False)
+    end = f"?{urlencode(query)}" if query else ""
+    written = [f"sqlite:///{path}{end}" for path in (file, quote(str(file)))]
+    found = [uri for uri in written if make_url(uri).database == str(file)]
+    if not found:  # SQLAlchemy's releases differ in whether they decode a path
+        raise SpecError(f"tracking.root: no database can be kept in {file.parent}; choose a folder without ?, # and %")
+    return found[0]
 
 
 def _local_folder(uri: str) -> Path | None:
