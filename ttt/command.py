@@ -23,7 +23,6 @@ from hydra._internal.hydra import Hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -93,7 +92,9 @@ class Command:
             return self._answer(argv)
         except SpecError as error:
             return _refuse(str(error))
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit) as error:
+            if isinstance(error, SystemExit) and error.code != INTERRUPTED:
+                raise
             console.print("stopped; the same command goes on with what is left", style="bold")
             return INTERRUPTED
 
@@ -119,8 +120,8 @@ class Command:
 
     def _tell(self, composer: Composer, parser: Any, args: Any) -> int:
         """What Hydra tells of the configuration, without the passwords in it."""
-        hydra, overrides = Hydra(f"ttt.{self.config}", composer.loader), composer.texts
-        composer.compose(overrides, RunMode.MULTIRUN)
+        hydra, overrides = Hydra(f"ttt.{self.config}", composer.loader), next(composer.requests())
+        composer.compose(overrides)
         told = io.StringIO()
         with contextlib.redirect_stdout(told):
             if args.help:

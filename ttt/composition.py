@@ -111,10 +111,10 @@ class Composer:
                 for override in self.overrides
             ]
 
-    def compose(self, overrides: list[str], mode: RunMode = RunMode.RUN) -> DictConfig:
+    def compose(self, overrides: list[str]) -> DictConfig:
         """The config without Hydra's own part."""
         try:
-            config = self.loader.load_configuration(self.config, overrides, run_mode=mode)
+            config = self.loader.load_configuration(self.config, overrides, run_mode=RunMode.RUN)
         except MissingConfigException as error:
             missing = error.missing_cfg_file or ""
             group, _, value = missing.rpartition("/")

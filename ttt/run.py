@@ -14,6 +14,7 @@ from rich.table import Table
 
 from ttt import terminal
 from ttt.command import Closer, Command
+from ttt.hub import work_offline_if_silent
 from ttt.imports import uncollected
 from ttt.report.numbers import with_error
 from ttt.spec import Cell, Spec, SpecError, Tracking, Trainer, check
@@ -61,6 +62,7 @@ def parse(config: Mapping[str, Any]) -> Request:
 
 def work(request: Request) -> dict[str, Any] | None:
     """The cell's result; None in a process that follows rank zero, which alone knows MLflow."""
+    work_offline_if_silent(request.cell)
     with uncollected():
         from ttt.done import look_up
         from ttt.engine import ranks

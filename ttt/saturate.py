@@ -12,6 +12,7 @@ from rich.table import Table
 
 from ttt import terminal
 from ttt.command import Command
+from ttt.hub import work_offline_if_silent
 from ttt.imports import uncollected
 from ttt.report.numbers import count, duration, flops, signed, signed_interval, with_error
 from ttt.saturation.plan import Plan
@@ -81,6 +82,7 @@ def work(request: Request) -> dict[str, Any]:
 
         cell = request.cell
         return judge_ingested(tracker, cell.suite, cell.bench.name, request.from_share, request.plan.tolerance)
+    work_offline_if_silent(request.cell)
     with uncollected():
         from ttt.saturation.conduct import saturate  # torch, transformers and optuna, seconds to import
 

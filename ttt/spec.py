@@ -21,7 +21,8 @@ from pydantic import (
     model_validator,
 )
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+"""A name becomes a folder's, and two of them with a dash between become a registered model's: both end at 250."""
 Count = Annotated[int, Field(gt=0)]
 Month = Annotated[str, StringConstraints(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 
@@ -283,12 +284,17 @@ def _fault(kind: type[BaseModel], fault: Mapping[str, Any], where: str) -> str:
         case "value_error":
             return f"{path}: {context['error']}" if path else str(context["error"])
         case "string_pattern_mismatch":
-            return f"{path}: {value!r} does not have the form {context['pattern']}"
+            return f"{path}: {_short(value)} does not have the form {context['pattern']}"
         case "literal_error":
-            return f"{path}: {value!r} is none of {context['expected']}"
+            return f"{path}: {_short(value)} is none of {context['expected']}"
         case _:
             message = fault["msg"][0].lower() + fault["msg"][1:]
-            return f"{path}: {value!r}: {message}"
+            return f"{path}: {_short(value)}: {message}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 120 else f"{text[:100]}… ({len(text):,} characters)"
 
 
 def _fields(kind: Any, path: tuple[Any, ...]) -> list[str]:

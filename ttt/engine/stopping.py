@@ -1,4 +1,4 @@
-"""SIGTERM, which a scheduler sends before it takes a machine away: a checkpoint, then out, to be continued."""
+"""SIGTERM (a scheduler takes the machine away) and Ctrl-C: a checkpoint, then out, to be continued."""
 
 from __future__ import annotations
 
@@ -8,32 +8,39 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-EXIT_CODE = 128 + signal.SIGTERM
-"""What a shell reports of a process that SIGTERM ended, so that schedulers that requeue by it do."""
+SIGNALS: dict[int, Any] = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+"""The signals that are taken as a wish to stop, with what Python does about them by itself."""
 
-_state = {"asked": False, "deferred": 0}
+_state = {"asked": 0, "deferred": 0}
+"""The signal that came, and how many bodies it waits for."""
 
 
 class Stopped(SystemExit):  # no error: the work goes on when the command is given again
-    """The process was told to end, and all that it had is on the disk."""
+    """The process was told to end, and all that it had is on the disk.
 
-    def __init__(self) -> None:
-        super().__init__(EXIT_CODE)
+    Its exit code is what a shell reports of a process that the signal ended, so that schedulers that requeue by it do.
+    """
+
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__(128 + number)
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Take SIGTERM as a wish to stop while the body runs; another's handler (a launcher's) is left in its place."""
-    mine = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    """Take SIGTERM and Ctrl-C as a wish to stop while the body runs; another's handler (a launcher's) is left alone."""
+    main = threading.current_thread() is threading.main_thread()
+    mine = [number for number, usual in SIGNALS.items() if main and signal.getsignal(number) == usual]
     if not mine:
         yield
         return
-    _state["asked"] = False
-    signal.signal(signal.SIGTERM, _on_sigterm)
+    _state["asked"] = 0
+    for number in mine:
+        signal.signal(number, _on_signal)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in mine:
+            signal.signal(number, SIGNALS[number])
 
 
 @contextmanager
@@ -53,10 +60,11 @@ def asked() -> bool:
 
 def stop_if_asked() -> None:
     if asked():
-        raise Stopped
+        raise Stopped(_state["asked"])
 
 
-def _on_sigterm(*_: Any) -> None:
-    _state["asked"] = True
-    if not _state["deferred"]:
-        raise Stopped
+def _on_signal(number: int, _: Any) -> None:
+    again = _state["asked"] == number == signal.SIGINT  # whoever presses Ctrl-C again does not want to wait
+    _state["asked"] = number
+    if again or not _state["deferred"]:
+        raise Stopped(number)
