@@ -103,7 +103,7 @@ class Command:
             if not _is_utf8(word):
                 raise SpecError(f"{word}: this argument is not UTF-8; rename the file")
         parser = get_args_parser()
-        args = parser.parse_args(argv)
+        args = parser.parse_intermixed_args(argv)
         if args.config_path or args.config_name or args.experimental_rerun:
             raise SpecError(
                 "--config-path, --config-name, --experimental-rerun: ttt's commands have their own configs; "
@@ -197,11 +197,14 @@ class Command:
             return None, _refuse(f"{type(error).__name__}: {error}", 1, "failed")
 
     def _multirun(self, composer: Composer, requests: list[Asked]) -> int:
-        finish = self.begin([asked.request for asked in requests]) if self.begin else None
         root = Path(requests[0].get("tracking.root")).expanduser().resolve()
         jobs = root / "hydra" / f"{os.getpid()}-{os.urandom(4).hex()}"
+        kept = [o.input_line or "" for o in composer.overrides if o.key_or_group not in given_uris()]
+        if any(masked(text) != text for text in kept):  # as part of `tracking={...}`: Hydra would write it down
+            raise SpecError(f"an address with a password is given as {' or '.join(f'{field}=...' for field in URIS)}")
+        overrides = ["hydra.mode=MULTIRUN", f"hydra.sweep.dir={quoted(str(root / 'hydra'))}", *kept]
+        finish = self.begin([asked.request for asked in requests]) if self.begin else None
         jobs.mkdir(parents=True)
-        overrides = ["hydra.mode=MULTIRUN", f"hydra.sweep.dir={quoted(str(root / 'hydra'))}", *composer.texts]
         overrides += [f"++{field}=${{ttt.given:{field}}}" for field in given_uris()]
         job = Job(sys.modules["__main__"].__spec__.name, str(jobs))  # type: ignore[union-attr]
         broken = None
