@@ -81,10 +81,10 @@ def test_the_jobs_of_a_multirun_read_the_same(launcher: str, tmp_path: Path) -> 
     """With a folder, a store and data whose names hold what Hydra's grammar, YAML and addresses take for their own."""
     odd = "a b=c,d[1]{é}%20#?'\"$+@日"
     folder = tmp_path / odd / "my"
-    write(folder / "model" / "m.yaml", {**MODEL, "path": "../w"})
+    write(folder / "model" / "m.yaml", {**MODEL, "path": "../../w"})
     write(
         folder / "bench" / "b.yaml",
-        {**BENCH, "files": {"test": "../t.jsonl"}, "task_data": [{"name": "x", "files": "x"}]},
+        {**BENCH, "files": {"test": "../../t.jsonl"}, "task_data": [{"name": "x", "files": "x"}]},
     )
     data = write(tmp_path / odd / "v=1.jsonl", "{}")
     out, root = tmp_path / odd / "out,1.json", tmp_path / odd / "runs"
