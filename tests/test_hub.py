@@ -34,7 +34,7 @@ def test_a_silent_hub_is_not_asked_again(place: int, endpoint: str) -> None:
 @pytest.mark.parametrize("status", [200, 404, 501])
 def test_a_hub_that_answers_is_asked(status: int, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     class Hub(http.server.BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:  # noqa: N802
+        def do_HEAD(self) -> None:
             self.send_response(status)
             self.end_headers()
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import importlib
 import io
 import json
 import os
@@ -21,19 +20,18 @@ from typing import Any
 
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import get_args_parser
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from ttt.composition import CONF, Composer, resolved, said
-from ttt.consent import check_remote_code, check_secrets
+from ttt.composition import CONF, Composer
+from ttt.consent import check_secrets
+from ttt.jobs import Job, records_in
 from ttt.overrides import quoted
 from ttt.shown import SECRETS_ENV, given_uris, masked, shown_uri
 from ttt.spec import SpecError
 from ttt.terminal import console, prepare
 
-__all__ = ["CONF", "INTERRUPTED", "Command", "Job", "console"]
+__all__ = ["CONF", "INTERRUPTED", "Closer", "Command", "console"]
 
 INTERRUPTED = 128 + signal.SIGINT
 URIS = ("tracking.uri", "study.storage")
@@ -216,9 +214,9 @@ class Command:
             broken = f"the launcher stopped: {type(error).__name__}: {error}"
         except BaseException:
             if finish:
-                finish(*_records(jobs)[:2], True)
+                finish(*records_in(jobs)[:2], True)
             raise
-        results, failures, codes = _records(jobs)
+        results, failures, codes = records_in(jobs)
         failures += [broken] if broken else []
         if finish:
             finish(results, failures, False)
@@ -229,44 +227,6 @@ class Command:
             _refuse("\n".join(failures), 1, f"{len(failures)} of {len(codes)} jobs failed")
             return 2 if set(codes) <= {0, 2} and not broken else 1
         return code
-
-
-@dataclass(frozen=True)
-class Job:
-    """One job of a multirun, in whatever process the launcher puts it; it leaves its record in the folder `records`.
-
-    Never raises but when it is stopped: a failing job must stop no other, whatever the launcher.
-    """
-
-    module: str
-    """The command's module, which has it as `COMMAND`: workers import it anew."""
-    records: str
-
-    def __call__(self, config: DictConfig) -> None:
-        prepare()
-        command: Command = importlib.import_module(self.module).COMMAND
-        asked = [override for override in HydraConfig.get().overrides.task if "${ttt.given:" not in override]
-        file = Path(self.records) / f"{HydraConfig.get().job.num:05d}.json"
-        file.write_text(json.dumps({"job": asked, "code": 1, "error": "did not finish"}))
-        outcome: dict[str, Any]
-        try:
-            values = resolved(config)  # with values together that were checked one by one
-            check_remote_code(values, said(asked))
-            check_secrets(values, given_uris())
-            outcome = {"code": 0, "result": command.work(command.parse(values))}
-        except SpecError as error:
-            outcome = {"code": 2, "error": masked(str(error))}
-        except Exception as error:
-            outcome = {"code": 1, "error": masked(f"{type(error).__name__}: {error}")}
-        file.write_text(json.dumps({"job": asked, **outcome}, default=str))
-
-
-def _records(jobs: Path) -> tuple[list[dict[str, Any]], list[str], list[int]]:
-    """The results of a multirun's jobs, the failures in words, and every job's exit code."""
-    records = [json.loads(file.read_text()) for file in sorted(jobs.glob("*.json"))]
-    results = [record["result"] for record in records if record["code"] == 0]
-    failures = [f"{' '.join(record['job'])}: {record['error']}" for record in records if record["code"]]
-    return results, failures, [record["code"] for record in records]
 
 
 def _is_utf8(text: str) -> bool:
