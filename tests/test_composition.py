@@ -305,6 +305,17 @@ def test_one_message_and_exit_code_2_before_anything_is_done(argv: list[str], ex
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize("mode", [[], ["-m", "seed=1,2"]])
+def test_a_store_that_cannot_be_made(mode: list[str], tmp_path: Path) -> None:
+    argv = ["model=pythia-70m", "bench=gsm8k", f"tracking.root={write(tmp_path / 'file', 'x')}/store"]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-m", "ttt.run", *mode, *argv]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, timeout=120)
+    assert done.returncode == 2
+    assert "cannot be made: Not a directory" in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
 def test_an_argument_that_is_not_utf8(tmp_path: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     command = [sys.executable, "-m", "tests.echo", b"model.path=caf\xe9"]

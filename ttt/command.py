@@ -90,6 +90,10 @@ class Command:
             return self._answer(argv)
         except SpecError as error:
             return _refuse(str(error))
+        except Exception as error:
+            if os.environ.get("HYDRA_FULL_ERROR"):
+                console.print(traceback.format_exc())
+            return _refuse(f"{type(error).__name__}: {error}", 1, "failed")
         except (KeyboardInterrupt, SystemExit) as error:
             if isinstance(error, SystemExit) and error.code != INTERRUPTED:
                 raise
@@ -172,27 +176,17 @@ class Command:
         return requests
 
     def _single(self, asked: Asked) -> int:
-        result, code = self._attempt(asked.request)
-        return self._report(result, [result], asked, code) if result is not None else code
+        result = self.work(asked.request)
+        return self._report(result, [result], asked) if result is not None else 0
 
-    def _report(self, result: Any, results: list[dict[str, Any]], asked: Asked, code: int) -> int:
-        """Show what was found, and write it; the code, or 1 where it cannot be written."""
+    def _report(self, result: Any, results: list[dict[str, Any]], asked: Asked) -> int:
+        """Show what was found, and write it; 1 where it cannot be written."""
         self.show(results)
         try:
             _write(asked.get("output"), result)
         except OSError as error:
             return _refuse(f"output: {asked.get('output')} cannot be written: {error.strerror}", 1, "failed")
-        return code
-
-    def _attempt(self, request: Any) -> tuple[dict[str, Any] | None, int]:
-        try:
-            return self.work(request), 0
-        except SpecError as error:
-            return None, _refuse(str(error))
-        except Exception as error:
-            if os.environ.get("HYDRA_FULL_ERROR"):
-                console.print(traceback.format_exc())
-            return None, _refuse(f"{type(error).__name__}: {error}", 1, "failed")
+        return 0
 
     def _multirun(self, composer: Composer, requests: list[Asked]) -> int:
         root = Path(requests[0].get("tracking.root")).expanduser().resolve()
@@ -222,7 +216,7 @@ class Command:
             finish(results, failures, False)
         code = 0
         if results:
-            code = self._report(results, results, requests[0], 0)
+            code = self._report(results, results, requests[0])
         if failures:
             _refuse("\n".join(failures), 1, f"{len(failures)} of {len(codes)} jobs failed")
             return 2 if set(codes) <= {0, 2} and not broken else 1

@@ -38,7 +38,10 @@ class Tracker:
     def __init__(self, tracking: Tracking):
         self.tracking = tracking
         self.root = Path(tracking.root).expanduser().resolve()
-        self.root.mkdir(parents=True, exist_ok=True)
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SpecError(f"tracking.root: {self.root} cannot be made: {error.strerror}") from error
         # Seconds that a writer waits for another's lock on the database; what then fails, fails by name.
         own = _sqlite_uri(self.root / "mlflow.db", timeout="60")
         self.uri = tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or own
