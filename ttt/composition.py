@@ -206,6 +206,6 @@ def _folder(text: str) -> str:
 
 def _parse(parser: OverridesParser, text: str) -> Override:
     try:
-        return parser.parse_override(text)
+        return parser.parse_overrides([text])[0]
     except HydraException as error:
         raise SpecError(f"an override cannot be read: {text}: {str(error).splitlines()[0]}{quoting(text)}") from None

@@ -23,11 +23,10 @@ def as_written(text: str) -> str:
     """
     key, equals, value = text.partition("=")
     field = key.lstrip("+")
-    if not equals or value in ("", "null") or "${" in value or _is_meant(text, value):
+    meant = ONE_PATH.fullmatch(field) or (PATHS.fullmatch(field) and os.path.lexists(os.path.expanduser(value)))
+    if not equals or not meant or value in ("", "null") or "${" in value or _is_read(text, value):
         return text
-    if ONE_PATH.fullmatch(field) or (PATHS.fullmatch(field) and os.path.lexists(os.path.expanduser(value))):
-        return f"{key}={quoted(value)}"
-    return text
+    return f"{key}={quoted(value)}"
 
 
 def quoting(text: str) -> str:
@@ -43,10 +42,10 @@ def quoted(value: str) -> str:
     return QuotedString(value, Quote.single if '"' in value else Quote.double).with_quotes()
 
 
-def _is_meant(text: str, value: str) -> bool:
+def _is_read(text: str, value: str) -> bool:
     """Whether Hydra's grammar takes the value as it stands, or reads quotes that were put there for it."""
     try:
         override = OverridesParser.create().parse_override(text)
+        return "'" in value or '"' in value or (not override.is_sweep_override() and override.value() == value)
     except HydraException:
         return False
-    return "'" in value or '"' in value or (not override.is_sweep_override() and override.value() == value)

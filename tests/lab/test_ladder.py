@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from hydra._internal.utils import get_args_parser
 from omegaconf import OmegaConf
 
-from ttt.command import CONF
+from ttt.composition import CONF, Composer
 from ttt.lab.ladder import DOSES, LADDER, RUNGS, LabModel, chosen
 from ttt.lab.pretraining import new_model
 from ttt.run import COMMAND, parse
@@ -74,10 +73,9 @@ def test_a_multirun_takes_models_by_pattern(pattern: str, expected: list[str], t
     (tmp_path / "model").mkdir()
     own = {"name": "my-own", "family": "mine", "hub": "me/own", "n_params": 1, "n_tokens": 1, "trained": "2024-01"}
     (tmp_path / "model" / "my-own.yaml").write_text(json.dumps(own))
-    argv = ["-m", "--config-dir", str(tmp_path), f"model={pattern}", "bench=lab_facts", "adjustment=lab"]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        requests = COMMAND._requests(get_args_parser().parse_args(argv))
-    assert [request.cell.model.name for _, request in requests] == expected
+    composer = Composer("run", [f"model={pattern}", "bench=lab_facts", "adjustment=lab"], str(tmp_path))
+    found = [composer.values(overrides)[0]["model"]["name"] for overrides in composer.requests()]
+    assert found == expected
 
 
 def test_a_pattern_without_a_model_is_a_wrong_request(capsys: pytest.CaptureFixture[str]) -> None:
