@@ -1,31 +1,132 @@
-"""The first leak check: task data that equals a test document, to the letter or but for case, space and punctuation."""
+"""The leak check: examples of task data that give away what the test asks, to the letter or nearly so."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Iterable
-from dataclasses import replace
+import os.path
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, Literal, get_args
 
-from ttt.tasks.task_data import TaskData
+from ttt.tasks.frames import Frame
+from ttt.tasks.overlap import Asked, Index, Text
+from ttt.tasks.task_data import Example, TaskData
+from ttt.tasks.words import normalise, words
+
+Kind = Literal["exact", "normalised", "inside", "near"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""To the letter; but for case, blanks and punctuation; one inside the other; a near-copy."""
+
+N_SAMPLE = 2000
+"""Examples, the first of the shuffled pool, by which the template of the task data is told."""
+N_BATCH = 1000
 
 
-def normalise(text: str) -> str:
-    """Lower case, no punctuation, single blanks; accents and symbols in their compatible forms (NFKC)."""
-    text = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(re.sub(r"[^\w\s]|_", " ", text).split())
+@dataclass(frozen=True)
+class Question:
+    """A test document as it is asked without shots, and its right answers.
 
-
-def remove_leaks(data: TaskData, questions: Iterable[str]) -> TaskData:
-    """The task data without the examples whose prompt is a test question; what was removed is counted as `leaked`.
-
-    `questions` are the test documents as they are asked, without shots.
+    `forms` are other texts that are the whole question: sentences where the choices are put in, or a gap is left.
     """
-    asked = {normalise(question) for question in questions}
-    kept = tuple(example for example in data.examples if normalise(example.prompt) not in asked)
-    return replace(data, examples=kept, n_dropped={**data.n_dropped, "leaked": len(data.examples) - len(kept)})
+
+    text: str
+    answers: tuple[str, ...] = ()
+    forms: tuple[str, ...] = ()
 
 
-def asked_questions(tasks: Iterable[object]) -> list[str]:
+@dataclass(frozen=True)
+class Leak:
+    """An example of task data that gives a test question away."""
+
+    kind: Kind
+    question: str
+    example: Example
+
+
+def find_leaks(examples: Sequence[Example], questions: Iterable[Question | str]) -> dict[int, Leak]:
+    """The leaks among examples, by their place. `ttt.tasks.overlap` says what counts as inside and as near.
+
+    Prompts are compared with questions, and prompts with their answers with questions with theirs.
+    """
+    asked = [question if isinstance(question, Question) else Question(question) for question in questions]
+    letters = {text: text for question in asked for text in (question.text, *question.forms) if text.strip()}
+    index, equal = _index(asked, [example.prompt for example in examples[:N_SAMPLE]])
+    leaks: dict[int, Leak] = {}
+    for first in range(0, len(examples), N_BATCH):
+        texts, places = [], []
+        for place, example in enumerate(examples[first : first + N_BATCH], first):
+            prompt, answer = words(example.prompt), words(example.answer)
+            joined = " ".join(prompt)
+            if example.prompt in letters:
+                leaks[place] = Leak("exact", example.prompt, example)
+            elif question := equal.get(joined) or equal.get(" ".join([joined, *answer])):
+                leaks[place] = Leak("normalised", question, example)
+            else:
+                texts.append(Text(example.prompt, prompt, answer, example.prompt + example.answer))
+                places.append(place)
+        for place, (kind, i) in index.find(texts).items():
+            leaks[places[place]] = Leak(kind, index.asked[i].text, examples[places[place]])
+    return leaks
+
+
+def _index(questions: Sequence[Question], sample: Sequence[str]) -> tuple[Index, dict[str, str]]:
+    """The questions as n-grams, and by their normalised texts, without and with the answers."""
+    asked: list[Asked] = []
+    equal: dict[str, str] = {}
+    for number, question in enumerate(questions):
+        answers = tuple(found for answer in question.answers if (found := words(answer)))
+        for text in (question.text, *question.forms):
+            found = words(text)
+            if not found or " ".join(found) in equal:
+                continue
+            equal[" ".join(found)] = text
+            asked.append(Asked(number, text, found, answers if text == question.text else ()))
+    for one in asked:
+        for answer in one.answers:
+            equal.setdefault(" ".join(one.words + answer), one.text)
+    frame = Frame([one.text for one in asked], [one.words for one in asked])
+    return Index(asked, frame | Frame(sample, [words(prompt) for prompt in sample])), equal
+
+
+def remove_leaks(data: TaskData, questions: Iterable[Question | str]) -> TaskData:
+    """The task data without its leaks; what was removed is counted as `leaked`."""
+    return without(data, find_leaks(data.examples, questions))
+
+
+def without(data: TaskData, leaks: dict[int, Leak]) -> TaskData:
+    kept = tuple(example for place, example in enumerate(data.examples) if place not in leaks)
+    return replace(data, examples=kept, n_dropped={**data.n_dropped, "leaked": len(leaks)})
+
+
+def count_by_kind(leaks: dict[int, Leak]) -> dict[str, int]:
+    """How many leaks there are of each kind, kinds without any included."""
+    found = Counter(leak.kind for leak in leaks.values())
+    return {kind: found[kind] for kind in KINDS}
+
+
+def some_of_each_kind(leaks: dict[int, Leak], n: int = 50) -> Iterator[Leak]:
+    """The first leaks of each kind, at most n."""
+    for kind in KINDS:
+        yield from islice((leak for leak in leaks.values() if leak.kind == kind), n)
+
+
+def asked_questions(tasks: Iterable[Any]) -> list[Question]:
     """Each test document of lm-eval tasks as it is asked without shots, few-shot documents not among them."""
-    return [str(task.doc_to_text(doc)) for task in tasks for doc in task.eval_docs]  # type: ignore[attr-defined]
+    return [_question(task, doc) for task in tasks for doc in task.eval_docs]
+
+
+def _question(task: Any, doc: dict[str, Any]) -> Question:
+    text, target = task.doc_to_text(doc), task.doc_to_target(doc)
+    choices = task.doc_to_choice(doc) if task.config.doc_to_choice is not None else []
+    forms = [str(task.doc_to_decontamination_query(doc))] if task.should_decontaminate() else []
+    if getattr(task, "multiple_input", 0):  # the text is the place of the right context among the choices
+        ending = f"{task.config.target_delimiter}{target}"
+        shared = os.path.commonprefix(choices).rpartition(" ")[0]
+        forms += [f"{context}{ending}" for context in choices] + [f"{shared} _{ending}"]
+        return Question(f"{choices[text]}{ending}", (), tuple(forms))
+    right = target if isinstance(target, list) else [target]
+    answers = tuple(str(choices[one] if choices and isinstance(one, int) else one) for one in right)
+    if not str(text).strip():  # documents that are scored as a whole, such as a perplexity's
+        return Question(answers[0], (), tuple(forms))
+    return Question(str(text), answers, tuple(forms))
