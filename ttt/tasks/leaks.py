@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, Literal, get_args
 
 from ttt.tasks.frames import Frame
-from ttt.tasks.overlap import Asked, Index, Text
+from ttt.tasks.overlap import Asked, Index, Text, spell_out
 from ttt.tasks.task_data import Example, TaskData
 from ttt.tasks.words import normalise, words
 
@@ -63,7 +63,7 @@ def find_leaks(examples: Sequence[Example], questions: Iterable[Question | str])
             elif question := equal.get(joined) or equal.get(" ".join([joined, *answer])):
                 leaks[place] = Leak("normalised", question, example)
             else:
-                texts.append(Text(example.prompt, prompt, answer, example.prompt + example.answer))
+                texts.append(Text(example.prompt, example.answer, prompt, answer))
                 places.append(place)
         for place, (kind, i) in index.find(texts).items():
             leaks[places[place]] = Leak(kind, index.asked[i].text, examples[places[place]])
@@ -75,16 +75,17 @@ def _index(questions: Sequence[Question], sample: Sequence[str]) -> tuple[Index,
     asked: list[Asked] = []
     equal: dict[str, str] = {}
     for number, question in enumerate(questions):
-        answers = tuple(found for answer in question.answers if (found := words(answer)))
+        spelt_out = [words(spell_out(question.text, answer)) for answer in question.answers]
+        answers = tuple(answer for answer in spelt_out if answer)
         for text in (question.text, *question.forms):
             found = words(text)
             if not found or " ".join(found) in equal:
                 continue
             equal[" ".join(found)] = text
             asked.append(Asked(number, text, found, answers if text == question.text else ()))
-    for one in asked:
-        for answer in one.answers:
-            equal.setdefault(" ".join(one.words + answer), one.text)
+    for question in questions:
+        for answer in question.answers:
+            equal.setdefault(" ".join(words(question.text) + words(answer)), question.text)
     frame = Frame([one.text for one in asked], [one.words for one in asked])
     return Index(asked, frame | Frame(sample, [words(prompt) for prompt in sample])), equal
 
