@@ -28,7 +28,9 @@ def cell_key(cell: Cell, source: str, precision: str, files: DataFiles) -> str:
     if base:
         for field in ("task_data", "task_data_seed"):
             del bench[field]
-    else:
+    if base or bench["leak"] != "report":  # the others train on the same examples, or not at all
+        del bench["leak"]
+    if not base:
         for dataset, dumped in zip(cell.bench.task_data, bench["task_data"], strict=True):
             named = [dataset.files] if isinstance(dataset.files, str) else dataset.files or ()
             dumped["files"] = [_digest(files, file, f"bench.task_data '{dataset.name}'") for file in named]

@@ -19,7 +19,7 @@ from ttt.engine.load import check_tokenizer, digest, load
 from ttt.engine.scores import Scores, evaluate
 from ttt.engine.stopping import stoppable
 from ttt.identity import cell_key, model_source
-from ttt.record import cell_params, cell_tags, log_items, log_side, paired_stderr, read_items, register
+from ttt.record import cell_params, cell_tags, log_items, log_leaks, log_side, paired_stderr, read_items, register
 from ttt.report.card import card
 from ttt.report.cell import cell_figure
 from ttt.result import CellResult, sides_as_gain
@@ -28,8 +28,8 @@ from ttt.saturation.tags import tag_by_study
 from ttt.spec import Cell, Model, SpecError, Trainer
 from ttt.tasks.bench import load_tasks
 from ttt.tasks.continuations import said_of_answers
-from ttt.tasks.leaks import asked_questions, remove_leaks
 from ttt.tasks.shots import shots_given
+from ttt.tasks.leaks import Leak, asked_questions, check_leaks, in_words
 from ttt.tasks.task_data import TaskData, load_task_data
 from ttt.track import RunLog, Tracker
 
@@ -57,11 +57,21 @@ class Workbench:
         return shots_given(self.tasks["tasks"].values())
 
     @cached_property
-    def task_data(self) -> TaskData:
-        data = remove_leaks(load_task_data(self.bench, self.files), asked_questions(self.tasks["tasks"].values()))
+    def _checked(self) -> tuple[TaskData, dict[int, Leak]]:
+        loaded = load_task_data(self.bench, self.files)
+        data, leaks = check_leaks(loaded, asked_questions(self.tasks["tasks"].values()), self.bench.leak)
         if not data.examples:
             raise SpecError(f"bench.task_data: nothing is left for '{self.bench.name}' after dropping {data.n_dropped}")
-        return data
+        return data, leaks
+
+    @property
+    def task_data(self) -> TaskData:
+        return self._checked[0]
+
+    @property
+    def leaks(self) -> dict[int, Leak]:
+        """What the check found in the task data, by the place among all examples."""
+        return self._checked[1]
 
     @cached_property
     def backend(self) -> KeepingBackend:
@@ -114,6 +124,8 @@ def _done_or_do(cell: Cell, work: Workbench, force: bool, say: Say) -> CellResul
         if cell.adjustment.method != "none":
             assert work.task_data.examples  # what can fail without the weights fails before the base model is scored
             work.warnings(cell, say)
+            if work.leaks:
+                say(f"{cell.bench.name}: {in_words(work.leaks, cell.bench.leak)}")
             base = _done_or_do(cell.base(), work, False, say)
         warnings = work.warnings(cell, say)
         assert work.backend
@@ -173,6 +185,7 @@ def _adjust(cell: Cell, key: str, work: Workbench, run: RunLog, base: CellResult
     data = work.task_data
     run.metrics({"task_data/n_examples": len(data.examples)})
     run.metrics({f"task_data/n_{reason}": n for reason, n in data.n_dropped.items()})
+    log_leaks(run, work.leaks)
     facts = _adjusted_weights(cell, key, work, run, say)
     say(f"{cell.label} on {cell.bench.name}: scoring the adjusted model")
     scores, weights = _scores(cell, key, work, say)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os.path
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Literal, get_args
 
+from ttt.spec import SpecError
 from ttt.tasks.frames import Frame
 from ttt.tasks.overlap import Asked, Index, Text, spell_out
 from ttt.tasks.task_data import Example, TaskData
@@ -90,23 +91,54 @@ def _index(questions: Sequence[Question], sample: Sequence[str]) -> tuple[Index,
     return Index(asked, frame | Frame(sample, [words(prompt) for prompt in sample])), equal
 
 
+def check_leaks(
+    data: TaskData, questions: Iterable[Question | str], policy: Literal["remove", "report", "fail"] = "remove"
+) -> tuple[TaskData, dict[int, Leak]]:
+    """The task data to train on, and the leaks that were found, by their place among all examples.
+
+    What is removed is counted as `leaked`. Raises SpecError if there are leaks and the policy is to fail.
+    """
+    leaks = find_leaks(data.examples, questions)
+    if policy == "fail" and leaks:
+        shown = "".join(
+            f"\n  {leak.kind}: the test asks {_short(leak.question)}, "
+            f"task data have {_short(leak.example.prompt + leak.example.answer)}"
+            for leak in some_of_each_kind(leaks, 2)
+        )
+        raise SpecError(f"bench.leak=fail: {in_words(leaks, policy)} (remove leaves them out, report keeps them){shown}")
+    if policy == "report":
+        return data, leaks
+    kept = tuple(example for place, example in enumerate(data.examples) if place not in leaks)
+    return replace(data, examples=kept, n_dropped={**data.n_dropped, "leaked": len(leaks)}), leaks
+
+
 def remove_leaks(data: TaskData, questions: Iterable[Question | str]) -> TaskData:
     """The task data without its leaks; what was removed is counted as `leaked`."""
-    return without(data, find_leaks(data.examples, questions))
+    return check_leaks(data, questions)[0]
 
 
-def without(data: TaskData, leaks: dict[int, Leak]) -> TaskData:
-    kept = tuple(example for place, example in enumerate(data.examples) if place not in leaks)
-    return replace(data, examples=kept, n_dropped={**data.n_dropped, "leaked": len(leaks)})
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 100 else f"{text[:100]}...")
 
 
-def count_by_kind(leaks: dict[int, Leak]) -> dict[str, int]:
+def count_by_kind(leaks: Mapping[int, Leak]) -> dict[Kind, int]:
     """How many leaks there are of each kind, kinds without any included."""
     found = Counter(leak.kind for leak in leaks.values())
     return {kind: found[kind] for kind in KINDS}
 
 
-def some_of_each_kind(leaks: dict[int, Leak], n: int = 50) -> Iterator[Leak]:
+def in_words(leaks: Mapping[int, Leak], policy: str) -> str:
+    """One sentence: how many examples of task data hold test questions, how, and what becomes of them."""
+    how = {"exact": "to the letter", "normalised": "but for case, blanks and punctuation", "near": "as near-copies"}
+    how["inside"] = "in a longer text"
+    kinds = ", ".join(f"{n:,} {how[kind]}" for kind, n in count_by_kind(leaks).items() if n)
+    done = {"remove": " and are left out", "report": " and are trained on all the same (bench.leak=report)"}
+    examples = "1 example of task data holds" if len(leaks) == 1 else f"{len(leaks):,} examples of task data hold"
+    text = f"{examples} test questions ({kinds}){done.get(policy, '')}"
+    return text.replace("and are", "and is") if len(leaks) == 1 else text
+
+
+def some_of_each_kind(leaks: Mapping[int, Leak], n: int = 50) -> Iterator[Leak]:
     """The first leaks of each kind, at most n."""
     for kind in KINDS:
         yield from islice((leak for leak in leaks.values() if leak.kind == kind), n)
