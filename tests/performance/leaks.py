@@ -55,7 +55,10 @@ def main() -> None:
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{n.questions:,} questions, {n.examples:,} examples ({n_characters / 1e6:,.0f} million characters)")
-    print(f"{seconds:.0f} s, peak {peak:,.0f} MB ({before:,.0f} MB the texts), {n_planted} planted: {count_by_kind(leaks)}")
+    print(
+        f"{seconds:.0f} s, peak {peak:,.0f} MB ({before:,.0f} MB the texts), "
+        f"{n_planted} planted: {count_by_kind(leaks)}"
+    )
 
 
 if __name__ == "__main__":

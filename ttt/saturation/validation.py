@@ -14,8 +14,9 @@ from ttt.engine.scores import evaluate
 from ttt.saturation.plan import Plan
 from ttt.spec import Bench, SpecError
 from ttt.tasks.checks import check_documents
-from ttt.tasks.leaks import asked_questions, normalise, remove_leaks
+from ttt.tasks.leaks import asked_questions, remove_leaks
 from ttt.tasks.task_data import Example, TaskData
+from ttt.tasks.words import normalise
 
 LARGEST_SHARE = 0.2
 """Of the task data that may be held out."""

@@ -16,7 +16,7 @@ _ODD = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0x100000001B3), np.uint64(0xBF5
 
 
 class Stream:
-    """The words of texts in one row, uint64 [words]; `owner` is each word's text, `starts` and `ends` the texts' bounds.
+    """The words of texts in one row, uint64 [words]; `owner` is each word's text, `starts` and `ends` bound the texts.
 
     `numbers` are those of the words that count, from 1; all other words are alike.
     """

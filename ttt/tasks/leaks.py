@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os.path
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any, Literal, get_args
 
 from ttt.spec import SpecError
@@ -86,7 +85,7 @@ def _index(questions: Sequence[Question], sample: Sequence[str]) -> tuple[Index,
             asked.append(Asked(number, text, found, answers if text == question.text else ()))
     for question in questions:
         for answer in question.answers:
-            equal.setdefault(" ".join(words(question.text) + words(answer)), question.text)
+            equal.setdefault(f"{normalise(question.text)} {normalise(answer)}", question.text)
     frame = Frame([one.text for one in asked], [one.words for one in asked])
     return Index(asked, frame | Frame(sample, [words(prompt) for prompt in sample])), equal
 
@@ -105,7 +104,9 @@ def check_leaks(
             f"task data have {_short(leak.example.prompt + leak.example.answer)}"
             for leak in some_of_each_kind(leaks, 2)
         )
-        raise SpecError(f"bench.leak=fail: {in_words(leaks, policy)} (remove leaves them out, report keeps them){shown}")
+        raise SpecError(
+            f"bench.leak=fail: {in_words(leaks, policy)} (remove leaves them out, report keeps them){shown}"
+        )
     if policy == "report":
         return data, leaks
     kept = tuple(example for place, example in enumerate(data.examples) if place not in leaks)
@@ -155,7 +156,8 @@ def _question(task: Any, doc: dict[str, Any]) -> Question:
     forms = [str(task.doc_to_decontamination_query(doc))] if task.should_decontaminate() else []
     if getattr(task, "multiple_input", 0):  # the text is the place of the right context among the choices
         ending = f"{task.config.target_delimiter}{target}"
-        shared = os.path.commonprefix(choices).rpartition(" ")[0]
+        columns = zip(*(context.split(" ") for context in choices), strict=False)
+        shared = " ".join(column[0] for column in takewhile(lambda column: len(set(column)) == 1, columns))
         forms += [f"{context}{ending}" for context in choices] + [f"{shared} _{ending}"]
         return Question(f"{choices[text]}{ending}", (), tuple(forms))
     right = target if isinstance(target, list) else [target]

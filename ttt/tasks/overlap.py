@@ -95,7 +95,7 @@ class Index:
         return frozenset(piece for piece in pieces if not self.frame.words.issuperset(piece.split()))
 
     def _index_contents(self) -> None:
-        """Contents by the n-gram of all their words, long ones by their first 13; and every 13-gram of the questions."""
+        """Contents by the n-gram of all their words, long ones by their first 13; and all 13-grams of the questions."""
         stream = Stream(self.content, self.numbers)
         sizes = stream.ends - stream.starts
         self.inside: dict[int, Grams] = {}
@@ -185,7 +185,9 @@ class Index:
             return True
         asked = list(chain.from_iterable(sentences(self.asked[i].text)))
         asked = asked[self.frame.span(self.asked[i].text, len(asked))]
-        return _is_run(asked, sentences(text.prompt + text.answer)) and self._agrees(i, text, len(content))
+        is_whole = _is_run(asked, [*sentences(text.prompt), *sentences(text.answer)])
+        is_whole = is_whole or _is_run(asked, sentences(text.prompt + text.answer))
+        return is_whole and self._agrees(i, text, len(content))
 
     def _agrees(self, i: int, text: Text, n: int) -> bool:
         """Whether the text gives the question's answer; where answers say little (yes), n words must be many."""
@@ -195,8 +197,7 @@ class Index:
             return n >= (CONTENT if answers else SEED)
         held = text.words + text.answer_words
         return any(
-            _same_answer(text.spelt_out, answer)
-            or (_holds(held, answer) and not _holds(self.content[i], answer))
+            _same_answer(text.spelt_out, answer) or (_holds(held, answer) and not _holds(self.content[i], answer))
             for answer in telling
         )
 

@@ -43,9 +43,7 @@ _PUNCTUATION = [
 # Points and colons between digits (3.14, 12:30) are in words; signs stand alone.
 _REST = r"(?:(?<=\d)[.:](?=\d){0}+)*"
 _ASCII = "[a-z0-9]"
-_ASCII_TOKENS = re.compile(
-    rf"{_ASCII}+{_REST.format(_ASCII)}|[^\w\s{_ranges(c for c in _PUNCTUATION if c.isascii())}]"
-)
+_ASCII_TOKENS = re.compile(rf"{_ASCII}+{_REST.format(_ASCII)}|[^\w\s{_ranges(c for c in _PUNCTUATION if c.isascii())}]")
 _LETTER = rf"(?:[^\W_{_UNSPACED}]|[{_MARKS}])"
 _TOKENS = re.compile(
     rf"[{_UNSPACED}][{_MARKS}]*|{_LETTER}+{_REST.format(_LETTER)}|[^\w\s{_MARKS}{_ranges(_PUNCTUATION)}]"
@@ -129,7 +127,9 @@ def _expanded(character: str) -> str | None:
 
 
 _FOLDED = {ord(c): form for c in _CHARACTERS if (form := _expanded(c)) is not None}
-_FOLDED |= {ord(c): None for c in _CHARACTERS if unicodedata.category(c) == "Cf"}  # soft hyphens, joiners, marks of order
+_FOLDED |= {
+    ord(c): None for c in _CHARACTERS if unicodedata.category(c) == "Cf"
+}  # soft hyphens, joiners, marks of order
 _FOLDED |= {ord(c): None for c in _CHARACTERS if unicodedata.name(c, "").startswith("VARIATION SELECTOR")}
 for _point in range(0xE0020, 0xE0080):  # letters of flags: they tell England from Scotland
     del _FOLDED[_point]
