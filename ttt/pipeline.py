@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any
@@ -19,7 +20,7 @@ from ttt.engine.load import check_tokenizer, digest, load
 from ttt.engine.scores import Scores, evaluate
 from ttt.engine.stopping import stoppable
 from ttt.identity import cell_key, model_source
-from ttt.record import cell_params, cell_tags, log_items, log_leaks, log_side, paired_stderr, read_items, register
+from ttt.record import cell_params, cell_tags, log_items, log_side, paired_stderr, read_items, register
 from ttt.report.card import card
 from ttt.report.cell import cell_figure
 from ttt.result import CellResult, sides_as_gain
@@ -28,8 +29,8 @@ from ttt.saturation.tags import tag_by_study
 from ttt.spec import Cell, Model, SpecError, Trainer
 from ttt.tasks.bench import load_tasks
 from ttt.tasks.continuations import said_of_answers
+from ttt.tasks.leaks import Leak, asked_questions, check_leaks, count_by_kind, in_words, some_of_each_kind
 from ttt.tasks.shots import shots_given
-from ttt.tasks.leaks import Leak, asked_questions, check_leaks, in_words
 from ttt.tasks.task_data import TaskData, load_task_data
 from ttt.track import RunLog, Tracker
 
@@ -222,6 +223,20 @@ def _adjust(cell: Cell, key: str, work: Workbench, run: RunLog, base: CellResult
         version=version,
         checkpoints=[{"n_examples": n, "score": score, "stderr": errors.get(n)} for n, score in on_the_way],
     )
+
+
+def log_leaks(run: RunLog, leaks: Mapping[int, Leak]) -> None:
+    """`task_data/n_leaked`, of each kind too, and examples as a table that the UI shows."""
+    run.metrics({"task_data/n_leaked": len(leaks)})
+    run.metrics({f"task_data/n_leaked_{kind}": n for kind, n in count_by_kind(leaks).items()})
+    if leaks:
+        shown = list(some_of_each_kind(leaks))
+        columns = {
+            "kind": [leak.kind for leak in shown],
+            "test question": [leak.question for leak in shown],
+            "task data": [leak.example.prompt + leak.example.answer for leak in shown],
+        }
+        run.table(columns, "leaks.json")
 
 
 def _adjusted_weights(cell: Cell, key: str, work: Workbench, run: RunLog, say: Say) -> dict[str, float]:

@@ -13,7 +13,6 @@ import pandas as pd
 
 from ttt.result import CellResult
 from ttt.spec import Cell
-from ttt.tasks.leaks import Leak, count_by_kind, some_of_each_kind
 from ttt.track import RunLog, Tracker
 
 Side = Mapping[str, float | None]
@@ -90,20 +89,6 @@ def log_items(run: RunLog, name: str, items: pd.DataFrame, prompts: Sequence[tup
     if prompts:
         columns = {"prompt": [prompt for prompt, _ in prompts], "answer": [answer for _, answer in prompts]}
         run.table(columns, f"prompts_{name}.json")
-
-
-def log_leaks(run: RunLog, leaks: Mapping[int, Leak]) -> None:
-    """`task_data/n_leaked`, of each kind too, and examples as a table that the UI shows."""
-    run.metrics({"task_data/n_leaked": len(leaks)})
-    run.metrics({f"task_data/n_leaked_{kind}": n for kind, n in count_by_kind(leaks).items()})
-    if leaks:
-        shown = list(some_of_each_kind(leaks))
-        columns = {
-            "kind": [leak.kind for leak in shown],
-            "test question": [leak.question for leak in shown],
-            "task data": [leak.example.prompt + leak.example.answer for leak in shown],
-        }
-        run.table(columns, "leaks.json")
 
 
 def read_items(tracker: Tracker, run_id: str, name: str) -> pd.DataFrame:

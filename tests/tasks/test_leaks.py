@@ -271,8 +271,8 @@ def test_passages_that_several_questions_share_are_no_leak() -> None:
 def test_a_template_is_no_content() -> None:
     """Word problems of one template differ in their numbers alone: none is a copy of another, exact ones are."""
     text = (
-        "Question: {a} has {x} apples and buys {y} more at the market, then gives half of them all to a friend who lives "
-        "in the house next door. How many apples has {a} got now?\nAnswer:"
+        "Question: {a} has {x} apples and buys {y} more at the market, then gives half of them all to a friend who "
+        "lives in the house next door. How many apples has {a} got now?\nAnswer:"
     )
     draw = random.Random(3)
 
@@ -354,7 +354,7 @@ WINOGRANDE = [
 ]
 
 
-def contexts_bench(conf: Path, folder: Path, decontaminate: bool) -> Any:
+def contexts_bench(conf: Path, folder: Path) -> Any:
     test = write_jsonl(folder / "test.jsonl", WINOGRANDE)
     task = {
         "task": "gaps",
@@ -365,17 +365,14 @@ def contexts_bench(conf: Path, folder: Path, decontaminate: bool) -> Any:
         "doc_to_target": "{{sentence.split('_')[1].strip()}}",
         "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
     }
-    if decontaminate:
-        task |= {"should_decontaminate": True, "doc_to_decontamination_query": "sentence"}
     files = {"test": str(test)}
     made = request(conf, folder, adjustment="none").cell.bench
     return made.model_copy(update={"tasks": (task,), "files": files, "task_data": (), "num_fewshot": 0})
 
 
-@pytest.mark.parametrize("decontaminate", [False, True])
-def test_contexts_in_the_choices(conf: Path, tmp_path: Path, decontaminate: bool) -> None:
+def test_contexts_in_the_choices(conf: Path, tmp_path: Path) -> None:
     """The question is all that is asked: each context with the target, and the sentence with its gap."""
-    tasks = load_tasks(contexts_bench(conf, tmp_path, decontaminate), DataFiles())["tasks"].values()
+    tasks = load_tasks(contexts_bench(conf, tmp_path), DataFiles())["tasks"].values()
     questions = asked_questions(tasks)
     assert questions[0].text == WINOGRANDE[0]["sentence"].replace("_", "trophy")
     sentence = str(WINOGRANDE[0]["sentence"])
@@ -404,13 +401,16 @@ class Whole:
     def doc_to_target(self, doc: dict[str, str]) -> str:
         return doc["page"]
 
-    def should_decontaminate(self) -> bool:
-        return False
-
 
 def test_documents_scored_as_a_whole_are_their_own_question() -> None:
     (question,) = asked_questions([Whole()])
     assert question.text == Whole.eval_docs[0]["page"]
+
+
+def test_nothing_to_compare() -> None:
+    assert find_leaks([Example("A question?", " yes")], []) == {}
+    assert find_leaks([], ["A question?"]) == {}
+    assert find_leaks([Example("A", " b"), Example("  ", " b")], ["", " ", "B"]) == {}
 
 
 def test_policies() -> None:

@@ -16,8 +16,7 @@ from ttt.engine.adjustment import NonFiniteLossError
 from ttt.engine.fit import Step
 from ttt.engine.load import load
 from ttt.engine.stopping import stoppable
-from ttt.pipeline import Workbench
-from ttt.record import log_leaks
+from ttt.pipeline import Workbench, log_leaks
 from ttt.saturation.climb import Climber, Scores, score
 from ttt.saturation.plan import Ladder, Plan, ladder
 from ttt.saturation.record import Trials, close_study, open_study, result_of, trial_run

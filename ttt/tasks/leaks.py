@@ -153,15 +153,17 @@ def asked_questions(tasks: Iterable[Any]) -> list[Question]:
 def _question(task: Any, doc: dict[str, Any]) -> Question:
     text, target = task.doc_to_text(doc), task.doc_to_target(doc)
     choices = task.doc_to_choice(doc) if task.config.doc_to_choice is not None else []
-    forms = [str(task.doc_to_decontamination_query(doc))] if task.should_decontaminate() else []
+
+    def chosen(one: Any) -> str:
+        return str(choices[one] if isinstance(one, int) and 0 <= one < len(choices) else one)
+
     if getattr(task, "multiple_input", 0):  # the text is the place of the right context among the choices
         ending = f"{task.config.target_delimiter}{target}"
         columns = zip(*(context.split(" ") for context in choices), strict=False)
         shared = " ".join(column[0] for column in takewhile(lambda column: len(set(column)) == 1, columns))
-        forms += [f"{context}{ending}" for context in choices] + [f"{shared} _{ending}"]
-        return Question(f"{choices[text]}{ending}", (), tuple(forms))
-    right = target if isinstance(target, list) else [target]
-    answers = tuple(str(choices[one] if choices and isinstance(one, int) else one) for one in right)
-    if not str(text).strip():  # documents that are scored as a whole, such as a perplexity's
-        return Question(answers[0], (), tuple(forms))
-    return Question(str(text), answers, tuple(forms))
+        forms = [*(f"{context}{ending}" for context in choices), f"{shared} _{ending}"]
+        return Question(f"{chosen(text)}{ending}", (), tuple(forms))
+    answers = tuple(chosen(one) for one in (target if isinstance(target, list) else [target]))
+    if not str(text).strip():  # a document that is scored as a whole, such as a perplexity's
+        return Question(answers[0])
+    return Question(str(text), answers)
