@@ -231,7 +231,7 @@ def log_leaks(run: RunLog, leaks: Mapping[int, Leak]) -> None:
     run.metrics({f"task_data/n_leaked_{kind}": n for kind, n in count_by_kind(leaks).items()})
     if leaks:
         shown = list(some_of_each_kind(leaks))
-        columns = {
+        columns: dict[str, list[Any]] = {
             "kind": [leak.kind for leak in shown],
             "test question": [leak.question for leak in shown],
             "task data": [leak.example.prompt + leak.example.answer for leak in shown],

@@ -43,24 +43,29 @@ class Frame:
 
     def __or__(self, other: Frame) -> Frame:
         both = Frame([], [])
-        both.heads, both.tails = self.heads | other.heads, self.tails | other.tails
+        both.heads = _longest_first(self.heads | other.heads)
+        both.tails = _longest_first(self.tails | other.tails)
         both.words = self.words | other.words
         return both
 
     def span(self, text: str, n: int) -> slice:
         """Which of the text's n words are its content."""
-        first = next((self.heads[head] for head in reversed(_heads(text)) if head in self.heads), 0)
-        last = next((self.tails[tail] for tail in reversed(_tails(text)) if tail in self.tails), 0)
+        first = next((n_head for head, n_head in self.heads.items() if text.startswith(head)), 0)
+        last = next((n_tail for tail, n_tail in self.tails.items() if text.endswith(tail)), 0)
         return slice(first, n - last) if first + last < n else slice(0, n)
 
 
 def _frequent(ends: Iterable[str], least: float) -> dict[str, int]:
-    return {end: len(words(end)) for end, n in Counter(ends).items() if n >= least}
+    return _longest_first({end: len(words(end)) for end, n in Counter(ends).items() if n >= least})
+
+
+def _longest_first(ends: dict[str, int]) -> dict[str, int]:
+    return dict(sorted(ends.items(), key=lambda item: -len(item[0])))
 
 
 def _heads(text: str, at_most: int = 12) -> list[str]:
     """What comes before each of the first boundaries, the shortest first."""
-    found = []
+    found: list[str] = []
     for boundary in _ENDS.finditer(text, 0, 2000):
         if len(found) == at_most or boundary.end() == len(text):
             break

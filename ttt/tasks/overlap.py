@@ -20,6 +20,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
+from typing import Literal
 
 import numpy as np
 
@@ -43,6 +44,9 @@ CONTENT, TELLING = 8, 20
 """Content words without which two questions of one kind are too like; different ones that tell a question apart."""
 ABOVE_SIBLINGS = 0.15
 """How much nearer a near-copy is than the test's other questions are to each other."""
+
+
+Found = Literal["inside", "near"]
 
 
 @dataclass(frozen=True)
@@ -135,11 +139,11 @@ class Index:
         self.n_seeds = np.bincount(self.seeds.entries, minlength=len(known))
         self.has_pieces = np.array([len(pieces) >= 3 for pieces in self.pieces], dtype=bool)
 
-    def find(self, texts: Sequence[Text]) -> dict[int, tuple[str, int]]:
-        """Of each text that holds a question: the kind ("inside" or "near"), and the question's place in `asked`."""
+    def find(self, texts: Sequence[Text]) -> dict[int, tuple[Found, int]]:
+        """Of each text that holds a question: the kind, and the question's place in `asked`."""
         stream = Stream([text.words + text.answer_words for text in texts], self.numbers)
         spans = [self.frame.span(text.prompt, len(text.words)) for text in texts]
-        found: dict[int, tuple[str, int]] = {}
+        found: dict[int, tuple[Found, int]] = {}
         near: list[tuple[int, int]] = []
         runs = stream.words[:0]
         for n, hashes in stream.grams(LONG):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 _CHARACTERS = [*map(chr, range(0x20000)), *map(chr, range(0xE0000, 0xE0200))]
 """The planes that hold punctuation, marks and compatible forms."""
@@ -82,7 +82,7 @@ def _as_signs(match: re.Match[str]) -> str:
 _GROUPED = "|".join(rf"(?<=(?<![\d.,])[1-9]{digits},)" for digits in ("", r"\d", r"\d\d")) + r"|(?<=,\d{3},)"
 
 # Each pattern begins with its mark and looks behind over it, which Python's engine searches several times faster.
-_SIGNS_IN_CONTEXT = [
+_SIGNS_IN_CONTEXT: list[tuple[str, str, str | Callable[[re.Match[str]], str]]] = [
     # Commas that group an English number's digits: 1,000 is 1000.
     (",", rf",(?:{_GROUPED})(?=\d{{3}}(?!\d))", ""),
     # Markdown: emphasis, the marks of lists and headings.
@@ -126,7 +126,7 @@ def _expanded(character: str) -> str | None:
     return "".join(parts) if kind == "<square>" and any(part in _SUPERSCRIPTS for part in parts) else None
 
 
-_FOLDED = {ord(c): form for c in _CHARACTERS if (form := _expanded(c)) is not None}
+_FOLDED: dict[int, str | None] = {ord(c): form for c in _CHARACTERS if (form := _expanded(c)) is not None}
 _FOLDED |= {
     ord(c): None for c in _CHARACTERS if unicodedata.category(c) == "Cf"
 }  # soft hyphens, joiners, marks of order
