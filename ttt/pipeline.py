@@ -125,8 +125,6 @@ def _done_or_do(cell: Cell, work: Workbench, force: bool, say: Say) -> CellResul
         if cell.adjustment.method != "none":
             assert work.task_data.examples  # what can fail without the weights fails before the base model is scored
             work.warnings(cell, say)
-            if work.leaks:
-                say(f"{cell.bench.name}: {in_words(work.leaks, cell.bench.leak)}")
             base = _done_or_do(cell.base(), work, False, say)
         warnings = work.warnings(cell, say)
         assert work.backend
@@ -187,6 +185,8 @@ def _adjust(cell: Cell, key: str, work: Workbench, run: RunLog, base: CellResult
     run.metrics({"task_data/n_examples": len(data.examples)})
     run.metrics({f"task_data/n_{reason}": n for reason, n in data.n_dropped.items()})
     log_leaks(run, work.leaks)
+    if work.leaks:
+        say(f"{cell.bench.name}: {in_words(work.leaks, cell.bench.leak)}")
     facts = _adjusted_weights(cell, key, work, run, say)
     say(f"{cell.label} on {cell.bench.name}: scoring the adjusted model")
     scores, weights = _scores(cell, key, work, say)
