@@ -61,3 +61,12 @@ class Grams:
         n = np.searchsorted(self.hashes, hashes[places], "right") - first
         within = np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n)
         return np.repeat(places, n), self.entries[np.repeat(first, n) + within]
+
+
+def once_each(hashes: Hashes, owners: Ints) -> tuple[Hashes, Ints]:
+    """Each (hash, owner) once, in ascending order."""
+    order = np.lexsort((owners, hashes))
+    hashes, owners = hashes[order], owners[order]
+    first = np.ones(len(hashes), dtype=bool)
+    first[1:] = (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])
+    return hashes[first], owners[first]

@@ -25,7 +25,7 @@ from typing import Literal
 import numpy as np
 
 from ttt.tasks.frames import SHARE, Frame, n_shared, sentences
-from ttt.tasks.grams import Grams, Hashes, Ints, Stream
+from ttt.tasks.grams import Grams, Hashes, Ints, Stream, once_each
 from ttt.tasks.words import n_words, words
 
 LONG = 13
@@ -133,7 +133,7 @@ class Index:
         hashes, places = stream.of_size(SEED)
         before = np.concatenate([[0], np.cumsum(np.concatenate(is_content))]) if known else np.zeros(1, np.int64)
         telling = before[places + SEED] - before[places] >= 2
-        hashes, owners = _once_each(hashes[telling], stream.owner[places[telling]])
+        hashes, owners = once_each(hashes[telling], stream.owner[places[telling]])
         _, which, n = np.unique(hashes, return_inverse=True, return_counts=True)
         self.seeds = Grams(hashes[n[which] <= RARE], owners[n[which] <= RARE])
         self.n_seeds = np.bincount(self.seeds.entries, minlength=len(known))
@@ -236,14 +236,6 @@ class Index:
             near = sorted((self._covered(i, self.own_runs[j]) for j in others), reverse=True)
             self.siblings[i] = near[1] if len(near) > 1 else 0.0
         return self.siblings[i]
-
-
-def _once_each(hashes: Hashes, owners: Ints) -> tuple[Hashes, Ints]:
-    order = np.lexsort((owners, hashes))
-    hashes, owners = hashes[order], owners[order]
-    first = np.ones(len(hashes), dtype=bool)
-    first[1:] = (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])
-    return hashes[first], owners[first]
 
 
 def _holds(text: Sequence[str], part: Sequence[str]) -> bool:
