@@ -72,6 +72,7 @@ def cell_params(cell: Cell, source: str, precision: str, shots: Sequence[int] = 
             "batch_size": adjustment.batch_size,
             "max_tokens": adjustment.max_tokens,
             "task_data": ", ".join(dataset.name for dataset in bench.task_data),
+            "leak": bench.leak,
         }
     return params
 
