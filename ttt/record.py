@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ttt.result import CellResult
-from ttt.spec import Cell
+from ttt.spec import Cell, SpecError
 from ttt.track import RunLog, Tracker
 
 Side = Mapping[str, float | None]
@@ -91,10 +91,15 @@ def log_items(run: RunLog, name: str, items: pd.DataFrame, prompts: Sequence[tup
 
 
 def read_items(tracker: Tracker, run_id: str, name: str) -> pd.DataFrame:
+    return pd.read_parquet(check_items(tracker, run_id, name))
+
+
+def check_items(tracker: Tracker, run_id: str, name: str) -> Path:
+    """The file of a side's items. SpecError if the run has it no more."""
     file = tracker.artifact(run_id, f"items/{name}.parquet")
     if file is None:
-        raise ValueError(f"run {run_id} has no items/{name}.parquet; repeat its cell with force=true")
-    return pd.read_parquet(file)
+        raise SpecError(f"run {run_id} has no items/{name}.parquet (its artifacts were removed)")
+    return file
 
 
 def paired_stderr(before: pd.DataFrame, after: pd.DataFrame) -> float | None:
@@ -118,5 +123,9 @@ def register(tracker: Tracker, cell: Cell, run_id: str, path: str, alias: str, r
 
 
 def read_result(tracker: Tracker, run_id: str) -> CellResult:
-    """The result that a finished cell left in its run."""
-    return CellResult(**tracker.read_json(run_id, "result.json"))
+    """The result that a finished cell left in its run. SpecError if it is not there, or not as this version has it."""
+    content = tracker.read_json(run_id, "result.json")
+    try:
+        return CellResult(**content)
+    except TypeError as error:
+        raise SpecError(f"run {run_id}: its result.json was written by another version of ttt ({error})") from error

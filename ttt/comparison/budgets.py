@@ -12,6 +12,7 @@ from ttt.comparison.inputs import MIN_MODELS, Inputs
 from ttt.comparison.options import MANY_MODELS, Options
 from ttt.comparison.rows import CellRow
 from ttt.comparison.table import Table
+from ttt.spec import SpecError
 from ttt.stats.emergence import emergence
 from ttt.track import Tracker, last_step
 
@@ -36,7 +37,10 @@ def read_budgets(tracker: Tracker, inputs: Inputs, models: Sequence[str]) -> Bud
     end = float(max(last_step(cell.run, "adjusted/score") or 0 for cell in cells))
     for cell, result in zip(cells, results, strict=True):
         if result is None:
-            raise ValueError(f"run {cell.run_id} has no result.json: it was not finished by this version of ttt")
+            raise SpecError(
+                f"{cell.model}: run {cell.run_id} has no result.json that can be read; repeat its cell, or "
+                f"leave it out with exclude=[{cell.run_id}]"
+            )
         points[0.0, cell.model].append(result["base"])
         if end > 0:
             points[end, cell.model].append(result["adjusted"])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ttt.record import cell_params, cell_tags
+from ttt.record import cell_params, cell_tags, read_items
 from ttt.report.saturation import curve_figure, study_figures
 from ttt.saturation.climb import Climbed, Scores
 from ttt.saturation.plan import Plan
@@ -94,6 +94,8 @@ def trial_run(studied: Studied, key: str, values: Mapping[str, float], name: str
     finished = found is not None and found.info.status == "FINISHED"
     if found and finished:
         run = TrialRun(tracker, tracker.open(found.info.run_id), True)
+        if found.data.tags.get("mlflow.parentRunId") != studied.parent.run_id:  # a study that somebody has deleted
+            run.log.tags({"mlflow.parentRunId": studied.parent.run_id})
     else:
         kind = {"ttt.kind": "trial", "mlflow.parentRunId": studied.parent.run_id}
         tags = {**cell_tags(cell, key), **kind}
@@ -143,9 +145,7 @@ class Trials:
 
 def _read(tracker: Tracker, run_id: str) -> tuple[list[Climbed], dict[int, Scores]]:
     rungs = [Climbed(**rung) for rung in tracker.read_json(run_id, "rungs.json")]
-    file = tracker.artifact(run_id, "items/validation.parquet")
-    assert file is not None, run_id
-    table = pd.read_parquet(file)
+    table = read_items(tracker, run_id, "validation")
     return rungs, {int(name): table[name].to_numpy(dtype=float) for name in table.columns}
 
 

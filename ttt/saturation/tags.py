@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from ttt.saturation.verdict import verdict_at
-from ttt.spec import Cell
+from ttt.spec import Cell, SpecError
 from ttt.stats.plateau import Plateau, Rung
 from ttt.track import RunLog, Tracker
+
+log = logging.getLogger(__name__)
 
 RUNG = tuple(Rung.__dataclass_fields__)
 
@@ -36,7 +39,11 @@ def tag_by_study(tracker: Tracker, cell: Cell, run: RunLog, n_examples: int) -> 
     found = [study for study in studies if all(study.data.tags[name] == value for name, value in covered)]
     if found:
         newest = max(found, key=lambda study: study.info.start_time)
-        result = tracker.read_json(newest.info.run_id, "result.json")
+        try:
+            result = tracker.read_json(newest.info.run_id, "result.json")
+        except SpecError as error:  # of another run: no reason for this one to fail at its end
+            log.warning(f"the cell is not tagged by the study of its budget: {error}")
+            return
         _tag(tracker, run.run_id, plateau_of(result), n_examples, result)
 
 
