@@ -24,7 +24,7 @@ MODULES = sorted(
 )
 
 FLOORS = {
-    **dict.fromkeys(("ttt.spec", "ttt.stats"), 0),
+    **dict.fromkeys(("ttt.spec", "ttt.stats", "ttt.shown"), 0),
     **dict.fromkeys(
         ("ttt.rows", "ttt.tasks", "ttt.identity", "ttt.result", "ttt.items", "ttt.harness", "ttt.definitions"), 1
     ),
