@@ -16,7 +16,8 @@ import pytest
 from tests.ingested import cell, ingest, write
 from ttt.command import CONF, Command
 from ttt.definitions import Definitions
-from ttt.harness.results import read, side, stderr_of
+from ttt.harness.results import read, stderr_of
+from ttt.harness.scores import side
 from ttt.ingest import parse, show, work
 from ttt.record import read_result
 from ttt.spec import SpecError, Tracking

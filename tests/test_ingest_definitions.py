@@ -23,11 +23,10 @@ def test_patterns_say_what_paths_mean() -> None:
         "intermediate/mmluaux/evals/yi-6b/step_30/mmlu.json": ("yi-6b", "mmlu", "full", 1920),
     }
     for path, meant in means.items():
-        meaning = published.meaning(path)
-        assert meaning
+        (meaning,) = published.meanings(path)
         assert (meaning.model, meaning.bench, meaning.adjustment, meaning.n_examples) == meant
     for path in ("e3/mmluaux/yi-6b-gsm8k.json", "base/mmlu.json", "results/base/yi-6b-mmlu.json"):
-        assert published.meaning(path) is None
+        assert not published.meanings(path)
 
 
 @pytest.mark.parametrize(

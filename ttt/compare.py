@@ -80,7 +80,7 @@ def work(request: Request) -> dict[str, Any]:
         from ttt.comparison import work as comparison  # mlflow and the statistics, seconds to import
         from ttt.track import Tracker
 
-    tracker, names = Tracker(request.tracking), request.names
+    tracker, names = Tracker(request.tracking, make=False), request.names
     match request.kind:
         case "bench":
             return comparison.compare_bench(tracker, names[0], request.options)

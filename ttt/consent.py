@@ -55,7 +55,8 @@ def plain_values(config: DictConfig) -> dict[str, Any]:
 
 def resolution_fault(error: Exception) -> str:
     """OmegaConf's message, or that of the resolver which refused."""
-    return str(error).splitlines()[0].removeprefix("SpecError raised while resolving interpolation: ")
+    first = (str(error) or type(error).__name__).splitlines()[0]
+    return first.removeprefix("SpecError raised while resolving interpolation: ")
 
 
 def leaves(values: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:

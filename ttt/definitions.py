@@ -16,6 +16,17 @@ from ttt.spec import Adjustment, Bench, Model, Spec, SpecError, check, nearest
 
 S = TypeVar("S", bound=Spec)
 
+FAULTS = (
+    OmegaConfBaseException,
+    OSError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+)
+"""What reading a file raises that is not as those in `conf/`."""
+
 
 class Definitions:
     """What folders in the layout of `conf/` define; two files that differ may not have one name.
@@ -25,10 +36,13 @@ class Definitions:
 
     def __init__(self, folders: Sequence[Path]):
         self.folders = [folder.expanduser().absolute() for folder in folders]
+        self.names = cache(self._names)
         self._read = cache(self._read_file)
+        self._group = cache(self._group_fields)
 
-    def names(self, group: str) -> list[str]:
-        return sorted({file.stem for folder in self.folders for file in (folder / group).glob("*.yaml")})
+    def _names(self, group: str) -> list[str]:
+        files = [file for folder in self.folders for file in (folder / group).glob("*.yaml")]
+        return sorted({file.stem for file in files if file.is_file()})
 
     def model(self, name: str) -> Model:
         return self.read("model", name, Model)
@@ -49,7 +63,7 @@ class Definitions:
     @cached_property
     def models_by_hub(self) -> dict[str, str]:
         """Names of models by their hub id as lm-eval makes a folder's name of it: `EleutherAI__pythia-1b`."""
-        ids = {name: self._composed("model", name).get("hub") for name in self.names("model")}
+        ids = {name: fields.get("hub") for name, fields in self._readable("model").items()}
         return {str(hub).replace("/", "__"): name for name, hub in ids.items() if hub}
 
     @cached_property
@@ -59,11 +73,33 @@ class Definitions:
         A bench that changes some fields of lm-eval's tasks cannot: what it makes goes by the unchanged tasks' names.
         """
         found = {}
-        for name in self.names("bench"):
-            tasks = OmegaConf.to_container(self._composed(name=name, group="bench")).get("tasks") or []  # type: ignore[union-attr]
-            if all(isinstance(task, str) or "output_type" in task for task in tasks):
+        for name, fields in self._readable("bench").items():
+            tasks = fields.get("tasks")
+            if not isinstance(tasks, list):
+                continue
+            if all(
+                isinstance(task, str) or (isinstance(task, dict) and {"task", "output_type"} <= {*task})
+                for task in tasks
+            ):
                 found[name] = tuple(task if isinstance(task, str) else str(task["task"]) for task in tasks)
         return found
+
+    def unreadable(self, group: str) -> list[str]:
+        """What is wrong with the files of a group that hold no fields to look into."""
+        return [str(fields) for fields in self._group(group).values() if isinstance(fields, SpecError)]
+
+    def _readable(self, group: str) -> dict[str, dict[str, Any]]:
+        return {name: fields for name, fields in self._group(group).items() if not isinstance(fields, SpecError)}
+
+    def _group_fields(self, group: str) -> dict[str, dict[str, Any] | SpecError]:
+        """The fields of all files of a group, unchecked, or why they cannot be read."""
+        return {name: self._fields_or_fault(group, name) for name in self.names(group)}
+
+    def _fields_or_fault(self, group: str, name: str) -> dict[str, Any] | SpecError:
+        try:
+            return self._fields(group, name)
+        except FAULTS as error:
+            return _unreadable(group, name, error)
 
     def _file(self, group: str, name: str) -> Path:
         found = [file for folder in self.folders if (file := folder / group / f"{name}.yaml").is_file()]
@@ -80,8 +116,8 @@ class Definitions:
             return check(kind, self._fields(group, name), f"{group}/{name}.yaml")
         except SpecError as error:
             return error
-        except OmegaConfBaseException as error:
-            return SpecError(f"{group}/{name}.yaml cannot be read: {resolution_fault(error)}")
+        except FAULTS as error:
+            return _unreadable(group, name, error)
 
     def _fields(self, group: str, name: str) -> dict[str, Any]:
         config = self._composed(group, name)
@@ -113,3 +149,7 @@ class Definitions:
         merged = OmegaConf.merge(*parts)
         assert isinstance(merged, DictConfig)
         return merged
+
+
+def _unreadable(group: str, name: str, error: Exception) -> SpecError:
+    return SpecError(f"{group}/{name}.yaml cannot be read: {resolution_fault(error)}")

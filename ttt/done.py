@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from ttt.engine.device import arithmetic
 from ttt.identity import cell_key, model_source
-from ttt.record import read_result
+from ttt.record import check_items, read_result
 from ttt.result import CellResult
 from ttt.rows import DataFiles
-from ttt.spec import Cell, Model, Trainer
+from ttt.spec import Cell, Model, SpecError, Trainer
 from ttt.track import Tracker
 
 Say = Callable[[str], None]
@@ -32,9 +32,16 @@ def look_up(cell: Cell, trainer: Trainer, tracker: Tracker, say: Say) -> CellRes
 
 
 def read_back(cell: Cell, key: str, tracker: Tracker, say: Say) -> CellResult | None:
-    """The result of the cell of this key, if it is done."""
+    """The result of the cell of this key, if it is done and its run still has what it kept."""
     found = tracker.find(f"{cell.suite}/{cell.bench.name}", key)
     if found is None or found.info.status != "FINISHED":
         return None
-    say(f"{cell.label} on {cell.bench.name}: done before, run {found.info.run_id} (force=true repeats it)")
-    return read_result(tracker, found.info.run_id)
+    what, run_id = f"{cell.label} on {cell.bench.name}", found.info.run_id
+    try:
+        result = read_result(tracker, run_id)
+        check_items(tracker, run_id, "base" if cell.adjustment.method == "none" else "adjusted")
+    except SpecError as error:  # somebody has removed or damaged what the run kept
+        say(f"{what}: done before, and now again, since {error}")
+        return None
+    say(f"{what}: done before, run {run_id} (force=true repeats it)")
+    return result

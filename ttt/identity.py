@@ -13,7 +13,7 @@ from ttt.model_files import files_of
 from ttt.rows import DataFiles
 from ttt.spec import Cell, Model, SpecError
 
-KEY_FORMAT = 3
+KEY_FORMAT = 4
 """Raised when the engine comes to compute something else from the same request."""
 
 
@@ -30,7 +30,9 @@ def cell_key(cell: Cell, source: str, precision: str, files: DataFiles) -> str:
     if base:
         for field in ("task_data", "task_data_seed"):
             del bench[field]
-    else:
+    if base or bench["leak"] != "report":  # the others train on the same examples, or not at all
+        del bench["leak"]
+    if not base:
         for dataset, dumped in zip(cell.bench.task_data, bench["task_data"], strict=True):
             named = [dataset.files] if isinstance(dataset.files, str) else dataset.files or ()
             dumped["files"] = [_digest(files, file, f"bench.task_data '{dataset.name}'") for file in named]

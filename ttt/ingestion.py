@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -14,14 +15,14 @@ import pandas as pd
 
 from ttt.definitions import Definitions
 from ttt.harness.pattern import Pattern
-from ttt.harness.reading import Omissions, Reading, best_pattern, read_folder, result_files
+from ttt.harness.reading import Omissions, Reading, best_pattern, legible, read_folder, result_files
 from ttt.harness.results import UnusableError
 from ttt.harness.samples import read_items
 from ttt.items import item_means
 from ttt.record import cell_params, cell_tags, log_side, paired_stderr
 from ttt.result import CellResult, sides_as_gain
 from ttt.spec import Cell, SpecError, check
-from ttt.track import RunLog, Tracker
+from ttt.track import RunLog, Tracker, is_of_the_store
 
 KEY_FORMAT = 1
 """Raised when ingest comes to make something else of the same files."""
@@ -74,16 +75,16 @@ def ingest(
     tracker = open_tracker()
     with tracker.lock(f"ingest-{suite}"):
         key = _report_key(folder, cells, pattern, omissions)
-        counts = _write_all(cells, pattern, tracker, omissions, tick)
-        n_used = len({reading.name for measured in cells for reading in measured.files})
+        counts, kept = _write_all(cells, pattern, tracker, omissions, tick)
+        n_used = len({reading.name for measured in kept for reading in measured.files})
         report = {
             "suite": suite,
-            "path": str(folder),
+            "path": legible(str(folder)),
             "pattern": pattern.name,
             "n_files": len(names),
             "n_files_used": n_used,
             "n_files_skipped": len(names) - n_used,
-            "n_cells": len(cells),
+            "n_cells": len(kept),
             **counts,
             "skipped": omissions.skipped,
             "notes": omissions.notes,
@@ -105,7 +106,10 @@ def _cells(readings: Iterable[Reading], suite: str, omissions: Omissions) -> Ite
         else:
             ways.setdefault((*place, reading.adjustment.name), []).append(reading)
     for base in bases.values():
-        yield _measured(suite, base, base, ())
+        try:
+            yield _measured(suite, base, base, ())
+        except SpecError as error:
+            omissions.skip("no cell", base.name, str(error))
     for whole, end in ends.items():
         found = bases.get(whole[:2])
         checkpoints = tuple(sorted(ways.pop(whole, ()), key=lambda reading: reading.n_examples or 0))
@@ -134,24 +138,30 @@ def _measured(suite: str, base: Reading, adjusted: Reading, checkpoints: tuple[R
 
 def _write_all(
     cells: list[Measured], pattern: Pattern, tracker: Tracker, omissions: Omissions, tick: Tick
-) -> dict[str, int]:
-    """Write what is not there yet; counts of cells by what became of them."""
+) -> tuple[dict[str, int], list[Measured]]:
+    """Write what is not there yet; counts of cells by what became of them, and the cells that are there now.
+
+    A cell that cannot be written is put into `omissions` and stops no other.
+    """
     there = {bench: _ingested(tracker, experiment) for bench, experiment in _experiments(cells).items()}
     new = [m for m in cells if m.key not in {run["key"] for run in there[m.cell.bench.name]}]
-    n_superseded = 0
+    kept = [m for m in cells if m not in new]
+    n_unchanged, n_superseded = len(kept), 0
     for i, measured in enumerate(new):
-        run_id = _write(measured, pattern, tracker, omissions)
+        tick("writing cells", i + 1, len(new))
+        try:
+            run_id = _write(measured, pattern, tracker, omissions)
+        except UnwritableError as error:
+            omissions.skip("not written", f"{measured.cell.label} on {measured.cell.bench.name}", str(error))
+            continue
+        kept.append(measured)
         place = (measured.cell.model.name, measured.cell.label)
         olds = [run["id"] for run in there[measured.cell.bench.name] if run["place"] == place]
         for old in olds:
             tracker.supersede(old, by=run_id)
         n_superseded += bool(olds)
-        tick("writing cells", i + 1, len(new))
-    return {
-        "n_new": len(new) - n_superseded,
-        "n_superseded": n_superseded,
-        "n_unchanged": len(cells) - len(new),
-    }
+    n_new = len(kept) - n_unchanged - n_superseded
+    return {"n_new": n_new, "n_superseded": n_superseded, "n_unchanged": n_unchanged}, kept
 
 
 def _experiments(cells: list[Measured]) -> dict[str, str]:
@@ -163,27 +173,37 @@ def _ingested(tracker: Tracker, experiment: str) -> list[dict[str, Any]]:
     return [
         {
             "id": run.info.run_id,
-            "key": run.data.tags["ttt.key"],
-            "place": (run.data.tags["ttt.model"], run.info.run_name),
+            "key": run.data.tags.get("ttt.key"),
+            "place": (run.data.tags.get("ttt.model"), run.info.run_name),
         }
         for run in tracker.runs(experiment, "cell")
         if "ttt.ingested" in run.data.tags
     ]
 
 
+class UnwritableError(Exception):
+    """What one cell holds cannot be written; the store itself is well."""
+
+
 def _write(measured: Measured, pattern: Pattern, tracker: Tracker, omissions: Omissions) -> str:
+    """The id of the cell's run. UnwritableError, and a FAILED run, if the fault lies in what the cell holds."""
     cell = measured.cell
     tags = cell_tags(cell, measured.key) | {"ttt.ingested": pattern.name}
-    run = tracker.start(f"{cell.suite}/{cell.bench.name}", cell.label, tags)
+    run = None
     try:
+        run = tracker.start(f"{cell.suite}/{cell.bench.name}", cell.label, tags)
         with tempfile.TemporaryDirectory() as scratch:
             _log(measured, pattern, run, Path(scratch), omissions)
         run.finish()
     except Exception as error:
-        run.fail(f"{type(error).__name__}: {error}")
-        raise
+        if run:
+            run.fail(f"{type(error).__name__}: {error}")
+        if is_of_the_store(error):
+            raise
+        raise UnwritableError(str(error)) from error
     except BaseException:
-        run.fail("stopped from outside", status="KILLED")
+        if run:
+            run.fail("stopped from outside", status="KILLED")
         raise
     return run.run_id
 
@@ -192,7 +212,7 @@ def _log(measured: Measured, pattern: Pattern, run: RunLog, folder: Path, omissi
     """The contract of a finished cell, as far as results fill it: one call for all numbers, one for all files."""
     cell = measured.cell
     tables = _items(measured, folder, omissions)
-    means = {name: item_means(table) for name, table in tables.items()}
+    means = {name: _finite(item_means(table)) for name, table in tables.items()}
     base, adjusted = ({**reading.side, **means.get(name, {})} for name, reading in measured.sides.items())
     gain = sides_as_gain(base, adjusted, _stderr_of_gain(measured, tables))
     log_side(run, "base", base)
@@ -249,6 +269,10 @@ def _items(measured: Measured, folder: Path, omissions: Omissions) -> dict[str, 
             (folder / "items").mkdir(exist_ok=True)
             tables[name].to_parquet(folder / "items" / f"{name}.parquet", index=False)
     return tables
+
+
+def _finite(values: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
 def _stderr_of_gain(measured: Measured, tables: dict[str, pd.DataFrame]) -> float | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -76,10 +78,29 @@ def _number(value: Any) -> float:
     return float(value) if isinstance(value, int | float | np.number) else float("nan")
 
 
+OWN_NAMES = ("score", "stderr", "score_paper", "brier", "gold_logprob", "n_truncated", "seconds")
+"""What a side of a cell has beside lm-eval's metrics: one of theirs that is called so is told apart by its filter."""
+N_CHARACTERS = 200
+"""Of a metric's name, which with its side and `_stderr` must stay within MLflow's 250."""
+
+
 def metric_name(key: str) -> str:
-    """A name that MLflow takes for lm-eval's "metric,filter"."""
+    """A name that MLflow takes for lm-eval's "metric,filter"; no two keys have the same.
+
+    `acc,none` is `acc`, `exact_match,strict-match` is `exact_match.strict-match`, and a standard error ends in
+    `_stderr`. Other characters than letters, digits, `_`, `-` and blanks stand between colons: `pass@1` is `pass:at:1`.
+    """
     metric, _, extraction = key.partition(",")
-    if extraction in ("", "none"):
-        return metric
     stem, error = (metric.removesuffix("_stderr"), "_stderr") if metric.endswith("_stderr") else (metric, "")
-    return f"{stem}.{extraction}{error}"
+    name = _escaped(stem)
+    if extraction != "none" or stem in OWN_NAMES:
+        last = ":5f:stderr" if extraction.endswith("_stderr") else ""  # only an error's own name may end so
+        name += f".{_escaped(extraction.removesuffix('_stderr') if last else extraction)}{last}"
+    if len(name) > N_CHARACTERS:
+        digest = hashlib.sha256(f"{stem},{extraction}".encode(errors="surrogatepass")).hexdigest()
+        name = f"{name[:N_CHARACTERS]}:{digest[:16]}"
+    return name + error
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"[^\w\- ]", lambda found: ":at:" if found[0] == "@" else f":{ord(found[0]):x}:", text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +30,7 @@ from ttt.saturation.tags import tag_by_study
 from ttt.spec import Cell, Model, SpecError, Trainer
 from ttt.tasks.bench import load_tasks
 from ttt.tasks.continuations import said_of_answers
-from ttt.tasks.leaks import asked_questions, remove_leaks
+from ttt.tasks.leaks import Leak, asked_questions, check_leaks, count_by_kind, in_words, some_of_each_kind
 from ttt.tasks.shots import shots_given
 from ttt.tasks.task_data import TaskData, load_task_data
 from ttt.track import RunLog, Tracker
@@ -58,11 +59,21 @@ class Workbench:
         return shots_given(self.tasks["tasks"].values())
 
     @cached_property
-    def task_data(self) -> TaskData:
-        data = remove_leaks(load_task_data(self.bench, self.files), asked_questions(self.tasks["tasks"].values()))
+    def _checked(self) -> tuple[TaskData, dict[int, Leak]]:
+        loaded = load_task_data(self.bench, self.files)
+        data, leaks = check_leaks(loaded, asked_questions(self.tasks["tasks"].values()), self.bench.leak)
         if not data.examples:
             raise SpecError(f"bench.task_data: nothing is left for '{self.bench.name}' after dropping {data.n_dropped}")
-        return data
+        return data, leaks
+
+    @property
+    def task_data(self) -> TaskData:
+        return self._checked[0]
+
+    @property
+    def leaks(self) -> dict[int, Leak]:
+        """What the check found in the task data, by the place among all examples."""
+        return self._checked[1]
 
     @cached_property
     def backend(self) -> KeepingBackend:
@@ -188,6 +199,9 @@ def _adjust(cell: Cell, key: str, work: Workbench, run: RunLog, base: CellResult
         )
     run.metrics({"task_data/n_examples": len(data.examples)})
     run.metrics({f"task_data/n_{reason}": n for reason, n in data.n_dropped.items()})
+    log_leaks(run, work.leaks)
+    if work.leaks:
+        say(f"{cell.bench.name}: {in_words(work.leaks, cell.bench.leak)}")
     facts = _adjusted_weights(cell, key, work, run, say)
     say(f"{cell.label} on {cell.bench.name}: scoring the adjusted model")
     scores, weights = _scores(cell, key, work, say)
@@ -225,6 +239,20 @@ def _adjust(cell: Cell, key: str, work: Workbench, run: RunLog, base: CellResult
         version=version,
         checkpoints=[{"n_examples": n, "score": score, "stderr": errors.get(n)} for n, score in on_the_way],
     )
+
+
+def log_leaks(run: RunLog, leaks: Mapping[int, Leak]) -> None:
+    """`task_data/n_leaked`, of each kind too, and examples as a table that the UI shows."""
+    run.metrics({"task_data/n_leaked": len(leaks)})
+    run.metrics({f"task_data/n_leaked_{kind}": n for kind, n in count_by_kind(leaks).items()})
+    if leaks:
+        shown = list(some_of_each_kind(leaks))
+        columns: dict[str, list[Any]] = {
+            "kind": [leak.kind for leak in shown],
+            "test question": [leak.question for leak in shown],
+            "task data": [leak.example.prompt + leak.example.answer for leak in shown],
+        }
+        run.table(columns, "leaks.json")
 
 
 WEIGHTS, TOOK = "weights", "adjusted.json"

@@ -72,6 +72,7 @@ def cell_params(cell: Cell, source: str, precision: str, shots: Sequence[int] = 
             "batch_size": adjustment.batch_size,
             "max_tokens": adjustment.max_tokens,
             "task_data": ", ".join(dataset.name for dataset in bench.task_data),
+            "leak": bench.leak,
         }
     return params
 
@@ -115,10 +116,15 @@ def items_tag(name: str) -> str:
 
 
 def read_items(tracker: Tracker, run_id: str, name: str) -> pd.DataFrame:
+    return pd.read_parquet(check_items(tracker, run_id, name))
+
+
+def check_items(tracker: Tracker, run_id: str, name: str) -> Path:
+    """The file of a side's items. SpecError if the run has it no more, or not as it was logged."""
     file = items_file(tracker, run_id, name)
     if file is None:
-        raise ValueError(f"run {run_id} has no items/{name}.parquet; repeat its cell with force=true")
-    return pd.read_parquet(file)
+        raise SpecError(f"run {run_id} has no items/{name}.parquet (its artifacts were removed)")
+    return file
 
 
 def paired_stderr(before: pd.DataFrame, after: pd.DataFrame) -> float | None:
@@ -143,10 +149,11 @@ def register(tracker: Tracker, cell: Cell, run_id: str, path: str, alias: str, r
 
 def read_result(tracker: Tracker, run_id: str) -> CellResult:
     """The result that a finished cell left in its run. Raises SpecError if its scores are not those of the run."""
+    content = tracker.read_json(run_id, "result.json")
     try:
-        result = CellResult(**tracker.read_json(run_id, "result.json"))
-    except (ValueError, TypeError) as error:
-        raise SpecError(f"run {run_id}: its result.json cannot be read: {error}; repeat it with force=true") from error
+        result = CellResult(**content)
+    except TypeError as error:
+        raise SpecError(f"run {run_id}: its result.json was written by another version of ttt ({error})") from error
     check_result(asdict(result), tracker.client.get_run(run_id))
     return result
 

@@ -76,7 +76,7 @@ def work(request: Request) -> dict[str, Any]:
     with uncollected():
         from ttt.track import Tracker
 
-        tracker = Tracker(request.tracking)
+        tracker = Tracker(request.tracking, make=not request.ingested)
     if request.ingested:
         from ttt.saturation.ingested import judge_ingested
 

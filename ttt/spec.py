@@ -126,6 +126,8 @@ class Bench(Spec):
     tasks: Annotated[tuple[str | dict[str, Any], ...], Field(min_length=1)]
     """Names of lm-eval tasks or groups, or task definitions in lm-eval's own fields."""
     task_data: tuple[TaskDataset, ...] = ()
+    leak: Literal["remove", "report", "fail"] = "remove"
+    """What to do with task data that give test questions away: leave them out, train on them all the same, or stop."""
     task_data_seed: int = 42
     """Orders the pool of task data before the adjustment's own seed draws from it."""
     limit: Count | None = None

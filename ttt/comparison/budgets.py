@@ -13,6 +13,7 @@ from ttt.comparison.options import MANY_MODELS, Options
 from ttt.comparison.rows import CellRow
 from ttt.comparison.table import Table
 from ttt.record import check_result
+from ttt.spec import SpecError
 from ttt.stats.emergence import emergence
 from ttt.track import Tracker, last_step
 
@@ -37,7 +38,10 @@ def read_budgets(tracker: Tracker, inputs: Inputs, models: Sequence[str]) -> Bud
     end = float(max(last_step(cell.run, "adjusted/score") or 0 for cell in cells))
     for cell, result in zip(cells, results, strict=True):
         if result is None:
-            raise ValueError(f"run {cell.run_id} has no result.json: it was not finished by this version of ttt")
+            raise SpecError(
+                f"{cell.model}: run {cell.run_id} has no result.json that can be read; repeat its cell, or "
+                f"leave it out with exclude=[{cell.run_id}]"
+            )
         check_result(result, cell.run)
         points[0.0, cell.model].append(result["base"])
         if end > 0:

@@ -15,6 +15,8 @@ from ttt.spec import SpecError, nearest
 from ttt.track import Tracker
 
 MIN_MODELS = 4
+TAGS = ("ttt.model", "ttt.adjustment", "ttt.seed")
+"""What a cell is read by; MLflow's UI lets anybody remove them."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +76,14 @@ def finished_cells(tracker: Tracker, bench: str, options: Options) -> list[Any]:
     """Runs of a suite's finished cells on a bench; SpecError naming what there is instead of none."""
     experiment = f"{options.suite}/{bench}"
     with _no_collections():
-        runs = tracker.runs(experiment, "cell") if tracker.client.get_experiment_by_name(experiment) else []
+        runs = tracker.runs(experiment, "cell")
     if not runs:
         there = sorted(str(e.name) for e in tracker.client.search_experiments(max_results=1000))
         known = nearest(experiment, [name for name in there if "/" in name], 12) or "nothing yet"
         raise SpecError(f"suite '{options.suite}' has no finished cells on bench '{bench}'; tracked is: {known}")
+    for run in runs:
+        if lacking := [tag for tag in TAGS if tag not in run.data.tags]:
+            raise SpecError(f"{run.info.run_name} (run {run.info.run_id}) has lost its tag {lacking[0]}: put it back")
     return runs
 
 

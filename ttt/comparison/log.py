@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from typing import Any
 
 from ttt.comparison.table import SIDES
 from ttt.track import RunLog, Tracker
+
+log = logging.getLogger(__name__)
 
 THETA = ("theta", "theta_se", "theta_low", "theta_high", "theta_p", "alpha", "c_e", "c_e_low", "c_e_high", "r2")
 
@@ -31,8 +34,16 @@ def comparison_run(tracker: Tracker, experiment: str, name: str, tags: Mapping[s
     run.finish()
 
 
+def not_kept(tracker: Tracker, found: Mapping[str, Any]) -> dict[str, Any]:
+    """What was found where the store can be read only: no run and no report."""
+    log.warning(f"{tracker.root} cannot be written to: the comparison is shown and not kept there as a run")
+    return {**found, "run_id": None}
+
+
 def log_comparison(tracker: Tracker, conclusions: dict[str, Any]) -> dict[str, Any]:
     """Keep conclusions of one bench with their figures and report; returns them with `run_id` and `report`."""
+    if not tracker.is_writable:
+        return {**not_kept(tracker, conclusions), "report": None}
     suite, bench = conclusions["suite"], conclusions["bench"]
     tags = {
         "ttt.suite": suite,

@@ -132,7 +132,10 @@ def missing_halves(runs: Sequence[Any], adjustment: str) -> None:
 def facts_of(run: Any) -> dict[str, Any]:
     """A model's facts as its cell's params have them."""
     params = run.data.params
-    facts = json.loads(params.get("facts") or "{}")
+    try:
+        facts = json.loads(params.get("facts") or "{}")
+    except ValueError:  # MLflow has cut what was too long for it, before ttt divided such values
+        raise SpecError(f"{_where(run)}: its model's facts are not whole; repeat the cell, or exclude it") from None
     return {
         "family": params["family"],
         "kind": params["kind"],

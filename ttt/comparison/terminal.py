@@ -34,7 +34,7 @@ def show_result(result: Mapping[str, Any], out: Terminal | None = None) -> None:
     if "verdict" in result:
         out.print(Text(result["verdict"]))
     where = result.get("report")
-    out.print(Text(f"run {result['run_id']}" + (f", report {where}" if where else "")), soft_wrap=True)
+    out.print(Text(f"run {result['run_id'] or '(none)'}" + (f", report {where}" if where else "")), soft_wrap=True)
 
 
 def _comparison(result: Mapping[str, Any], out: Terminal) -> None:
@@ -126,6 +126,8 @@ def _paired(result: Mapping[str, Any], out: Terminal) -> None:
         shown = [decimal(row["score"]), _range(row["low"], row["high"]), str(row["n_items"] or DASH)]
         table.add_row(Text(name + aliases), *shown, str(row["tie_group"] or DASH), *more)
     out.print(table)
+    for left in result.get("left_out", ()):
+        out.print(Text(f"left out {left['version']}: {left['reason']}"))
     pairs = _table("second minus first", "difference", "95 % interval", "p", "p, all pairs", "detectable", left=1)
     for pair in result["pairs"][:MAX_ROWS]:
         side = f" {pair['scores']}" if "scores" in pair else ""

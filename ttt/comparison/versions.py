@@ -53,26 +53,36 @@ def version_conclusions(tracker: Tracker, name: str) -> dict[str, Any]:
     Versions of which the items are not kept have their score from the registry, and are in no pair.
     """
     found = find_versions(tracker, name)
-    rows, contenders = [], []
+    rows, contenders, runs = [], [], []
+    left_out: list[dict[str, str]] = []
     for version, aliases in found:
-        run = tracker.client.get_run(version.run_id)
+        run = tracker.run(version.run_id)
+        if run is None or not {"ttt.suite", "ttt.bench", "ttt.model"} <= run.data.tags.keys():
+            why = f"its run {version.run_id or ''} is gone" if run is None else "its run is no cell of ttt's"
+            left_out.append({"version": f"{version.name} v{version.version}", "reason": why})
+            continue
         side = "base" if version.source.rstrip("/").endswith("/base") else "adjusted"
         label = f"{version.name} v{version.version}"
         items = _items(tracker, version.run_id, side, label)
+        runs.append(run)
         contenders += [items] if items else []
         rows.append(_row(version, aliases, run, side, label) | (score_of(items) if items else {}))
+    if not rows:
+        raise SpecError(
+            f"versions: nothing is left of {name!r}: " + "; ".join(f"{o['version']}: {o['reason']}" for o in left_out)
+        )
     pairs = paired_tests(contenders)
     groups = dict(zip((one.label for one in contenders), ties(contenders, pairs), strict=True))
     rows = [row | {"tie_group": groups.get(row["version"])} for row in rows]
-    run_tags = tracker.client.get_run(found[0][0].run_id).data.tags
     return {
         "kind": "versions",
         "name": name,
-        "suite": run_tags["ttt.suite"],
-        "bench": run_tags["ttt.bench"],
+        "suite": runs[0].data.tags["ttt.suite"],
+        "bench": runs[0].data.tags["ttt.bench"],
         "n_versions": len(rows),
         "versions": rows,
         "pairs": pairs,
+        "left_out": left_out,
     }
 
 

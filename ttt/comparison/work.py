@@ -10,7 +10,7 @@ from typing import Any
 from ttt.comparison.benches import bench_conclusions, format_conclusions
 from ttt.comparison.conclude import conclude, provenance
 from ttt.comparison.inputs import finished_cells, read_inputs
-from ttt.comparison.log import comparison_run, log_comparison, write_json, write_table
+from ttt.comparison.log import comparison_run, log_comparison, not_kept, write_json, write_table
 from ttt.comparison.options import Options
 from ttt.comparison.pairs import paired_tests, read_side, score_of, ties
 from ttt.comparison.rows import choose_adjustment
@@ -83,6 +83,8 @@ TABLES = ("models", "pairs", "fits", "versions")
 
 def _log(tracker: Tracker, experiment: str, name: str, found: Mapping[str, Any]) -> dict[str, Any]:
     """A run with the conclusions and their tables."""
+    if not tracker.is_writable:
+        return not_kept(tracker, found)
     tags = {"ttt.suite": str(found["suite"]), "ttt.comparison": str(found["kind"])}
     tags["ttt.n_inputs"] = str(len(found["provenance"]["run_ids"]))
     if "provisional" in found:

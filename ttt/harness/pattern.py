@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 
 from ttt.spec import Count, Name, Spec
 
-GROUPS = ("model", "bench", "adjustment", "step", "time")
+GROUPS = ("model", "own", "bench", "adjustment", "step", "time")
 
 
 def _expression(value: str) -> str:
@@ -46,6 +46,8 @@ class Meaning:
     """What a path says of its file; a bench of None is told by the tasks that the file lists."""
 
     model: str
+    own: str | None
+    """The folder that lm-eval itself calls by the model, where there is one; it must not be another model's."""
     bench: str | None
     adjustment: str
     n_examples: int | None
@@ -57,26 +59,30 @@ class Meaning:
 class Pattern(Spec):
     name: Name
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
-    """The first rule that fits a path counts."""
+    """Of the rules that fit a path the first counts whose model and adjustment are known."""
     maps: Maps = Maps()
     n_examples_a_step: Count = 64
     n_task_data: Mapping[str, Count] = {}
     """Examples of task data by bench, where they are known."""
 
-    def meaning(self, path: str) -> Meaning | None:
-        """What a path means; None if no rule fits it or the rule that fits names no model or adjustment."""
+    def meanings(self, path: str) -> list[Meaning]:
+        """What a path can mean, by the rules that fit it and name a model and an adjustment, in their order."""
+        found = []
         for rule in self.rules:
             if match := re.fullmatch(rule.path, path):
                 words = {"model": rule.model, "bench": rule.bench, "adjustment": rule.adjustment}
                 words |= {group: word for group, word in match.groupdict().items() if word is not None}
                 model, adjustment, bench, step = (words.get(g) for g in ("model", "adjustment", "bench", "step"))
                 if model is None or adjustment is None:
-                    return None
-                return Meaning(
-                    model=self.maps.model.get(model, model),
-                    bench=None if bench is None else self.maps.bench.get(bench, bench),
-                    adjustment=self.maps.adjustment.get(adjustment, adjustment),
-                    n_examples=None if step is None else int(step) * self.n_examples_a_step,
-                    time=words.get("time") or "",
+                    continue
+                found.append(
+                    Meaning(
+                        model=self.maps.model.get(model, model),
+                        own=words.get("own"),
+                        bench=None if bench is None else self.maps.bench.get(bench, bench),
+                        adjustment=self.maps.adjustment.get(adjustment, adjustment),
+                        n_examples=None if step is None else int(step) * self.n_examples_a_step,
+                        time=words.get("time") or "",
+                    )
                 )
-        return None
+        return found

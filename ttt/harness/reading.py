@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ttt.definitions import Definitions
 from ttt.harness.pattern import Meaning, Pattern
-from ttt.harness.results import Results, UnusableError, check_protocol, n_items, read, side, task_names
+from ttt.harness.results import Results, UnusableError, read
 from ttt.harness.samples import digest, sample_files
+from ttt.harness.scores import check_protocol, n_items, side, task_names
 from ttt.spec import Adjustment, Bench, Model, SpecError
+
+MAX_EXAMPLES = 2**53
+"""MLflow's steps, and floats, hold no larger number exactly."""
+N_CHARACTERS = 500
+"""Of a name or a reason that is left out; files of others hold anything."""
 
 
 @dataclass(frozen=True)
@@ -45,28 +52,46 @@ class Omissions:
     notes: dict[str, list[str]] = field(default_factory=dict)
 
     def skip(self, reason: str, name: str, why: str) -> None:
-        self.skipped.setdefault(reason, {})[name] = why
+        self.skipped.setdefault(reason, {})[legible(name)] = legible(why)
 
     def note(self, about: str, name: str) -> None:
-        self.notes.setdefault(about, []).append(name)
+        self.notes.setdefault(about, []).append(legible(name))
+
+
+def legible(text: str) -> str:
+    """A text that any file and terminal takes: no lone surrogates or control characters, and not endless."""
+    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: N_CHARACTERS + 1])
+    return plain if len(text) <= N_CHARACTERS else f"{plain[:N_CHARACTERS]}... ({len(text):,} characters)"
 
 
 def result_files(folder: Path) -> list[str]:
     """The .json files under a folder, relative to it, in order. SpecError without folder or files."""
     if not folder.is_dir():
         raise SpecError(f"path: there is no folder {folder}")
-    names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*.json") if file.is_file())
+    names = sorted(_result_files(folder))
     if not names:
         raise SpecError(f"path: there are no .json files under {folder}")
     return names
 
 
+def _result_files(folder: Path) -> Iterator[str]:
+    # Unlike rglob, os.walk passes over folders that cannot be listed. What is no file is left out (reading a pipe waits
+    # for ever), but for links that lead nowhere, which are named.
+    for here, _, files in os.walk(folder):
+        for name in files:
+            file = Path(here, name)
+            if name.endswith(".json") and (file.is_file() or not file.exists()):
+                yield file.relative_to(folder).as_posix()
+
+
 def best_pattern(names: list[str], patterns: list[Pattern]) -> Pattern:
     """The pattern that fits the most files. SpecError if none fits any."""
-    best = max(patterns, key=lambda pattern: sum(pattern.meaning(name) is not None for name in names))
-    if not any(best.meaning(name) for name in names):
+    best = max(patterns, key=lambda pattern: sum(bool(pattern.meanings(name)) for name in names))
+    if not any(best.meanings(name) for name in names):
         tried = "; ".join(f"{pattern.name}: {', '.join(rule.path for rule in pattern.rules)}" for pattern in patterns)
-        raise SpecError(f"path: none of its {len(names)} .json files (such as {names[0]}) has a path that fits {tried}")
+        raise SpecError(
+            f"path: none of its {len(names)} .json files (such as {legible(names[0])}) has a path that fits {tried}"
+        )
     return best
 
 
@@ -100,10 +125,11 @@ def _part(reading: Reading) -> str:
 def _read_file(
     folder: Path, name: str, pattern: Pattern, definitions: Definitions, omissions: Omissions
 ) -> list[Reading]:
-    meaning = pattern.meaning(name)
-    if meaning is None:
+    meanings = pattern.meanings(name)
+    if not meanings:
         omissions.skip("no meaning", name, f"its path fits no rule of the pattern '{pattern.name}'")
         return []
+    meaning = next((m for m in meanings if _is_known(m, definitions)), meanings[0])
     try:
         model, adjustment = _model(meaning, definitions), _adjustment(meaning, definitions)
         if meaning.bench is not None:
@@ -115,18 +141,32 @@ def _read_file(
         return []
     readings = []
     for bench_name in benches:
+        part = name if len(benches) == 1 else f"{name} [{bench_name}]"
         try:
             bench = _bench(bench_name, definitions)
             scores = side(results, bench)
             if not check_protocol(results, bench):
                 omissions.note("shots not stated", name)
-            samples = sample_files(results, bench)
             sizes = n_items(results, bench)
-            marks = (results, scores, sizes, samples, digest(samples))
-            readings.append(Reading(name, model, bench, adjustment, meaning.n_examples, meaning.time, *marks))
         except UnusableError as error:
-            omissions.skip(error.reason, name if len(benches) == 1 else f"{name} [{bench_name}]", str(error))
+            omissions.skip(error.reason, part, str(error))
+            continue
+        samples: dict[str, Path] = {}
+        digest_samples = None
+        try:
+            samples = sample_files(results, bench)
+            digest_samples = digest(samples)
+        except OSError as error:
+            samples = {}
+            omissions.skip("broken samples", f"samples of {part}", f"cannot be read: {error.strerror}")
+        marks = (results, scores, sizes, samples, digest_samples)
+        readings.append(Reading(name, model, bench, adjustment, meaning.n_examples, meaning.time, *marks))
     return readings
+
+
+def _is_known(meaning: Meaning, definitions: Definitions) -> bool:
+    known = meaning.model in definitions.names("model") or meaning.model in definitions.models_by_hub
+    return known and meaning.adjustment in definitions.names("adjustment")
 
 
 def _model(meaning: Meaning, definitions: Definitions) -> Model:
@@ -134,9 +174,15 @@ def _model(meaning: Meaning, definitions: Definitions) -> Model:
     if name not in definitions.names("model"):
         name = definitions.models_by_hub.get(name, name)
     try:
-        return definitions.model(name)
+        model = definitions.model(name)
     except SpecError as error:
         raise UnusableError("model without facts", str(error)) from None
+    if meaning.own in (None, model.name, (model.hub or "").replace("/", "__")):
+        return model
+    other = meaning.own if meaning.own in definitions.names("model") else definitions.models_by_hub.get(meaning.own)
+    if other:
+        raise UnusableError("no meaning", f"it is of {other} by its own folder, and of {model.name} by the one around")
+    return model
 
 
 def _adjustment(meaning: Meaning, definitions: Definitions) -> Adjustment:
@@ -146,6 +192,8 @@ def _adjustment(meaning: Meaning, definitions: Definitions) -> Adjustment:
         raise UnusableError("unknown adjustment", str(error)) from None
     if adjustment.method == "none" and meaning.n_examples is not None:
         raise UnusableError("no meaning", f"a checkpoint of the adjustment '{adjustment.name}', which has none")
+    if (meaning.n_examples or 0) > MAX_EXAMPLES:
+        raise UnusableError("no meaning", f"no adjustment sees as many as {meaning.n_examples:.1e} examples")
     return adjustment
 
 
@@ -162,7 +210,8 @@ def _benches(results: Results, definitions: Definitions, name: str, omissions: O
     for bench, tasks in definitions.tasks.items():
         if set(tasks) <= set(results.scores):
             claims.setdefault(tasks, []).append(bench)
-    unknown = dict.fromkeys(results.top, "no bench in conf/bench has this task")
+    unreadable = "".join(f"; {fault}" for fault in definitions.unreadable("bench"))
+    unknown = dict.fromkeys(results.top, f"no bench in conf/bench has this task{unreadable}")
     benches = []
     for tasks, claiming in claims.items():
         if len(claiming) > 1:  # variants of one task: the one with as many shots
@@ -182,6 +231,9 @@ def _benches(results: Results, definitions: Definitions, name: str, omissions: O
 
 
 def _has_shots(results: Results, definitions: Definitions, bench_name: str) -> bool:
-    bench = _bench(bench_name, definitions)
-    leaves = [leaf for task in task_names(bench) for leaf in results.leaves(task)]
+    try:
+        bench = _bench(bench_name, definitions)
+        leaves = [leaf for task in task_names(bench) for leaf in results.leaves(task)]
+    except UnusableError:
+        return False
     return {results.shots.get(leaf) for leaf in leaves} == {bench.num_fewshot}

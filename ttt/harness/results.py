@@ -1,17 +1,20 @@
-"""One results file of the LM Evaluation Harness, and the scores it holds for a bench."""
+"""One results file of the LM Evaluation Harness, and what it says."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ttt.items import metric_name
-from ttt.spec import Bench
+KEY = re.compile(r"[^,]+,[^,]+")
+"""lm-eval's "metric,filter"."""
+MAX_COUNT = 10**9
+"""No file of results is about more documents or shots; a larger number is a slip or a trap."""
 
 
 class UnusableError(ValueError):
@@ -35,6 +38,8 @@ class Results:
     """Groups, and the entries in each."""
     sizes: Mapping[str, int]
     """Number of documents by task, where the file states it."""
+    partial: Mapping[str, int]
+    """Number of documents that a task has, where fewer of them were asked."""
     shots: Mapping[str, int]
     limit: float | None
     chat_template: bool
@@ -45,16 +50,27 @@ class Results:
         inside = {child for children in self.children.values() for child in children}
         return [entry for entry in self.scores if entry not in inside]
 
-    def within(self, entry: str, seen: frozenset[str] = frozenset()) -> Iterator[str]:
-        """An entry and all that it is made of, as far as the file lists them."""
-        if entry in self.scores:
-            yield entry
-        for child in self.children.get(entry, ()):
-            if child not in seen and child != entry:
-                yield from self.within(child, seen | {entry})
+    def within(self, entry: str) -> Iterator[str]:
+        """An entry and all that it is made of, each once, as far as the file has scores of them."""
+        return (found for found in self._reached(entry) if found in self.scores)
 
     def leaves(self, entry: str) -> list[str]:
-        return list(dict.fromkeys(e for e in self.within(entry) if not self.children.get(e)))
+        """The tasks that an entry is made of. UnusableError where the file lacks one of them."""
+        leaves = [found for found in self._reached(entry) if not self.children.get(found)]
+        if missing := [leaf for leaf in leaves if leaf not in self.scores]:
+            raise UnusableError("broken", f"has no entry '{missing[0]}', of which '{entry}' is made")
+        if not leaves:
+            raise UnusableError("broken", f"the group '{entry}' is made of groups alone, in a circle")
+        return leaves
+
+    def _reached(self, entry: str) -> Iterator[str]:
+        seen, waiting = set(), [entry]
+        while waiting:
+            found = waiting.pop()
+            if found not in seen:
+                seen.add(found)
+                yield found
+                waiting += reversed(self.children.get(found, ()))
 
     def n_items(self, task: str, metric: str) -> int | None:
         """Number of documents behind a task's score: stated, or recovered from a mean of zeros and ones.
@@ -64,7 +80,7 @@ class Results:
         if task in self.sizes:
             return self.sizes[task]
         p, stderr = self.scores[task].get(metric), self.scores[task].get(stderr_of(metric))
-        if p is None or not stderr or not 0 < p < 1:
+        if p is None or not stderr or not 0 < p < 1 or not 1e-9 < stderr < 1:
             return None
         n = p * (1 - p) / stderr**2 + 1
         return round(n) if abs(n - round(n)) < 1e-6 * n and n < 1e6 else None
@@ -88,12 +104,14 @@ def read(path: Path) -> Results:
     entries = data.get("results") if isinstance(data, dict) else None
     if not isinstance(entries, dict) or not entries or not all(isinstance(entry, dict) for entry in entries.values()):
         raise UnusableError("broken", "has no `results` of tasks")
-    config = _mapping(data, "config")
+    counts = {task: n for task, n in _mapping(data, "n-samples").items() if isinstance(n, dict)}
+    sizes = {task: size for task, n in counts.items() if (size := _count(n.get("effective")))}
+    wholes = {task: size for task, n in counts.items() if (size := _count(n.get("original")))}
     return Results(
         path=path,
         digest=hashlib.sha256(content).hexdigest(),
         scores={
-            name: {k: float(v) for k, v in entry.items() if "," in k and _is_number(v)}
+            name: {k: float(v) for k, v in entry.items() if KEY.fullmatch(k) and _is_number(v)}
             for name, entry in entries.items()
         },
         children={
@@ -101,13 +119,10 @@ def read(path: Path) -> Results:
             for group, children in _mapping(data, "group_subtasks").items()
             if isinstance(children, list) and children
         },
-        sizes={
-            task: n["effective"]
-            for task, n in _mapping(data, "n-samples").items()
-            if isinstance(n, dict) and isinstance(n.get("effective"), int) and n["effective"] > 0
-        },
-        shots={task: n for task, n in _mapping(data, "n-shot").items() if isinstance(n, int)},
-        limit=config.get("limit") if _is_number(config.get("limit")) else None,
+        sizes=sizes,
+        partial={task: whole for task, whole in wholes.items() if sizes.get(task, whole) < whole},
+        shots={task: n for task, shots in _mapping(data, "n-shot").items() if (n := _count(shots)) is not None},
+        limit=_limit(_mapping(data, "config").get("limit")),
         chat_template=bool(data.get("chat_template")),
     )
 
@@ -118,98 +133,19 @@ def _mapping(data: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether it is a number, and one that a float can hold; JSON's integers have no bound."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
-def task_names(bench: Bench) -> list[str]:
-    return [task if isinstance(task, str) else str(task["task"]) for task in bench.tasks]
+def _count(value: Any) -> int | None:
+    """A count, also where it is written as 5.0; None for anything else."""
+    return int(value) if _is_number(value) and value == int(value) and 0 <= value <= MAX_COUNT else None
 
 
-def check_protocol(results: Results, bench: Bench) -> bool:
-    """Refuse scores taken otherwise than the bench says (UnusableError); False if the shots are not stated."""
-    if results.limit != bench.limit:
-        raise UnusableError("other protocol", f"limit {results.limit}, and the bench '{bench.name}' has {bench.limit}")
-    if results.chat_template != bench.chat_template:
-        used = "with a chat template" if results.chat_template else "without a chat template"
-        raise UnusableError("other protocol", f"asked {used}, unlike the bench '{bench.name}'")
-    tasks = [leaf for task in task_names(bench) for leaf in results.leaves(task)]
-    other = {results.shots[task] for task in tasks if task in results.shots} - {bench.num_fewshot}
-    if other:
-        shots = ", ".join(str(n) for n in sorted(other))
-        raise UnusableError("other protocol", f"{shots} shots, and the bench '{bench.name}' has {bench.num_fewshot}")
-    return all(task in results.shots for task in tasks)
-
-
-def side(results: Results, bench: Bench) -> dict[str, float | None]:
-    """The bench's scores in a file: `score`, `stderr`, `score_paper`, `score_paper_stderr`, and every metric.
-
-    `score` is that of the bench's task, size-weighted where it has several; `score_paper` the plain mean over all
-    entries that make up the bench, groups and the whole included, as the release of arXiv 2407.07890 takes it.
-    Raises UnusableError if the file lacks a task or the metric, or the score is outside 0 to 1.
-    """
-    tasks = task_names(bench)
-    if missing := [task for task in tasks if task not in results.scores]:
-        listed = ", ".join(results.top[:5])
-        raise UnusableError("unknown task", f"has no entry '{missing[0]}' of the bench '{bench.name}', but: {listed}")
-    for task in tasks:
-        if bench.metric not in results.scores[task]:
-            there = ", ".join(key for key in results.scores[task] if "_stderr," not in key) or "no numbers"
-            raise UnusableError("broken", f"entry '{task}' has no '{bench.metric}', but: {there}")
-    metrics = dict(results.scores[tasks[0]]) if len(tasks) == 1 else _pooled(results, bench, tasks)
-    entries = list(dict.fromkeys(entry for task in tasks for entry in results.within(task)))
-    listed_scores = {e: results.scores[e][bench.metric] for e in entries if bench.metric in results.scores[e]}
-    for entry, value in {"the bench": metrics[bench.metric], **listed_scores}.items():
-        if not 0 <= value <= 1:
-            raise UnusableError("broken", f"'{bench.metric}' of {entry} is {value}, which is not between 0 and 1")
-    return {
-        "score": metrics[bench.metric],
-        "stderr": metrics.get(stderr_of(bench.metric)),
-        "score_paper": sum(listed_scores.values()) / len(listed_scores),
-        "score_paper_stderr": _stderr_of_mean(results, bench.metric, list(listed_scores)),
-        **{metric_name(key): value for key, value in metrics.items()},
-    }
-
-
-def n_items(results: Results, bench: Bench) -> int:
-    """Number of documents behind a bench's score; 0 if the file does not tell."""
-    leaves = [leaf for task in task_names(bench) for leaf in results.leaves(task)]
-    sizes = [results.n_items(leaf, bench.metric) for leaf in leaves]
-    return 0 if None in sizes else sum(n for n in sizes if n)
-
-
-def _pooled(results: Results, bench: Bench, tasks: list[str]) -> dict[str, float]:
-    """Means over several tasks, weighted by their number of documents, with the standard errors of such means."""
-    sizes: dict[str, int] = {}
-    for task in tasks:
-        of_task = [results.n_items(leaf, bench.metric) for leaf in results.leaves(task)]
-        if None in of_task:
-            raise UnusableError("broken", f"does not say how many documents '{task}' has, to weigh it by")
-        sizes[task] = sum(n for n in of_task if n)
-    total = sum(sizes.values())
-    pooled = {}
-    for key in set.intersection(*(set(results.scores[task]) for task in tasks)):
-        values = {task: results.scores[task][key] * sizes[task] / total for task in tasks}
-        is_error = "_stderr," in key
-        pooled[key] = math.sqrt(sum(v**2 for v in values.values())) if is_error else sum(values.values())
-    return pooled
-
-
-def _stderr_of_mean(results: Results, metric: str, entries: list[str]) -> float | None:
-    """Standard error of the plain mean over entries, of which some contain others; None if the file tells too little.
-
-    The mean is a weighted sum of the tasks' independent scores: a task counts for itself and, by its share of the
-    documents, in every group that it is part of.
-    """
-    weights: dict[str, float] = {}
-    for entry in entries:
-        sizes = {leaf: results.n_items(leaf, metric) for leaf in results.leaves(entry)}
-        total = sum(n for n in sizes.values() if n)
-        for leaf, n in sizes.items():
-            if n is None and len(sizes) > 1:
-                return None
-            share = 1.0 if n is None or len(sizes) == 1 else n / total
-            weights[leaf] = weights.get(leaf, 0.0) + share / len(entries)
-    errors = {leaf: results.scores[leaf].get(stderr_of(metric)) for leaf in weights}
-    if not errors or None in errors.values():
-        return None
-    return math.sqrt(sum((weights[leaf] * error) ** 2 for leaf, error in errors.items() if error is not None))
+def _limit(value: Any) -> float | None:
+    if value is not None and not _is_number(value):
+        raise UnusableError("broken", f"`limit` of its config is {value!r}, which is no number")
+    return None if value is None else float(value)

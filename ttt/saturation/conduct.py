@@ -18,7 +18,7 @@ from ttt.engine.adjustment import NonFiniteLossError
 from ttt.engine.fit import Step
 from ttt.engine.load import load
 from ttt.engine.stopping import stoppable
-from ttt.pipeline import Workbench
+from ttt.pipeline import Workbench, log_leaks
 from ttt.saturation.climb import Climber, Scores, score
 from ttt.saturation.plan import Ladder, Plan, ladder
 from ttt.saturation.record import Trials, close_study, open_study, result_of, trial_run
@@ -27,6 +27,7 @@ from ttt.saturation.validation import Validation, make_validation
 from ttt.saturation.verdict import best_curve, judge
 from ttt.spec import Cell, SpecError, Trainer
 from ttt.tasks.bench import load_tasks
+from ttt.tasks.leaks import in_words
 from ttt.track import RunLog, Tracker
 
 log = logging.getLogger(__name__)
@@ -90,6 +91,9 @@ def _saturate(
     tasks = load_tasks(cell.bench, work.files)
     validation = make_validation(cell.bench, tasks, data, plan)
     studied = Studied(cell, plan, work, rungs, n_own, validation, key, parent, say)
+    log_leaks(parent, work.leaks)
+    if work.leaks:
+        say(f"{cell.bench.name}: {in_words(work.leaks, cell.bench.leak)}")
     say(f"{cell.label} on {cell.bench.name}: budgets of {', '.join(f'{b:,}' for b in rungs.budgets)} examples")
     study = Study(key, plan, own, cell.seed, work.tracker.folder(key) / "study")
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from typing import Any
 
@@ -10,6 +11,8 @@ from ttt.saturation.verdict import WORDS
 from ttt.spec import SpecError
 from ttt.stats.plateau import judge_scores
 from ttt.track import Tracker
+
+log = logging.getLogger(__name__)
 
 BASIS = (
     "The verdicts rest on totals: without the items of each checkpoint the intervals treat two checkpoints as "
@@ -32,10 +35,17 @@ def judge_ingested(tracker: Tracker, suite: str, bench: str, from_share: float, 
     rows, skipped = [], {}
     counts = {correlation: Counter[str]() for correlation in (0.0, *CORRELATIONS)}
     for run, content in sorted(zip(runs, results, strict=True), key=lambda pair: pair[0].data.tags["ttt.model"]):
-        if content is None or not content.get("checkpoints"):
+        name = str(run.info.run_name)
+        if content is None:
+            skipped[name] = f"run {run.info.run_id} has no result.json that can be read"
             continue
-        result = CellResult(**content)
-        name = f"{result.model} {result.adjustment} s{result.seed}"
+        if not content.get("checkpoints"):
+            continue
+        try:
+            result = CellResult(**content)
+        except TypeError as error:
+            skipped[name] = f"the result.json of run {run.info.run_id} was written by another version of ttt ({error})"
+            continue
         last = max(point["n_examples"] or 0 for point in result.checkpoints)
         points = {
             point["n_examples"]: point
@@ -61,9 +71,14 @@ def judge_ingested(tracker: Tracker, suite: str, bench: str, from_share: float, 
             f"from {rung.budget:,.0f} to {rung.later:,.0f} examples the score gains {rung.gain:+.3f} "
             f"({rung.low:+.3f} to {rung.high:+.3f}; tolerance {tolerance:g}), by totals"
         )
-        tracker.open(run.info.run_id).tags(
-            {"ttt.saturated": WORDS[rung.verdict], "ttt.saturated_reason": reason, "ttt.saturated_by": "checkpoints"}
-        )
+        if tracker.is_writable:
+            tracker.open(run.info.run_id).tags(
+                {
+                    "ttt.saturated": WORDS[rung.verdict],
+                    "ttt.saturated_reason": reason,
+                    "ttt.saturated_by": "checkpoints",
+                }
+            )
         rows.append(
             {
                 "run_id": run.info.run_id,
@@ -79,6 +94,8 @@ def judge_ingested(tracker: Tracker, suite: str, bench: str, from_share: float, 
             f"suite: '{suite}' has no adjusted cells on '{bench}' with checkpoints to judge by; "
             "`python -m ttt.ingest path=... suite=...` makes them"
         )
+    if not tracker.is_writable:
+        log.warning(f"{tracker.root} cannot be written to: the verdicts are not put on its runs as tags")
     return {
         "suite": suite,
         "bench": bench,

@@ -95,6 +95,8 @@ def trial_run(studied: Studied, key: str, values: Mapping[str, float], name: str
     finished = found is not None and found.info.status == "FINISHED"
     if found and finished:
         run = TrialRun(tracker, tracker.open(found.info.run_id), True)
+        if found.data.tags.get("mlflow.parentRunId") != studied.parent.run_id:  # a study that somebody has deleted
+            run.log.tags({"mlflow.parentRunId": studied.parent.run_id})
     else:
         kind = {"ttt.kind": "trial", "mlflow.parentRunId": studied.parent.run_id}
         tags = {**cell_tags(cell, key), **kind}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,9 @@ from ttt.engine.scores import evaluate
 from ttt.saturation.plan import Plan
 from ttt.spec import Bench, SpecError
 from ttt.tasks.checks import check_documents
-from ttt.tasks.leaks import asked_questions, normalise, remove_leaks
+from ttt.tasks.leaks import Question, asked_questions, remove_leaks
 from ttt.tasks.task_data import Example, TaskData
+from ttt.tasks.words import normalise
 
 LARGEST_SHARE = 0.2
 """Of the task data that may be held out."""
@@ -54,7 +55,8 @@ class Validation:
 def make_validation(bench: Bench, tasks: dict[str, Any], data: TaskData, plan: Plan) -> Validation:
     """The bench's own validation split where every task has one beside its test split; else held-out task data.
 
-    The held-out examples are the last of the pool whose questions differ, and their questions leave the training data.
+    The held-out examples are the last of the pool whose questions differ, and their questions leave the training data
+    as the test's do, near-copies too.
     For letters and answer texts an item scores 1 if every token of the answer is the model's first choice; for
     generated answers, which no model repeats word for word, it scores the answer's probability a token (geometric
     mean). Raises SpecError if `plan.validation` asks for a split that is not there, or too little is left to hold out.
@@ -78,9 +80,9 @@ def make_validation(bench: Bench, tasks: dict[str, Any], data: TaskData, plan: P
     if n < 2:
         raise SpecError(f"n_validation: {len(last)} different examples of task data are too few to hold any out")
     held_out = dict(list(last.items())[:n])
-    kept = tuple(example for example in data.examples if normalise(example.prompt) not in held_out)
+    kept = remove_leaks(data, [Question(example.prompt, (example.answer,)) for example in held_out.values()])
     measure = "probability a token of the answer" if bench.format == "generate" else "answers given to the letter"
-    return Validation(bench, replace(data, examples=kept), f"{measure}, held-out task data", tuple(held_out.values()))
+    return Validation(bench, kept, f"{measure}, held-out task data", tuple(held_out.values()))
 
 
 def _asked(backend: Backend, example: Example, chat: bool) -> tuple[str, str]:

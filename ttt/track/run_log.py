@@ -38,10 +38,11 @@ class RunLog:
 
     def params(self, values: Mapping[str, Any]) -> None:
         present = self.client.get_run(self.run_id).data.params
-        new = [Param(key, str(value)) for key, value in values.items() if key not in present]
+        new = [param for param in _params(values) if param.key not in present]
         self.client.log_batch(self.run_id, params=new)
 
     def tags(self, values: Mapping[str, str]) -> None:
+        check_tags(values)
         self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in values.items()])
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
@@ -65,7 +66,7 @@ class RunLog:
 
     def flush(self, params: Mapping[str, Any] | None = None) -> None:
         """Send the metrics that wait, and the params of a run that has none yet, in as few calls as MLflow allows."""
-        first = [Param(key, str(value)) for key, value in (params or {}).items()]
+        first = _params(params or {})
         for start in range(0, max(len(self._waiting), len(first)), 800):  # MLflow takes at most 1,000 a call
             self.client.log_batch(self.run_id, metrics=self._waiting[start : start + 800], params=first)
             first = []
@@ -149,6 +150,36 @@ class RunLog:
             log.error(
                 f"run {self.run_id} cannot be marked {status} ({masked(reason)}): {masked(str(error)).splitlines()[0]}"
             )
+
+
+MAX_PARAM, MAX_TAG = 6000, 8000
+"""Characters; MLflow cuts what is longer without a word."""
+
+
+def _params(values: Mapping[str, Any]) -> list[Param]:
+    """Params of values; one that is too long goes on in `<name>.2` and so forth."""
+    params = []
+    for key, value in values.items():
+        text = str(value)
+        for start in range(0, max(len(text), 1), MAX_PARAM):
+            part = start // MAX_PARAM + 1
+            params.append(Param(key if part == 1 else f"{key}.{part}", text[start : start + MAX_PARAM]))
+    return params
+
+
+def join_params(params: dict[str, str]) -> None:
+    """Make values whole again that `_params` has divided."""
+    for key in [key.removesuffix(".2") for key in params if key.endswith(".2")]:
+        part = 2
+        while (name := f"{key}.{part}") in params:
+            params[key] = params.get(key, "") + params.pop(name)
+            part += 1
+
+
+def check_tags(values: Mapping[str, str]) -> None:
+    for key, value in values.items():
+        if len(value) > MAX_TAG:
+            raise ValueError(f"the tag {key} has {len(value):,} characters, and MLflow keeps {MAX_TAG:,}")
 
 
 def _link_or_copy(source: str, target: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -12,58 +13,92 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode, urlparse
-from urllib.request import url2pathname
 
 from filelock import FileLock
-from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from sqlalchemy import make_url
 
 from ttt.identity import folder_source
-from ttt.shown import masked, shown_uri
 from ttt.spec import SpecError, Tracking
-from ttt.track.run_log import RunLog
+from ttt.track.moved import Relocation, local_folder, relocations, rewrite
+from ttt.track.opening import connect, has_content, make_database, sqlite_uri
+from ttt.track.run_log import RunLog, check_tags, join_params
 from ttt.track.runs_view import experiment_tags
+
+log = logging.getLogger(__name__)
 
 PARENT_ENV = "TTT_PARENT_RUN"
 """Where a multirun's jobs find the run id of their parent."""
 
 
 class Tracker:
-    """One MLflow store, made ready: the database migrated, artifacts under `<root>/artifacts`."""
+    """One MLflow store, made ready: the database migrated, artifacts under `<root>/artifacts`.
 
-    def __init__(self, tracking: Tracking):
+    Looking things up writes nothing; with `make=False` a store that is not there is not made either (SpecError).
+    """
+
+    def __init__(self, tracking: Tracking, make: bool = True):
         self.tracking = tracking
         self.root = Path(tracking.root).expanduser().resolve()
+        self.database = self.root / "mlflow.db"
+        # Seconds that a writer waits for another's lock on the database; what then fails, fails by name.
+        own = sqlite_uri(self.database, timeout="60")
+        self.uri = tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or own
+        self.is_local = self.uri.startswith("sqlite:///")
+        self._relocations: list[Relocation] = []
+        if self.uri == own and not has_content(self.database):
+            if not make:
+                raise SpecError(
+                    f"tracking.root: there is no store in {self.root} yet ({self.database.name} is missing)"
+                )
+            # Two processes that make a missing database at once trip over each other's migrations.
+            with self._lock():
+                make_database(self.database)
+        self.client = connect(self.uri)
+        if self.uri == own:
+            found = relocations(self.database, self.root)
+            self._relocations = [relocation for relocation in found if not rewrite(self.database, relocation)]
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether there is anything to write to; of a server only writing tells."""
+        if not self.is_local:
+            return True
+        file = Path(make_url(self.uri).database or "")
+        return all(os.access(path, os.W_OK, effective_ids=True) for path in (file.parent, file))
+
+    def _lock(self) -> FileLock:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SpecError(f"tracking.root: {self.root} cannot be made: {error.strerror}") from error
-        # Seconds that a writer waits for another's lock on the database; what then fails, fails by name.
-        own = _sqlite_uri(self.root / "mlflow.db", timeout="60")
-        self.uri = tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or own
-        self.is_local = self.uri.startswith("sqlite:///")
-        try:
-            # Two processes that make a missing database at once trip over each other's migrations.
-            with FileLock(self.root / "mlflow.lock"):
-                if self.uri == own:
-                    _make_database(self.root / "mlflow.db")
-                self.client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
-                self.client.search_experiments(max_results=1)
-        except MlflowException as error:
-            raise SpecError(f"tracking.uri: {shown_uri(self.uri)} cannot be used: {masked(error.message)}") from error
+        return FileLock(self.root / "mlflow.lock")
 
     def experiment(self, name: str) -> str:
-        """The id of the experiment, made if it is missing."""
-        with FileLock(self.root / "mlflow.lock"):
-            found = self.client.get_experiment_by_name(name)
-            if found:
-                return str(found.experiment_id)
-            location = (self.root / "artifacts" / name).as_uri() if self.is_local else None
-            return str(self.client.create_experiment(name, artifact_location=location, tags=experiment_tags()))
+        """The id of the experiment, made if it is missing. SpecError if it was deleted."""
+        there = self._experiment(name)
+        if there is not None:
+            return there
+        with self._lock():
+            there = self._experiment(name)
+            if there is None:
+                location = (self.root / "artifacts" / name).as_uri() if self.is_local else None
+                there = self.client.create_experiment(name, artifact_location=location, tags=experiment_tags())
+            return str(there)
+
+    def _experiment(self, name: str) -> str | None:
+        """The id of the experiment; None if there is none."""
+        found = self.client.get_experiment_by_name(name)
+        if found is not None and found.lifecycle_stage == "deleted":
+            number = found.experiment_id
+            raise SpecError(
+                f"the experiment '{name}' was deleted in MLflow, with the runs in it: restore it (`mlflow experiments "
+                f"restore -x {number}`), or remove it for good (`mlflow gc --experiment-ids {number}`), each with "
+                "MLFLOW_TRACKING_URI set to the store; or take another suite=..."
+            )
+        return None if found is None else str(found.experiment_id)
 
     def lock(self, key: str) -> FileLock:
         """Held while a cell is worked on, so that two processes do not do the same cell twice."""
@@ -86,43 +121,61 @@ class Tracker:
 
     def children(self, run_id: str, experiments: Iterable[str], status: str) -> list[Run]:
         """The runs below another in some experiments that have a status."""
-        ids = [self.experiment(name) for name in experiments]
         wanted = f"tags.`mlflow.parentRunId` = '{run_id}' and attributes.status = '{status}'"
-        return list(self.client.search_runs(ids, wanted, max_results=1000))
+        return [run for experiment in experiments for run in self._search(experiment, wanted)]
 
     def _of_key(self, experiment: str, key: str) -> list[Run]:
-        """Newest first, without those that are superseded."""
-        runs = self.client.search_runs(
-            [self.experiment(experiment)],
-            f"tags.`ttt.key` = '{key}'",
-            run_view_type=ViewType.ACTIVE_ONLY,
-            order_by=["attributes.start_time DESC"],
-        )
+        """Newest first, without those that are superseded or deleted."""
+        runs = self._search(experiment, f"tags.`ttt.key` = '{key}'")
         return [run for run in runs if "ttt.superseded" not in run.data.tags]
 
     def runs(self, experiment: str, kind: str) -> list[Run]:
-        """All finished runs of a kind in an experiment that are not superseded."""
+        """All finished runs of a kind in an experiment that are not superseded or deleted."""
+        found = self._search(experiment, f"tags.`ttt.kind` = '{kind}' and attributes.status = 'FINISHED'")
+        return [run for run in found if "ttt.superseded" not in run.data.tags]
+
+    def _search(self, experiment: str, wanted: str) -> list[Run]:
+        """Newest first; none where there is no such experiment. Params too long for MLflow are whole again."""
+        number = self._experiment(experiment)
         found: list[Run] = []
         token = None
-        while True:
+        while number is not None:
             page = self.client.search_runs(
-                [self.experiment(experiment)],
-                f"tags.`ttt.kind` = '{kind}' and attributes.status = 'FINISHED'",
+                [number],
+                wanted,
+                run_view_type=ViewType.ACTIVE_ONLY,
                 max_results=1000,
+                order_by=["attributes.start_time DESC"],
                 page_token=token,
             )
-            found += [run for run in page if "ttt.superseded" not in run.data.tags]
+            found += page
             token = page.token
             if not token:
-                return found
+                break
+        for run in found:
+            join_params(run.data.params)
+        return found
+
+    def run(self, run_id: str | None) -> Run | None:
+        """A run, deleted or not; None for one that was removed for good."""
+        try:
+            return self.client.get_run(run_id) if run_id else None
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
 
     def read_jsons(self, runs: Sequence[Run], path: str) -> list[Any]:
-        """An artifact of many runs at once, parsed; None for a run that lacks it."""
+        """An artifact of many runs at once, parsed; None, and a warning, for a run that lacks it or has it damaged."""
 
         def read(run: Run) -> Any:
-            local = _local_folder(run.info.artifact_uri)
+            local = self._local_folder(run.info.artifact_uri)
             file = local / path if local else self.artifact(run.info.run_id, path)
-            return json.loads(file.read_text(encoding="utf-8")) if file and file.is_file() else None
+            try:
+                return _parsed(file, run.info.run_id, path) if file and file.is_file() else None
+            except SpecError as error:
+                log.warning(str(error))
+                return None
 
         with ThreadPoolExecutor(16) as threads:
             return list(threads.map(read, runs))
@@ -144,6 +197,7 @@ class Tracker:
 
     def start(self, experiment: str, name: str, tags: Mapping[str, str], resume: str | None = None) -> RunLog:
         """A run to log to: a new one, or a half-finished one taken up again."""
+        check_tags(tags)
         tags = {**tags, "ttt.commit": commit(), "mlflow.source.name": "ttt", "mlflow.source.type": "LOCAL"}
         parent = os.environ.get(PARENT_ENV)
         if parent:
@@ -171,25 +225,36 @@ class Tracker:
         local = self._local_artifacts(run_id)
         if local is not None:
             return local / path if (local / path).exists() else None
-        try:
-            return Path(self.client.download_artifacts(run_id, path, tempfile.mkdtemp(prefix="ttt-")))
-        except MlflowException:
+        parent = path.rpartition("/")[0] or None
+        # Asked for first: a download that fails does not tell what is missing from a server that is in trouble.
+        if not any(found.path == path for found in self.client.list_artifacts(run_id, parent)):
             return None
+        return Path(self.client.download_artifacts(run_id, path, tempfile.mkdtemp(prefix="ttt-")))
 
     def read_json(self, run_id: str, path: str) -> Any:
+        """An artifact of a run, parsed. SpecError naming the run if it is not there or damaged."""
         file = self.artifact(run_id, path)
         if file is None:
-            raise ValueError(f"run {run_id} has no artifact {path}: it was not finished by this version of ttt")
-        return json.loads(file.read_text(encoding="utf-8"))
+            raise SpecError(
+                f"run {run_id} has no {path}: its artifacts were removed, or another version of ttt wrote it; leave it "
+                "out (exclude=[...] of ttt.compare), or delete the run and repeat its cell"
+            )
+        return _parsed(file, run_id, path)
 
     def _local_artifacts(self, run_id: str) -> Path | None:
-        return _local_folder(self.client.get_run(run_id).info.artifact_uri)
+        return self._local_folder(self.client.get_run(run_id).info.artifact_uri)
+
+    def _local_folder(self, uri: str) -> Path | None:
+        place = local_folder(uri)
+        for relocation in self._relocations:
+            place = place and relocation.now(place)
+        return place
 
     # Registered models
 
     def register(self, model: str, run_id: str, path: str, alias: str, tags: Mapping[str, str]) -> str:
         """A version of a registered model over a run's artifacts; a run that has one keeps it. Returns its number."""
-        with FileLock(self.root / "mlflow.lock"):
+        with self._lock():
             try:
                 self.client.create_registered_model(model)
             except MlflowException as error:
@@ -252,37 +317,17 @@ class Tracker:
             raise SpecError(f"model.version: {number} of '{name}' is not registered; {choices}") from error
 
 
-def _make_database(file: Path) -> None:
-    """A migrated database where there is none. Whoever is killed in the middle leaves no half-migrated one behind."""
-    if file.exists():
-        return
-    making = file.with_suffix(".part")
-    for leftover in (making, making.with_name(making.name + "-journal")):
-        leftover.unlink(missing_ok=True)
-    MlflowClient(tracking_uri=_sqlite_uri(making)).search_experiments(max_results=1)
-    making.rename(file)
-
-
-def _sqlite_uri(file: Path, **query: str) -> str:
-    """The address of a database in a file whose path may hold what an address takes for its own: ?, #, %."""
-    end = f"?{urlencode(query)}" if query else ""
-    written = [f"sqlite:///{path}{end}" for path in (file, quote(str(file)))]
-    found = [uri for uri in written if make_url(uri).database == str(file)]
-    if not found:  # SQLAlchemy's releases differ in whether they decode a path
-        raise SpecError(f"tracking.root: no database can be kept in {file.parent}; choose a folder without ?, # and %")
-    return found[0]
-
-
-def _local_folder(uri: str) -> Path | None:
-    """The folder that an artifact URI means, if it is on this machine."""
-    parsed = urlparse(uri)
-    return Path(url2pathname(parsed.path)) if parsed.scheme in ("file", "") else None
+def _parsed(file: Path, run_id: str, path: str) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SpecError(f"run {run_id}: its {path} is damaged ({error}): {file}") from error
 
 
 def last_step(run: Run, metric: str) -> int | None:
     """The step at which a metric's current value was logged; None for a metric that the run lacks."""
     # MLflow hands the steps over with the values and shows only the values; asking for histories is a query a run.
-    return next((point.step for point in run.data._metric_objs if point.key == metric), None)
+    return next((int(point.step) for point in run.data.to_proto().metrics if point.key == metric), None)
 
 
 @cache
