@@ -18,11 +18,11 @@ from ttt.engine.answers import Answers, KeepingBackend
 from ttt.engine.device import arithmetic
 from ttt.engine.fit import Step
 from ttt.engine.load import as_stored, check_tokenizer, digest, load
-from ttt.engine.scores import Scores, evaluate
+from ttt.engine.scores import Scores, evaluate, higher_is_better
 from ttt.engine.stopping import stoppable
 from ttt.identity import cell_key, folder_source, model_source
 from ttt.record import cell_params, cell_tags, log_items, log_side, paired_stderr, read_items, register
-from ttt.report.card import card
+from ttt.report.card import card, paired
 from ttt.report.cell import cell_figure
 from ttt.result import CellResult, sides_as_gain
 from ttt.rows import DataFiles
@@ -142,7 +142,9 @@ def _done_or_do(cell: Cell, work: Workbench, force: bool, say: Say) -> CellResul
             run.params(cell_params(cell, work.source, work.precision, work.shots))
             if warnings:
                 run.tags({"ttt.warnings": "\n".join(warnings)[:5000]})
-            run.json(cell.model_dump(mode="json"), "config.json")
+            asked = cell.model_dump(mode="json")
+            asked["bench"]["higher_is_better"] = higher_is_better(cell.bench, work.tasks)
+            run.json(asked, "config.json")
             result = (
                 _score_base(cell, key, work, run, say) if base is None else _adjust(cell, key, work, run, base, say)
             )
@@ -208,6 +210,8 @@ def _adjust(cell: Cell, key: str, work: Workbench, run: RunLog, base: CellResult
     side = _side(scores)
     gain = sides_as_gain(base.base, side, paired_stderr(before, scores.items))
     source = facts.pop("source")
+    if gain["stderr"] is None:
+        say(f"{cell.label} on {cell.bench.name}: {paired(gain, cell.bench)}")
     speed = facts["n_tokens"] / facts["seconds"]
     log_side(run, "base", base.base)
     log_side(run, "adjusted", side, int(facts["n_examples"]))
@@ -319,7 +323,7 @@ def _evaluate(cell: Cell, key: str, work: Workbench) -> tuple[Scores, str]:
     weights = digest(work.backend.model)
     work.backend.answers = Answers(work.tracker.folder(key) / "answers" / f"{weights[:20]}.jsonl", f"{key} {weights}")
     try:
-        return evaluate(work.backend, cell.bench, work.tasks), weights
+        return evaluate(work.backend, cell.bench, work.tasks, cell.seed), weights
     finally:
         work.backend.answers = None
 

@@ -92,6 +92,8 @@ def show(results: list[dict[str, Any]]) -> None:
     if out.width < 100 and not out.is_terminal:
         out.width = 100
     out.print(table)
+    if any(r["gain"]["stderr"] is None for r in results):
+        out.print("A gain without ± has no paired error: its metric is not a mean over the items.")
     if len(results) == 1:
         r = results[0]
         out.print(f"{r['n_items']:,} items, {r['seconds']:,.0f} s, {r['tokens_per_second'] or 0:,.0f} tokens/s", end="")

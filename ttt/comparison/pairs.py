@@ -41,6 +41,8 @@ def read_side(tracker: Tracker, run_ids: Sequence[str], side: str, label: str) -
         if file is None:
             raise SpecError(f"{label}: run {run_id} has kept no items of the {side} model, so nothing can be paired")
         tables.append(pd.read_parquet(file, columns=["task", "doc_id", "doc_hash", "correct"]))
+        if tables[-1]["correct"].isna().any():
+            raise SpecError(f"{label}: the score of run {run_id} is no mean over its items, so nothing can be paired")
     joined = pd.concat(tables).groupby(["task", "doc_id"], sort=True)
     if (joined["doc_hash"].nunique() > 1).any():
         raise SpecError(f"{label}: its runs were asked different documents")
