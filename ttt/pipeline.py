@@ -14,6 +14,7 @@ from typing import Any
 from ttt import scratch
 from ttt.done import Say, read_back, starting_point
 from ttt.engine.adjust import adjust
+from ttt.engine.adjustment import Plan
 from ttt.engine.answers import Answers, KeepingBackend
 from ttt.engine.device import arithmetic
 from ttt.engine.fit import Step
@@ -36,6 +37,9 @@ from ttt.tasks.task_data import TaskData, load_task_data
 from ttt.track import RunLog, Tracker
 
 log = logging.getLogger(__name__)
+
+FEW_STEPS = 20
+"""An adjustment of fewer steps is warned of."""
 
 
 class Workbench:
@@ -92,6 +96,7 @@ class Workbench:
         found = list(self.tasks["warnings"])
         if cell.adjustment.method != "none":
             found += said_of_answers(self.task_data.examples, self.tasks["tasks"], self.bench)
+            found += _said_of_steps(cell, len(self.task_data.examples))
         for warning in found:
             if warning not in self.said:
                 say(f"warning: {warning}")
@@ -130,8 +135,9 @@ def _done_or_do(cell: Cell, work: Workbench, force: bool, say: Say) -> CellResul
         base = None
         if cell.adjustment.method != "none":
             assert work.task_data.examples  # what can fail without the weights fails before the base model is scored
+            base = read_back(cell.base(), work.key(cell.base()), tracker, say)
             work.warnings(cell, say)
-            base = _done_or_do(cell.base(), work, False, say)
+            base = base or _done_or_do(cell.base(), work, False, say)
         warnings = work.warnings(cell, say)
         assert work.backend
         resume = begun.info.run_id if begun and not force else None
@@ -164,6 +170,19 @@ def _done_or_do(cell: Cell, work: Workbench, force: bool, say: Say) -> CellResul
             raise
         tracker.clear(key)
         return result
+
+
+def _said_of_steps(cell: Cell, n_available: int) -> list[str]:
+    adjustment = cell.adjustment
+    n_examples = adjustment.n_examples(n_available)
+    n_steps = Plan(n_available, n_examples, adjustment.batch_size, cell.seed).n_steps
+    if n_steps >= FEW_STEPS:
+        return []
+    return [
+        f"{n_examples:,} examples at {adjustment.batch_size} a step make {n_steps} {'step' if n_steps == 1 else 'steps'}, "
+        f"too few to learn from: below some {FEW_STEPS} a score that stays where it was says nothing; raise "
+        "adjustment.examples (or adjustment.epochs), or lower adjustment.batch_size"
+    ]
 
 
 def _score_base(cell: Cell, key: str, work: Workbench, run: RunLog, say: Say) -> CellResult:
@@ -289,7 +308,9 @@ def _adjusted_weights(cell: Cell, key: str, work: Workbench, run: RunLog, say: S
         run.flush()
 
     say(f"{cell.label} on {cell.bench.name}: adjusting")
-    done = adjust(work.backend, cell, work.task_data.examples, work.trainer, folder, on_step, on_checkpoint, run.flush)
+    done = adjust(
+        work.backend, cell, work.task_data.examples, work.trainer, folder, on_step, on_checkpoint, run.flush, say
+    )
     facts = asdict(done)
     making = folder / f"{WEIGHTS}.part"
     shutil.rmtree(making, ignore_errors=True)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from lm_eval.api.instance import Instance
 from lm_eval.api.metrics import brier_score
 
 from tests.conftest import write_jsonl
@@ -44,7 +45,7 @@ def bench(folder: Path, rows: Sequence[dict[str, Any]], metric: str, **task: Any
 
 def scores(backend: Backend, folder: Path, rows: Sequence[dict[str, Any]], metric: str, **task: Any) -> Scores:
     asked = bench(folder, rows, metric, **task)
-    return evaluate(backend, asked, load_tasks(asked, folder))
+    return evaluate(backend, asked, load_tasks(asked))
 
 
 def check_right_choice(found: Scores, right: Sequence[int]) -> None:
@@ -126,6 +127,21 @@ def test_questions_with_three_and_with_four_options(backend: Backend, tmp_path: 
         assert found.score == found.metrics["brier_score"]
         assert found.items["correct"].tolist() == found.items["brier"].tolist()
         assert found.stderr == pytest.approx(found.metrics["brier_stderr"])
+
+
+def test_an_empty_option(backend: Backend, tmp_path: Path) -> None:
+    """Scored as lm-eval does (the blank before it is a token), but in the first document, where lm-eval stops."""
+    asked = {"doc_to_text": "{{question}}", "doc_to_choice": "options", "doc_to_target": "right"}
+    rows = [*ROWS[:3], {**ROWS[3], "options": ["oak", "", "lime", "yew"]}]
+    found = scores(backend, tmp_path, rows, "acc_norm", **asked)
+    assert found.items["choice_logprobs"][3][1] == pytest.approx(
+        backend.loglikelihood([Instance("loglikelihood", {}, (ROWS[3]["question"], " "), 0)])[0][0], abs=1e-4
+    )
+    assert (found.items["prediction"] == found.items["gold"]).tolist() == found.items["correct"].astype(bool).tolist()
+    with pytest.raises(SpecError, match="task 'trees', document 3, option 1: '' adds no token to the prompt"):
+        scores(backend, tmp_path, rows, "acc", **asked, target_delimiter="")
+    with pytest.raises(SpecError, match="an option of document 0 of task 'trees' is an empty text"):
+        scores(backend, tmp_path, rows[::-1], "acc", **asked)
 
 
 def test_briers_score_is_lm_evals_where_lm_eval_has_one() -> None:

@@ -292,4 +292,4 @@ def place(request: Instance) -> str:
     """Where a request is from, for people: documents and options are counted from 0, as in the table of items."""
     if request.task_name is None:
         return f"example {request.idx}"
-    return f"task '{request.task_name}', document {request.doc_id}, option {request.idx}"
+    return f"task '{request.task_name.split('::')[-1]}', document {request.doc_id}, option {request.idx}"

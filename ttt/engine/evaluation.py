@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytorch_lightning as pl
@@ -52,11 +52,12 @@ class EvaluationModule(pl.LightningModule):
         self.scorer = TreeScorer(model)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        return (
-            batch
-            if isinstance(batch, Group | Waiting)
-            else super().transfer_batch_to_device(batch, device, dataloader_idx)
-        )
+        if isinstance(batch, Group | Waiting):
+            return batch
+        if isinstance(batch, Prompts):
+            ids, mask = batch.input_ids.to(device), batch.attention_mask.to(device)
+            return replace(batch, input_ids=ids, attention_mask=mask)
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def predict_step(self, batch: Group | Batch | Waiting | Prompts, batch_idx: int = 0) -> Scored | Generated:
         if isinstance(batch, Group):
