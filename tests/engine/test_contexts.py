@@ -14,7 +14,8 @@ from lm_eval.models.huggingface import HFLM
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from ttt.engine.adjust import encode
+from tests.cells import request
+from ttt.engine.adjust import adjust, encode
 from ttt.engine.adjustment import negative_log_likelihood
 from ttt.engine.backend import Backend
 from ttt.engine.batches import collate
@@ -132,6 +133,15 @@ def test_what_cannot_be_scored_is_named(
     with pytest.raises(SpecError) as refused:
         backend.loglikelihood(asked("loglikelihood", [("What?", " yes"), (prompt, option)]))
     assert message in str(refused.value)
+
+
+def test_answers_that_join_their_prompts_are_refused(
+    make: Callable[[str], tuple[Any, Any]], joining: Any, conf: Path, tmp_path: Path
+) -> None:
+    backend, cell = Backend(make("GPT2")[0], joining, CPU), request(conf, tmp_path).cell
+    examples = [Example("What? a", " b"), Example("What? a", "b")]
+    with pytest.raises(SpecError, match="the answers of 1 examples add no token to their prompts.* 'b' after 'What"):
+        adjust(backend, cell, examples, CPU, tmp_path, lambda step: None, lambda step: None)
 
 
 def test_a_task_that_wants_more_than_the_context_is_named(make: Callable[[str], tuple[Any, Any]]) -> None:
