@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from lm_eval.evaluator import evaluate as harness_evaluate
 from ttt.engine.backend import Backend
 from ttt.items import ITEM_COLUMNS, item_means, item_table, mean_brier, mean_stderr, metric_name, scored_by_item
 from ttt.spec import Bench, SpecError
+
+os.environ.setdefault("DISABLE_MULTIPROC", "1")  # lm-eval would fork this process, threads and all, for 100 resamples
 
 __all__ = ["ITEM_COLUMNS", "Scores", "evaluate", "item_table"]
 
