@@ -67,7 +67,9 @@ class Backend(TemplateLM):
 
     @property
     def max_length(self) -> int:
-        return int(resolve_max_length(self.model.config, self.tokenizer, default=2048))
+        """Positions to use: lm-eval's choice, and no more than the model has where lm-eval does not look (MPT)."""
+        chosen = int(resolve_max_length(self.model.config, self.tokenizer, default=2048))
+        return min(chosen, getattr(self.model.config, "max_seq_len", None) or chosen)
 
     @property
     def tokenizer_name(self) -> str:
