@@ -97,7 +97,9 @@ def test_few_steps_are_warned_of_before_the_work(conf: Path, tmp_path: Path) -> 
     assert "32 examples at 8 a step make 4 steps, too few to learn from" in said[0]
     assert "raise adjustment.examples (or adjustment.epochs), or lower adjustment.batch_size" in said[0]
     assert "scoring the base model" in said[1]
-    assert tracker.client.get_run(result.run_id).data.metrics["train/n_steps"] == 4
+    run = tracker.client.get_run(result.run_id)
+    assert run.data.metrics["train/n_steps"] == 4
+    assert "too few to learn from" in run.data.tags["ttt.warnings"]
     _, _, said = do(request(conf, tmp_path, "adjustment.batch_size=1", "adjustment.learning_rate=1e-5"))
     assert not any("too few" in line for line in said)
 

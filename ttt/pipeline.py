@@ -179,8 +179,8 @@ def _said_of_steps(cell: Cell, n_available: int) -> list[str]:
     if n_steps >= FEW_STEPS:
         return []
     return [
-        f"{n_examples:,} examples at {adjustment.batch_size} a step make {n_steps} {'step' if n_steps == 1 else 'steps'}, "
-        f"too few to learn from: below some {FEW_STEPS} a score that stays where it was says nothing; raise "
+        f"{n_examples:,} examples at {adjustment.batch_size} a step make {n_steps} step{'s' * (n_steps > 1)}, too few "
+        f"to learn from: below some {FEW_STEPS} a score that stays where it was says nothing; raise "
         "adjustment.examples (or adjustment.epochs), or lower adjustment.batch_size"
     ]
 
