@@ -66,19 +66,19 @@ def test_draws_do_not_depend_on_order_batches_or_a_stop(loaded: tuple[Any, Any],
     torch.manual_seed(5)
     narrow = Backend(*loaded, CPU.model_copy(update={"eval_tokens": 1}))
     narrow.shares = False
-    assert narrow.generate_until(asked[1:3]) == texts[1:3] or narrow.generate_until(asked) == texts
+    assert narrow.generate_until(asked) == texts
     backwards = by_document(Backend(*loaded, CPU).generate_until(asked[::-1]), asked[::-1])
     for document in (1, 2):
         assert backwards[document] == by_document(texts, asked)[document]
     assert sorted(backwards[0] + backwards[3]) == sorted(texts[:4] + texts[-4:])
 
     keeping = KeepingBackend(*loaded, CPU)
-    keeping.answers = Answers(tmp_path / "answers.jsonl")
+    keeping.answers = Answers(tmp_path / "answers.jsonl", "few")
     assert keeping.generate_until(asked) == texts
     lines = (tmp_path / "answers.jsonl").read_text().splitlines(keepends=True)
     assert len(lines) == len(texts)
     (tmp_path / "answers.jsonl").write_text("".join(lines[:5]))
-    keeping.answers = Answers(tmp_path / "answers.jsonl")
+    keeping.answers = Answers(tmp_path / "answers.jsonl", "few")
     assert keeping.generate_until(asked) == texts
 
 
