@@ -165,7 +165,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(
 
 def test_what_was_given_and_what_may_not_be_meant_is_kept_and_said_once(conf: Path, tmp_path: Path) -> None:
     """The task gives no shots where the bench asks for two, and the training answers are numbers, not letters."""
-    asked = request(conf, tmp_path, "adjustment.examples=16", "bench.limit=8")
+    asked = request(conf, tmp_path, "adjustment.examples=20", "adjustment.batch_size=1", "bench.limit=8")
     bench = asked.cell.bench
     update = {
         "tasks": ({**bench.tasks[0], "num_fewshot": 0},),  # type: ignore[dict-item]
@@ -189,11 +189,16 @@ def test_what_was_given_and_what_may_not_be_meant_is_kept_and_said_once(conf: Pa
     assert base.data.tags["ttt.warnings"] == shots, "the base model learns nothing"
 
 
-def test_a_sound_cell_has_no_warnings(done: tuple[CellResult, Tracker, Request]) -> None:
+def test_a_sound_cell_has_no_warnings_but_of_its_few_steps(done: tuple[CellResult, Tracker, Request]) -> None:
     result, tracker, _ = done
     run = tracker.client.get_run(result.run_id)
-    assert (result.warnings, result.num_fewshot, run.data.params["num_fewshot"]) == ([], [2], "2")
-    assert "ttt.warnings" not in run.data.tags
+    assert (result.num_fewshot, run.data.params["num_fewshot"]) == ([2], "2")
+    (few,) = result.warnings
+    assert few.startswith("32 examples at 8 a step make 4 steps")
+    assert run.data.tags["ttt.warnings"] == few
+    bases = [r for r in tracker.runs("default/sums", "cell") if r.data.tags["ttt.adjustment"] == "none"]
+    assert bases
+    assert not any("ttt.warnings" in base.data.tags for base in bases)
 
 
 def test_generation_and_lora(conf: Path, tmp_path: Path) -> None:

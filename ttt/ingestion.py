@@ -128,7 +128,8 @@ def _cells(readings: Iterable[Reading], suite: str, omissions: Omissions) -> Ite
 
 
 def _measured(suite: str, base: Reading, adjusted: Reading, checkpoints: tuple[Reading, ...]) -> Measured:
-    parts = {"suite": suite, "model": base.model, "bench": base.bench, "adjustment": adjusted.adjustment}
+    model = base.model.model_copy(update={"dtype": None})  # which others used is not known
+    parts = {"suite": suite, "model": model, "bench": base.bench, "adjustment": adjusted.adjustment}
     cell = check(Cell, parts)
     files = [(r.n_examples, r.results.digest, r.digest_samples) for r in (base, *checkpoints, adjusted)]
     content = {"format": KEY_FORMAT, "cell": cell.model_dump(mode="json"), "files": files}

@@ -14,15 +14,16 @@ from typing import Any
 from ttt import scratch
 from ttt.done import Say, read_back, starting_point
 from ttt.engine.adjust import adjust
+from ttt.engine.adjustment import Plan
 from ttt.engine.answers import Answers, KeepingBackend
 from ttt.engine.device import arithmetic
 from ttt.engine.fit import Step
 from ttt.engine.load import as_stored, check_tokenizer, digest, load
-from ttt.engine.scores import Scores, evaluate
+from ttt.engine.scores import Scores, evaluate, higher_is_better
 from ttt.engine.stopping import stoppable
 from ttt.identity import cell_key, folder_source, model_source
 from ttt.record import cell_params, cell_tags, log_items, log_side, paired_stderr, read_items, register
-from ttt.report.card import card
+from ttt.report.card import card, paired
 from ttt.report.cell import cell_figure
 from ttt.result import CellResult, sides_as_gain
 from ttt.rows import DataFiles
@@ -36,6 +37,9 @@ from ttt.tasks.task_data import TaskData, load_task_data
 from ttt.track import RunLog, Tracker
 
 log = logging.getLogger(__name__)
+
+FEW_STEPS = 20
+"""An adjustment of fewer steps is warned of."""
 
 
 class Workbench:
@@ -92,6 +96,7 @@ class Workbench:
         found = list(self.tasks["warnings"])
         if cell.adjustment.method != "none":
             found += said_of_answers(self.task_data.examples, self.tasks["tasks"], self.bench)
+            found += _said_of_steps(cell, len(self.task_data.examples))
         for warning in found:
             if warning not in self.said:
                 say(f"warning: {warning}")
@@ -130,8 +135,9 @@ def _done_or_do(cell: Cell, work: Workbench, force: bool, say: Say) -> CellResul
         base = None
         if cell.adjustment.method != "none":
             assert work.task_data.examples  # what can fail without the weights fails before the base model is scored
+            base = read_back(cell.base(), work.key(cell.base()), tracker, say)
             work.warnings(cell, say)
-            base = _done_or_do(cell.base(), work, False, say)
+            base = base or _done_or_do(cell.base(), work, False, say)
         warnings = work.warnings(cell, say)
         assert work.backend
         resume = begun.info.run_id if begun and not force else None
@@ -142,7 +148,9 @@ def _done_or_do(cell: Cell, work: Workbench, force: bool, say: Say) -> CellResul
             run.params(cell_params(cell, work.source, work.precision, work.shots))
             if warnings:
                 run.tags({"ttt.warnings": "\n".join(warnings)[:5000]})
-            run.json(cell.model_dump(mode="json"), "config.json")
+            asked = cell.model_dump(mode="json")
+            asked["bench"]["higher_is_better"] = higher_is_better(cell.bench, work.tasks)
+            run.json(asked, "config.json")
             result = (
                 _score_base(cell, key, work, run, say) if base is None else _adjust(cell, key, work, run, base, say)
             )
@@ -162,6 +170,19 @@ def _done_or_do(cell: Cell, work: Workbench, force: bool, say: Say) -> CellResul
             raise
         tracker.clear(key)
         return result
+
+
+def _said_of_steps(cell: Cell, n_available: int) -> list[str]:
+    adjustment = cell.adjustment
+    n_examples = adjustment.n_examples(n_available)
+    n_steps = Plan(n_available, n_examples, adjustment.batch_size, cell.seed).n_steps
+    if n_steps >= FEW_STEPS:
+        return []
+    return [
+        f"{n_examples:,} examples at {adjustment.batch_size} a step make {n_steps} step{'s' * (n_steps > 1)}, too few "
+        f"to learn from: below some {FEW_STEPS} a score that stays where it was says nothing; raise "
+        "adjustment.examples (or adjustment.epochs), or lower adjustment.batch_size"
+    ]
 
 
 def _score_base(cell: Cell, key: str, work: Workbench, run: RunLog, say: Say) -> CellResult:
@@ -208,6 +229,8 @@ def _adjust(cell: Cell, key: str, work: Workbench, run: RunLog, base: CellResult
     side = _side(scores)
     gain = sides_as_gain(base.base, side, paired_stderr(before, scores.items))
     source = facts.pop("source")
+    if gain["stderr"] is None:
+        say(f"{cell.label} on {cell.bench.name}: {paired(gain, cell.bench)}")
     speed = facts["n_tokens"] / facts["seconds"]
     log_side(run, "base", base.base)
     log_side(run, "adjusted", side, int(facts["n_examples"]))
@@ -285,7 +308,9 @@ def _adjusted_weights(cell: Cell, key: str, work: Workbench, run: RunLog, say: S
         run.flush()
 
     say(f"{cell.label} on {cell.bench.name}: adjusting")
-    done = adjust(work.backend, cell, work.task_data.examples, work.trainer, folder, on_step, on_checkpoint, run.flush)
+    done = adjust(
+        work.backend, cell, work.task_data.examples, work.trainer, folder, on_step, on_checkpoint, run.flush, say
+    )
     facts = asdict(done)
     making = folder / f"{WEIGHTS}.part"
     shutil.rmtree(making, ignore_errors=True)
@@ -319,7 +344,7 @@ def _evaluate(cell: Cell, key: str, work: Workbench) -> tuple[Scores, str]:
     weights = digest(work.backend.model)
     work.backend.answers = Answers(work.tracker.folder(key) / "answers" / f"{weights[:20]}.jsonl", f"{key} {weights}")
     try:
-        return evaluate(work.backend, cell.bench, work.tasks), weights
+        return evaluate(work.backend, cell.bench, work.tasks, cell.seed), weights
     finally:
         work.backend.answers = None
 

@@ -10,10 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from ttt.identity import file_digest
+from ttt.items import mean_stderr
 from ttt.result import CellResult
 from ttt.spec import Cell, SpecError
 from ttt.track import RunLog, Tracker
@@ -128,10 +128,12 @@ def check_items(tracker: Tracker, run_id: str, name: str) -> Path:
 
 
 def paired_stderr(before: pd.DataFrame, after: pd.DataFrame) -> float | None:
-    """Standard error of the mean difference over the items that both tables have; None for fewer than two."""
+    """Standard error of the mean difference over the items that both tables have.
+
+    None for fewer than two, and where the score is not a mean over the items.
+    """
     both = before.merge(after, on=["task", "doc_id"], suffixes=("_before", "_after"))
-    difference = (both["correct_after"] - both["correct_before"]).to_numpy(dtype=np.float64)
-    return float(difference.std(ddof=1) / np.sqrt(len(difference))) if len(difference) > 1 else None
+    return mean_stderr(both["correct_after"] - both["correct_before"])
 
 
 def register(tracker: Tracker, cell: Cell, run_id: str, path: str, alias: str, result: Mapping[str, Any]) -> str | None:

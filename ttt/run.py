@@ -93,6 +93,8 @@ def show(results: list[dict[str, Any]]) -> None:
         table.add_row(cell, r["bench"], *(with_error(r[side]["score"], r[side]["stderr"]) for side in SIDES))
     out = terminal.results()
     out.print(table)
+    if any(r["gain"]["stderr"] is None for r in results):
+        out.print("A gain without ± has no paired error: its metric is not a mean over the items.")
     if len(results) == 1:
         r = results[0]
         out.print(f"{r['n_items']:,} items, {r['seconds']:,.0f} s, {r['tokens_per_second'] or 0:,.0f} tokens/s", end="")

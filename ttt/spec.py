@@ -69,7 +69,7 @@ class Model(Spec):
     version: Count | None = None
     """Start from this version of the registered model `<model>-<bench>`."""
     dtype: Literal["float32", "bfloat16", "float16"] | None = None
-    """Type of the weights in memory; by default float32."""
+    """Type of the weights in memory; by default float32, the only one to adjust in."""
     trust_remote_code: bool = False
     lora_targets: tuple[str, ...] | None = None
     low_learning_rate: bool = False
@@ -164,7 +164,8 @@ class Adjustment(Spec):
     batch_size: Count = 64
     """Examples a step."""
     max_tokens: Count = 600
-    """Tokens an example, prompt and answer; longer ones are cut on the right, and counted."""
+    """Tokens an example, prompt and answer; longer ones lose their beginning, and are counted. The model's context is
+    a limit too."""
     learning_rate: Positive = 2e-5
     low_learning_rate: Positive = 2e-6
     low_from_params: Count = 10_000_000_000
@@ -256,6 +257,16 @@ class Cell(Spec):
                 f"bench.task_data: bench '{self.bench.name}' has no task data to adjust on; "
                 "name some (task_data@bench=..., or bench.task_data=[{name: mine, files: my.jsonl}]), or use "
                 "adjustment=none"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _can_learn(self) -> Cell:
+        if self.adjustment.method != "none" and self.model.dtype not in (None, "float32"):
+            raise ValueError(
+                f"model.dtype: {self.model.dtype!r} holds too few digits to learn: most updates of a step are rounded "
+                "away; leave model.dtype out (weights in float32, base and adjusted alike) and choose "
+                "trainer.precision=bf16 to compute in bfloat16, or use adjustment=none"
             )
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
@@ -33,14 +34,30 @@ class ItemScores:
         return self.documents if self.documents.duplicated().any() else None
 
 
+class UnpairedError(SpecError):
+    """A run has no items that a higher score could be told by."""
+
+
 def read_side(tracker: Tracker, run_ids: Sequence[str], side: str, label: str) -> ItemScores:
-    """The items of a side, averaged over the runs (seeds). SpecError where a run has kept none."""
+    """The items of a side, averaged over the runs (seeds).
+
+    UnpairedError where a run has kept none, its score is no mean over them, or a lower one is better.
+    """
     tables = []
     for run_id in run_ids:
         file = items_file(tracker, run_id, side)
         if file is None:
-            raise SpecError(f"{label}: run {run_id} has kept no items of the {side} model, so nothing can be paired")
+            raise UnpairedError(
+                f"{label}: run {run_id} has kept no items of the {side} model, so nothing can be paired"
+            )
         tables.append(pd.read_parquet(file, columns=["task", "doc_id", "doc_hash", "correct"]))
+        if tables[-1]["correct"].isna().any():
+            raise UnpairedError(f"{label}: the score of run {run_id} is no mean over its items: nothing can be paired")
+        config = tracker.artifact(run_id, "config.json")
+        if config and not json.loads(config.read_text(encoding="utf-8"))["bench"].get("higher_is_better", True):
+            raise UnpairedError(
+                f"{label}: the score of run {run_id} is better when lower, and pairs are ranked by more"
+            )
     joined = pd.concat(tables).groupby(["task", "doc_id"], sort=True)
     if (joined["doc_hash"].nunique() > 1).any():
         raise SpecError(f"{label}: its runs were asked different documents")

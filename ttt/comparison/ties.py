@@ -11,7 +11,7 @@ from scipy import stats
 
 from ttt.comparison.inputs import Inputs
 from ttt.comparison.options import MANY_MODELS
-from ttt.comparison.pairs import read_side
+from ttt.comparison.pairs import UnpairedError, read_side
 from ttt.comparison.table import Array, Table
 from ttt.stats.items import benjamini_hochberg
 from ttt.track import Tracker
@@ -44,9 +44,10 @@ def _items(tracker: Tracker, inputs: Inputs) -> Array | None:
     columns: list[pd.Series] = []
     for model in inputs.models:
         side = "base" if model.kept_base else "adjusted"
-        if any(tracker.artifact(run_id, f"items/{side}.parquet") is None for run_id in model.run_ids):
+        try:
+            read = read_side(tracker, model.run_ids, side, model.model)
+        except UnpairedError:
             return None
-        read = read_side(tracker, model.run_ids, side, model.model)
         columns.append(read.correct)
         if not columns[0].index.equals(read.correct.index):
             return None

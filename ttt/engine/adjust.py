@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from ttt.engine.fit import Step, fit
 from ttt.spec import Cell, SpecError, Trainer
 from ttt.tasks.task_data import Example
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Adjusted:
@@ -27,7 +30,7 @@ class Adjusted:
     n_tokens: int
     """Tokens that passed the model, padding not counted."""
     n_cut: int
-    """Examples that were cut to `max_tokens`."""
+    """Examples that were cut to `max_tokens` or to the model's context."""
     seconds: float
 
 
@@ -38,8 +41,10 @@ def encode(
 
     With `generates` the prompt's tokens are those that generation begins from.
 
-    A longer one keeps its last `max_tokens` tokens, as in the paper's release; returned with how many were cut.
+    A longer one keeps its last `max_tokens` tokens, as in the paper's release, or as many as the model has positions;
+    returned with how many were cut.
     """
+    room = min(max_tokens, backend.max_length)
     pairs = [(example.prompt, example.answer) for example in examples.values()]
     if chat:
         asked = [[{"role": "user", "content": prompt}] for prompt, _ in pairs]
@@ -48,8 +53,8 @@ def encode(
     encoded = backend.encode_continued(pairs) if generates else backend.encode_pairs(pairs)
     for index, (context, continuation) in zip(examples, encoded, strict=True):
         ids = (*context, *continuation, backend.eot_token_id)
-        rows[index] = Tokens(index, ids[-max_tokens:], min(len(continuation) + 1, max_tokens - 1))
-        n_cut += len(ids) > max_tokens
+        rows[index] = Tokens(index, ids[-room:], min(len(continuation) + 1, room - 1))
+        n_cut += len(ids) > room
     return rows, n_cut
 
 
@@ -62,12 +67,27 @@ def adjust(
     on_step: Callable[[Step], None],
     on_checkpoint: Callable[[Step], None],
     before_saving: Callable[[], None] = lambda: None,
+    say: Callable[[str], None] = log.info,
 ) -> Adjusted:
-    """Fine-tune the backend's model in place by the cell's adjustment (`ttt.engine.fit.fit`)."""
+    """Fine-tune the backend's model in place by the cell's adjustment (`ttt.engine.fit.fit`).
+
+    Raises SpecError for answers without a token of their own, which scoring refuses too.
+    """
     adjustment, chat = cell.adjustment, cell.bench.chat_template
     plan = Plan(len(examples), adjustment.n_examples(len(examples)), adjustment.batch_size, cell.seed)
     used = {index: examples[index] for index in plan.used()}
     rows, n_cut = encode(backend, used, adjustment.max_tokens, chat, cell.bench.format == "generate")
+    if empty := [examples[index] for index, row in rows.items() if row.n_targets < 2]:
+        raise SpecError(
+            f"bench.task_data: the answers of {len(empty):,} examples add no token to their prompts, so that there is "
+            f"nothing to learn, such as {empty[0].answer!r} after {empty[0].prompt[-20:]!r}; begin answers with a blank"
+        )
+    if n_cut:
+        say(
+            f"{cell.label} on {cell.bench.name}: {n_cut:,} of {len(rows):,} examples are longer than "
+            f"{min(adjustment.max_tokens, backend.max_length):,} tokens (adjustment.max_tokens, and the context of the "
+            f"model, {backend.max_length:,}) and lose their beginning"
+        )
     if adjustment.method == "lora":
         backend.model = with_lora(backend.model, cell)
     rate = adjustment.rate(cell.model)

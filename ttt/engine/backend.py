@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
-from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
 
-import pytorch_lightning as pl
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import TemplateLM
-from lm_eval.models.utils import (
-    handle_stop_sequences,
-    normalize_gen_kwargs,
-    postprocess_generated_text,
-    resolve_max_length,
-)
+from lm_eval.models.utils import postprocess_generated_text, resolve_max_length
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
-from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ttt.engine import ranks
 from ttt.engine.batches import Batch, Tokens, by_length, collate, pad_prompts
-from ttt.engine.device import eval_tokens, lightning_trainer
-from ttt.engine.evaluation import EvaluationModule, Prompts
+from ttt.engine.device import eval_tokens
+from ttt.engine.evaluation import Prompts, predict
 from ttt.engine.forward import n_scored_at_once
 from ttt.engine.generation import Waiting, shared_prefix
-from ttt.engine.shards import in_step, sharded
 from ttt.engine.sharing import Group, Ids, batches, share, stems_of
 from ttt.engine.tokens import TokenizedTexts
 from ttt.engine.tree import bytes_of_keys_and_values, can_share
+from ttt.engine.wanted import Wanted, draw_seed, end_tokens, wanted
 from ttt.spec import SpecError, Trainer
 
 KEYS_AND_VALUES_IN_MEMORY = 2**31
@@ -55,6 +46,8 @@ class Backend(TemplateLM):
         self.tokenizer = tokenizer
         self.trainer = trainer
         self.truncation = truncation
+        self.seed = 0
+        """Of what is drawn, where a task samples its answers."""
         self.n_truncated = 0
         self.n_tokens = 0
         """Tokens that have passed the model, padding not counted."""
@@ -74,7 +67,9 @@ class Backend(TemplateLM):
 
     @property
     def max_length(self) -> int:
-        return int(resolve_max_length(self.model.config, self.tokenizer, default=2048))
+        """Positions to use: lm-eval's choice, and no more than the model has where lm-eval does not look (MPT)."""
+        chosen = int(resolve_max_length(self.model.config, self.tokenizer, default=2048))
+        return min(chosen, getattr(self.model.config, "max_seq_len", None) or chosen)
 
     @property
     def tokenizer_name(self) -> str:
@@ -124,22 +119,37 @@ class Backend(TemplateLM):
 
     def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
         self._tokenize_pairs([request.args for request in requests])
+        for request in requests:
+            self._check_answerable(request)
         return super().loglikelihood(requests, disable_tqdm=True)
+
+    def _check_answerable(self, request: Instance) -> None:
+        """SpecError for a continuation that has no tokens of its own, or more than the context holds."""
+        prompt, continuation = request.args
+        if prompt:
+            before, own = self._encode_pair(prompt, continuation)
+        else:
+            before, own = [self.prefix_token_id], self.tok_encode(continuation, add_special_tokens=False)
+            own = own[own[:1] == before :]  # as lm-eval does
+        if not own or not before:
+            raise SpecError(
+                f"{place(request)}: {continuation!r} adds no token to the prompt, which ends in {prompt[-20:]!r}, so "
+                "that there is nothing to score; give both a text that stays apart (see the task's `target_delimiter`)"
+            )
+        if len(own) > self.max_length:
+            raise SpecError(
+                f"{place(request)}: its {len(own)} tokens do not fit the context of {self.max_length} tokens"
+            )
+        self._check_room(len(before) + len(own), self.max_length + 1, request)
 
     def _loglikelihood_tokens(
         self, requests: Sequence[tuple[Any, list[int], list[int]]], disable_tqdm: bool = False, **kwargs: Any
     ) -> list[tuple[float, bool]]:
         room = self.max_length + 1
         pairs: list[tuple[Ids, Ids]] = []
-        for index, (_, context, continuation) in enumerate(requests):
-            if not continuation:
-                raise ValueError(f"request {index}: an empty continuation has no likelihood to score")
-            if len(continuation) >= room:
-                raise ValueError(
-                    f"request {index}: its continuation of {len(continuation)} tokens does not fit the context of "
-                    f"{self.max_length} tokens"
-                )
-            ids = tuple(self._fitted(context + continuation, room, f"request {index}"))
+        for _, context, continuation in requests:
+            assert 0 < len(continuation) < room  # `_check_answerable`
+            ids = tuple(self._fitted(context + continuation, room))
             pairs.append((ids[: -len(continuation)], tuple(continuation)))
         scored = self._predict(self._shared(pairs) if self.shares else self._plain(pairs))
         answers = {index: (logprob, greedy) for index, logprob, greedy in scored}
@@ -155,7 +165,8 @@ class Backend(TemplateLM):
             leaves = [leaf for stem in group.stems for leaf in stem.leaves]
             self.n_tokens += len(group.prefix) + sum(len(stem.ids) for stem in group.stems)
             self.n_tokens += sum(len(leaf.ids) - 1 for leaf in leaves)
-        return list(batches(groups, eval_tokens(self.trainer), n_scored_at_once(self.model), self.n_cached))
+        n_tokens, n_rows = eval_tokens(self.trainer), n_scored_at_once(self.model)
+        return list(batches(groups, n_tokens, n_rows, self.n_cached, self.max_length))
 
     @property
     def n_cached(self) -> int:
@@ -183,49 +194,63 @@ class Backend(TemplateLM):
         return totals
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
-        eos = self.tokenizer.decode(self.eot_token_id, skip_special_tokens=False)
-        groups: dict[str, list[Tokens]] = {}
-        options: dict[str, tuple[tuple[str, ...], int, dict[str, Any]]] = {}
-        stops: list[tuple[str, ...]] = []
+        """Equal prompts are continued once where that is greedy, and drawn as often as they are asked where not."""
+        asked = self._asked(requests)
+        waiting, batches = self._laid_out(asked)
+        continued = dict(self._continued(waiting) + self._predict(batches))
+        ends = end_tokens(self.model, self.tokenizer)
+        texts = [""] * len(requests)
+        for (want, _), same in asked.items():
+            for index in same:
+                new = continued[index if want.samples else same[0]]
+                new = new[: next((place for place, token in enumerate(new) if token in ends), len(new))]
+                text = self.tokenizer.decode(new, skip_special_tokens=True)
+                texts[index] = postprocess_generated_text(text, list(want.until), None)
+        self.n_tokens += sum(map(len, continued.values()))
+        return texts
+
+    def _asked(self, requests: list[Instance]) -> dict[tuple[Wanted, Ids], list[int]]:
+        """The requests' places by what is wanted and by the prompt, which keeps its end if it is too long."""
+        eos = str(self.tokenizer.decode(self.eot_token_id, skip_special_tokens=False))
         self.tokenized.add(request.args[0] for request in requests)
+        asked: dict[tuple[Wanted, Ids], list[int]] = {}
         for index, request in enumerate(requests):
-            prompt, asked = request.args
-            sampling = normalize_gen_kwargs(asked, 256)
-            until = tuple(handle_stop_sequences(sampling.pop("until", None), eos=eos))
-            n_new = sampling.pop("max_gen_toks")
-            if not sampling.pop("do_sample", False):
-                sampling = {}
-            if n_new >= self.max_length:
+            prompt, options = request.args
+            want, ids = wanted(options, eos), self.tok_encode(prompt)
+            room = self.max_length - want.n_new
+            if room <= 0:
                 raise SpecError(
-                    f"the task asks for {n_new} new tokens, the context of the model has {self.max_length} in all"
+                    f"{place(request)} asks for {want.n_new} new tokens, the context of the model has "
+                    f"{self.max_length} in all"
                 )
-            ids = self._fitted(self.tok_encode(prompt), self.max_length - n_new, f"request {index}")
-            kind = repr((until, n_new, sorted(sampling.items()), index if sampling else None))
-            options[kind] = (until, n_new, sampling)
-            stops.append(until)
-            groups.setdefault(kind, []).append(Tokens(index, tuple(ids), 0))
+            self._check_room(len(ids), room, request)
+            asked.setdefault((want, tuple(self._fitted(ids, room))), []).append(index)
+        return asked
+
+    def _laid_out(self, asked: dict[tuple[Wanted, Ids], list[int]]) -> tuple[list[Waiting], list[Prompts]]:
+        """What the batch that stays full continues, and what transformers' `generate` does."""
+        greedy: dict[Wanted, list[Tokens]] = {}
         waiting: list[Waiting] = []
         batches: list[Prompts] = []
-        for kind, rows in groups.items():
-            until, n_new, sampling = options[kind]
-            if not sampling and (self.shares or self.by_vllm):
-                prompts = [(row.index, row.ids) for row in rows]
-                self.n_tokens -= (len(rows) - 1) * len(shared_prefix([row.ids for row in rows]))
-                longest = max(len(row.ids) for row in rows) + n_new
-                n_rows = max(1, self.n_cached // longest)
-                waiting.append(Waiting(prompts, until, n_new, n_rows, eval_tokens(self.trainer), self.trainer.progress))
+        for (want, ids), same in asked.items():
+            if not want.samples:
+                greedy.setdefault(want, []).append(Tokens(same[0], ids, 0))
                 continue
-            for group in by_length(rows, eval_tokens(self.trainer), len(rows)):
-                # What is drawn for a prompt depends on the prompt alone, so a sampled one is a batch of its own.
-                seed = zlib.crc32(repr(group[0].ids).encode()) if sampling else None
-                batches.append(Prompts(*pad_prompts(group), until, n_new, sampling, seed))
-        texts = [""] * len(requests)
-        for index, new in self._continued(waiting) + self._predict(batches):
-            text = self.tokenizer.decode(new, skip_special_tokens=True)
-            texts[index] = postprocess_generated_text(text, list(stops[index]), None)
-            self.n_tokens += len(new)
-        self.n_tokens += sum(len(row.ids) for rows in groups.values() for row in rows)
-        return texts
+            for repeat, index in enumerate(same):  # each a batch of its own, so that nothing beside it changes it
+                batches.append(Prompts(*pad_prompts([Tokens(index, ids, 0)]), want, draw_seed(self.seed, ids, repeat)))
+                self.n_tokens += len(ids)
+        for want, rows in greedy.items():
+            self.n_tokens += sum(len(row.ids) for row in rows)
+            if want.options != "{}" or not (self.shares or self.by_vllm):
+                for group in by_length(rows, eval_tokens(self.trainer), len(rows)):
+                    batches.append(Prompts(*pad_prompts(group), want, None))
+                continue
+            prompts = [(row.index, row.ids) for row in rows]
+            self.n_tokens -= (len(rows) - 1) * len(shared_prefix([row.ids for row in rows]))
+            longest = max(len(row.ids) for row in rows) + want.n_new
+            n_rows, n_tokens = max(1, self.n_cached // longest), eval_tokens(self.trainer)
+            waiting.append(Waiting(prompts, want.until, want.n_new, n_rows, n_tokens, self.trainer.progress))
+        return waiting, batches
 
     def _continued(self, waiting: list[Waiting]) -> list[Any]:
         if not self.by_vllm:
@@ -238,15 +263,15 @@ class Backend(TemplateLM):
             finally:
                 self._decoder = None
 
-    def _fitted(self, ids: list[int], room: int, what: str) -> list[int]:
-        if len(ids) <= room:
-            return ids
-        if self.truncation == "refuse":
+    def _check_room(self, n: int, room: int, request: Instance) -> None:
+        if n > room and self.truncation == "refuse":
             raise SpecError(
-                f"bench.truncation=refuse: {what} has {len(ids)} tokens, {room} fit the context; "
+                f"bench.truncation=refuse: {place(request)} has {n} tokens, {room} fit the context; "
                 "ask fewer shots (bench.num_fewshot), or let prompts be cut on the left (bench.truncation=left)"
             )
-        self.n_truncated += 1
+
+    def _fitted(self, ids: list[int], room: int) -> list[int]:
+        self.n_truncated += len(ids) > room
         return ids[-room:]
 
     def _predict(self, batches: list[Any]) -> list[Any]:
@@ -265,21 +290,8 @@ class Backend(TemplateLM):
             self._lent = self.model
 
 
-def predict(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batches: Sequence[Any], settings: Trainer
-) -> list[Any]:
-    """The answers to all batches, in any order; where several processes share them, at rank zero alone."""
-    trainer: pl.Trainer = lightning_trainer(settings)
-    if settings.shard:
-        model = sharded(model, settings)
-    training = model.training
-    module = EvaluationModule(model, tokenizer).eval()
-    loader: DataLoader[Any] = DataLoader(ranks.share(batches), batch_size=None, collate_fn=_as_is)  # type: ignore[arg-type]
-    with in_step(model) if settings.shard else nullcontext():
-        answers = trainer.predict(module, loader) or []
-    model.train(training)
-    return ranks.gather([answer for batch in answers for answer in batch])
-
-
-def _as_is(batch: Any) -> Any:
-    return batch
+def place(request: Instance) -> str:
+    """Where a request is from, for people: documents and options are counted from 0, as in the table of items."""
+    if request.task_name is None:
+        return f"example {request.idx}"
+    return f"task '{request.task_name.split('::')[-1]}', document {request.doc_id}, option {request.idx}"

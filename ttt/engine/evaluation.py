@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from ttt.engine import ranks
 from ttt.engine.batches import IGNORED, Batch
+from ttt.engine.device import lightning_trainer
 from ttt.engine.forward import last_logits, n_scored_at_once
 from ttt.engine.generation import GreedyDecoder, Waiting
+from ttt.engine.shards import in_step, sharded
 from ttt.engine.sharing import Group
 from ttt.engine.tree import Scored, TreeScorer
+from ttt.engine.wanted import Wanted, end_tokens
+from ttt.spec import Trainer
 
 
 @dataclass
@@ -24,12 +33,9 @@ class Prompts:
     input_ids: Tensor
     attention_mask: Tensor
     indices: list[int]
-    until: tuple[str, ...]
-    n_new: int
-    """Tokens to generate at most."""
-    sampling: dict[str, Any]
-    """Options of `GenerationConfig`; empty for greedy decoding."""
+    wanted: Wanted
     seed: int | None
+    """Of what is drawn; None where nothing is."""
 
 
 Generated = list[tuple[int, list[int]]]
@@ -46,11 +52,12 @@ class EvaluationModule(pl.LightningModule):
         self.scorer = TreeScorer(model)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        return (
-            batch
-            if isinstance(batch, Group | Waiting)
-            else super().transfer_batch_to_device(batch, device, dataloader_idx)
-        )
+        if isinstance(batch, Group | Waiting):
+            return batch
+        if isinstance(batch, Prompts):
+            ids, mask = batch.input_ids.to(device), batch.attention_mask.to(device)
+            return replace(batch, input_ids=ids, attention_mask=mask)
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def predict_step(self, batch: Group | Batch | Waiting | Prompts, batch_idx: int = 0) -> Scored | Generated:
         if isinstance(batch, Group):
@@ -75,14 +82,16 @@ class EvaluationModule(pl.LightningModule):
     def _generate(self, batch: Prompts) -> Generated:
         if batch.seed is not None:
             torch.manual_seed(batch.seed)
+        ends = end_tokens(self.model, self.tokenizer)
         config = GenerationConfig(
-            max_new_tokens=batch.n_new,
+            max_new_tokens=batch.wanted.n_new,
             pad_token_id=self.tokenizer.eos_token_id
             if self.tokenizer.pad_token_id is None
             else self.tokenizer.pad_token_id,
-            eos_token_id=self.tokenizer.eos_token_id,
-            stop_strings=list(batch.until) or None,
-            **({"do_sample": True, **batch.sampling} if batch.sampling else {"do_sample": False}),
+            eos_token_id=ends,
+            stop_strings=list(batch.wanted.until) or None,
+            do_sample=batch.wanted.samples,
+            **json.loads(batch.wanted.options),
         )
         output = self.model.generate(  # type: ignore[operator]
             input_ids=batch.input_ids,
@@ -93,3 +102,23 @@ class EvaluationModule(pl.LightningModule):
         )
         new = output[:, batch.input_ids.shape[1] :]
         return list(zip(batch.indices, new.tolist(), strict=True))
+
+
+def predict(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batches: Sequence[Any], settings: Trainer
+) -> list[Any]:
+    """The answers to all batches, in any order; where several processes share them, at rank zero alone."""
+    trainer: pl.Trainer = lightning_trainer(settings)
+    if settings.shard:
+        model = sharded(model, settings)
+    training = model.training
+    module = EvaluationModule(model, tokenizer).eval()
+    loader: DataLoader[Any] = DataLoader(ranks.share(batches), batch_size=None, collate_fn=_as_is)  # type: ignore[arg-type]
+    with in_step(model) if settings.shard else nullcontext():
+        answers = trainer.predict(module, loader) or []
+    model.train(training)
+    return ranks.gather([answer for batch in answers for answer in batch])
+
+
+def _as_is(batch: Any) -> Any:
+    return batch

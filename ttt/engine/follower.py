@@ -10,8 +10,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ttt.engine import ranks
 from ttt.engine.adjustment import Plan
-from ttt.engine.backend import predict
 from ttt.engine.batches import Tokens
+from ttt.engine.evaluation import predict
 from ttt.engine.fit import fit
 from ttt.spec import Adjustment, Trainer
 

@@ -14,6 +14,7 @@ from transformers.cache_utils import Cache, DynamicLayer
 
 from ttt.engine.sharing import LEAST_PREFIX, Ids, n_common
 from ttt.engine.tree import Prefix, forward, padded
+from ttt.engine.wanted import end_tokens
 
 ROOM = 64
 """Tokens that the buffers of keys and values have room for beyond those they hold."""
@@ -77,6 +78,7 @@ class GreedyDecoder:
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase):
         self.model, self.tokenizer = model, tokenizer
         self.prefix = Prefix(model)
+        self.ends = end_tokens(model, tokenizer)
 
     def decode(self, work: Waiting) -> list[tuple[int, list[int]]]:
         """(index, new tokens) of every prompt, in the order in which they ended."""
@@ -133,7 +135,7 @@ class GreedyDecoder:
         return _stacked(mask, new_mask, length, 1), _roomy(layers), torch.cat([last, new_last])
 
     def _ended(self, new: list[int], work: Waiting) -> bool:
-        if new[-1] == self.tokenizer.eos_token_id or len(new) >= work.n_new:
+        if new[-1] in self.ends or len(new) >= work.n_new:
             return True
         # A stop string ends in the newest token; it cannot begin further back than it has characters.
         reach = max((len(stop) for stop in work.until), default=0) + 1

@@ -78,25 +78,29 @@ def n_common(a: Ids, b: Ids) -> int:
     return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
-def batches(groups: Sequence[Group], n_tokens: int, n_rows: int, n_cached: int) -> Iterator[Group]:
+def batches(groups: Sequence[Group], n_tokens: int, n_rows: int, n_cached: int, context: int) -> Iterator[Group]:
     """The groups' stems in batches of similar length, longest first; groups without a prefix are pooled.
 
     A batch holds at most `n_tokens` tokens, padding included, little padding, `n_rows` stems, and keys and values of
-    `n_cached` tokens, those of the leaves' copies of the prefix included; but at least one stem.
+    `n_cached` tokens, those of the leaves' copies of the prefix included; but at least one stem. The longest leaf
+    behind the longest stem fits the `context`: padded, another would take more positions than some models have.
     """
     pooled = [stem for group in groups if not group.prefix for stem in group.stems]
     for group in (Group((), pooled), *(group for group in groups if group.prefix)):
         members: list[Stem] = []
-        width = cached = n_own = 0
+        width = leaf_width = cached = n_own = 0
         for stem in sorted(group.stems, key=lambda stem: (-len(stem.ids), stem.leaves[0].index)):
             width = max(width, len(stem.ids))
+            longest = max(len(leaf.ids) for leaf in stem.leaves)
+            leaf_width = max(leaf_width, longest)
             n_copies = max(1, sum(len(leaf.ids) > 1 for leaf in stem.leaves))
-            need = n_copies * (len(group.prefix) + width + max(len(leaf.ids) for leaf in stem.leaves))
+            need = n_copies * (len(group.prefix) + width + longest)
             n, n_own = len(members) + 1, n_own + len(stem.ids)
             full = n * width > n_tokens or n > n_rows or cached + need > n_cached
+            full = full or len(group.prefix) + width + leaf_width - 1 > context
             if members and (full or pads_too_much(n, width, n_own)):
                 yield Group(group.prefix, members)
-                members, width, cached, n_own = [], len(stem.ids), 0, len(stem.ids)
+                members, width, leaf_width, cached, n_own = [], len(stem.ids), longest, 0, len(stem.ids)
             members.append(stem)
             cached += need
         if members:

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ttt.engine.device import on_gpu, precision
 from ttt.engine.generation import Waiting
+from ttt.engine.wanted import end_tokens
 from ttt.spec import Trainer
 
 SHARE_OF_FREE_MEMORY = 0.9
@@ -57,7 +58,7 @@ class VllmDecoder:
                 folder,
                 dtype={"32": "float32", "bf16": "bfloat16"}[precision(self.trainer)],
                 max_model_len=self.max_length,
-                generation_config="vllm",  # the model's own would sample, and end at other tokens
+                generation_config="vllm",  # the model's own would sample; its ends are given with each prompt
                 **memory,
             )
 
@@ -65,7 +66,13 @@ class VllmDecoder:
         """(index, new tokens) of every prompt; a stop string is the end of its tokens."""
         from vllm import SamplingParams
 
-        greedy = SamplingParams(temperature=0, max_tokens=work.n_new, stop=list(work.until), skip_special_tokens=False)
+        greedy = SamplingParams(
+            temperature=0,
+            max_tokens=work.n_new,
+            stop=list(work.until),
+            stop_token_ids=end_tokens(self.model, self.tokenizer),
+            skip_special_tokens=False,
+        )
         prompts = [{"prompt_token_ids": list(ids)} for _, ids in work.prompts]
         done = self.engine.generate(prompts, greedy, use_tqdm=work.progress)
         return [(index, list(of.outputs[0].token_ids)) for (index, _), of in zip(work.prompts, done, strict=True)]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ttt.report.numbers import with_error
 from ttt.result import CellResult
-from ttt.spec import Cell
+from ttt.spec import Bench, Cell
 
 TYPES = {"32": "float32", "bf16": "bfloat16"}
 
@@ -27,7 +29,7 @@ def card(cell: Cell, result: CellResult, source: str, precision: str) -> str:
         budget = f"{adjustment.examples:,} examples" if adjustment.examples else f"{adjustment.epochs:g} epochs"
         lines += [
             f"| adjusted | {with_error(result.adjusted['score'], result.adjusted['stderr'])} |",
-            f"| gain | {with_error(result.gain['score'], result.gain['stderr'])} (paired over the items) |",
+            f"| gain | {with_error(result.gain['score'], result.gain['stderr'])} ({paired(result.gain, bench)}) |",
             "",
             f"Adjusted ({adjustment.method}) on {', '.join(d.name for d in bench.task_data)}: {budget}, "
             f"learning rate {adjustment.rate(model):g}, {adjustment.batch_size} examples a step, seed {cell.seed}.",
@@ -42,3 +44,10 @@ def card(cell: Cell, result: CellResult, source: str, precision: str) -> str:
     if result.warnings:
         lines += ["", "Warnings:", "", *(f"- {warning}" for warning in result.warnings)]
     return "\n".join(lines) + "\n"
+
+
+def paired(gain: Mapping[str, float | None], bench: Bench) -> str:
+    """What the gain's error is, or why there is none."""
+    if gain["stderr"] is not None:
+        return "paired over the items"
+    return f"no paired error: {bench.metric} is not a mean over two items or more"

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from lm_eval.api.instance import Instance
 
 from ttt.engine.backend import Backend
-from ttt.engine.scores import evaluate
+from ttt.engine.scores import evaluate, higher_is_better
 from ttt.saturation.plan import Plan
 from ttt.spec import Bench, SpecError
 from ttt.tasks.checks import check_documents
@@ -42,6 +42,11 @@ class Validation:
         """Of each item, 0 to 1, always in the same order."""
         if self.tasks is not None:
             items = evaluate(backend, self.bench, self.tasks).items
+            if items["correct"].isna().any():
+                raise SpecError(
+                    f"bench.metric: {self.bench.metric} is no mean over items, by which budgets are judged; "
+                    "use validation=task_data"
+                )
             return items.sort_values(["task", "doc_id"])["correct"].to_numpy(dtype=np.float64)
         pairs = [_asked(backend, example, self.bench.chat_template) for example in self.held_out]
         requests = [Instance("loglikelihood", {}, pair, index) for index, pair in enumerate(pairs)]
@@ -68,6 +73,11 @@ def make_validation(bench: Bench, tasks: dict[str, Any], data: TaskData, plan: P
             "use validation=task_data, or give one by bench.files.validation and the tasks' validation_split"
         )
     if has_split and plan.validation != "task_data":
+        if not higher_is_better(bench, tasks):
+            raise SpecError(
+                f"bench.metric: {bench.metric} is better when lower, and the highest score is looked for; "
+                "use validation=task_data"
+            )
         for task in tasks["tasks"].values():
             task.set_config(key="test_split", value=None)  # lm-eval then asks the validation split
             check_documents(task, bench)
