@@ -21,7 +21,7 @@ from tests.studies import arguments
 from ttt.command import CONF
 from ttt.engine.answers import KeepingBackend
 from ttt.engine.load import load
-from ttt.pipeline import Workbench, run_cell
+from ttt.pipeline import run_cell
 from ttt.saturate import Request, parse
 from ttt.saturation.climb import Climber
 from ttt.saturation.conduct import saturate
@@ -34,6 +34,7 @@ from ttt.spec import Adjustment, SpecError
 from ttt.tasks.bench import load_tasks
 from ttt.tasks.task_data import load_task_data
 from ttt.track import Tracker
+from ttt.workbench import Workbench
 
 RECIPE = Adjustment(name="a", method="full", examples=640, batch_size=8, warmup=0.1, final_rate=0.1)
 

@@ -30,7 +30,9 @@ FLOORS = {
     **dict.fromkeys(("ttt.model_files", "ttt.scratch"), 1),
     "ttt.engine": 2,
     **dict.fromkeys(("ttt.track", "ttt.record", "ttt.done", "ttt.lab"), 3),
-    **dict.fromkeys(("ttt.report", "ttt.pipeline", "ttt.comparison", "ttt.ingestion", "ttt.saturation"), 4),
+    **dict.fromkeys(
+        ("ttt.report", "ttt.pipeline", "ttt.workbench", "ttt.comparison", "ttt.ingestion", "ttt.saturation"), 4
+    ),
 }
 """A module imports from its own floor and those below; what is not named is a command, on the fifth."""
 

@@ -14,7 +14,6 @@ from tests.test_kept import copy_store
 from tests.test_saturate import asked, do
 from ttt.engine.answers import KeepingBackend
 from ttt.engine.load import load
-from ttt.pipeline import Workbench
 from ttt.saturate import Request
 from ttt.saturation.climb import Climber
 from ttt.saturation.plan import Plan, ladder
@@ -23,6 +22,7 @@ from ttt.saturation.tags import read_study
 from ttt.saturation.validation import make_validation
 from ttt.spec import SpecError
 from ttt.track import Tracker
+from ttt.workbench import Workbench
 
 SEARCH = {"learning_rate": {"low": 0.5, "high": 2.0, "relative": True}}
 

@@ -5,103 +5,30 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ttt import scratch
 from ttt.done import Say, read_back, starting_point
 from ttt.engine.adjust import adjust
-from ttt.engine.adjustment import Plan
-from ttt.engine.answers import Answers, KeepingBackend
-from ttt.engine.device import arithmetic
+from ttt.engine.answers import Answers
 from ttt.engine.fit import Step
-from ttt.engine.load import as_stored, check_tokenizer, digest, load
+from ttt.engine.load import digest, load
 from ttt.engine.scores import Scores, evaluate, higher_is_better
 from ttt.engine.stopping import stoppable
-from ttt.identity import cell_key, folder_source, model_source
+from ttt.identity import folder_source
 from ttt.record import cell_params, cell_tags, log_items, log_side, paired_stderr, read_items, register
 from ttt.report.card import card, paired
 from ttt.report.cell import cell_figure
 from ttt.result import CellResult, sides_as_gain
-from ttt.rows import DataFiles
 from ttt.saturation.tags import tag_by_study
-from ttt.spec import Cell, Model, SpecError, Trainer
-from ttt.tasks.bench import load_tasks
-from ttt.tasks.continuations import said_of_answers
-from ttt.tasks.leaks import Leak, asked_questions, check_leaks, count_by_kind, in_words, some_of_each_kind
-from ttt.tasks.shots import shots_given
-from ttt.tasks.task_data import TaskData, load_task_data
+from ttt.spec import Cell, SpecError, Trainer
+from ttt.tasks.leaks import in_words
 from ttt.track import RunLog, Tracker
+from ttt.workbench import Workbench
 
 log = logging.getLogger(__name__)
-
-FEW_STEPS = 20
-"""An adjustment of fewer steps is warned of."""
-
-
-class Workbench:
-    """What the cells of one (model, bench) share while they are worked on, each made when it is first needed."""
-
-    def __init__(self, model: Model, cell: Cell, trainer: Trainer, tracker: Tracker):
-        self.model, self.bench, self.trainer, self.tracker = model, cell.bench, trainer, tracker
-        self.source = model_source(model)
-        self.precision = arithmetic(trainer, cell.bench)
-        self.files = DataFiles()
-        self.said: set[str] = set()
-        """Warnings that have reached the user."""
-
-    @cached_property
-    def tasks(self) -> dict[str, Any]:
-        return load_tasks(self.bench, self.files)
-
-    @property
-    def shots(self) -> list[int]:
-        """The numbers of shots that the tasks are given."""
-        return shots_given(self.tasks["tasks"].values())
-
-    @cached_property
-    def _checked(self) -> tuple[TaskData, dict[int, Leak]]:
-        loaded = load_task_data(self.bench, self.files)
-        data, leaks = check_leaks(loaded, asked_questions(self.tasks["tasks"].values()), self.bench.leak)
-        if not data.examples:
-            raise SpecError(f"bench.task_data: nothing is left for '{self.bench.name}' after dropping {data.n_dropped}")
-        return data, leaks
-
-    @property
-    def task_data(self) -> TaskData:
-        return self._checked[0]
-
-    @property
-    def leaks(self) -> dict[int, Leak]:
-        """What the check found in the task data, by the place among all examples."""
-        return self._checked[1]
-
-    @cached_property
-    def backend(self) -> KeepingBackend:
-        """The model in memory, unadjusted until a cell adjusts it."""
-        weights, tokenizer = load(self.model, self.source)
-        if self.model.version and as_stored(self.model):
-            self.tracker.check_weights(self.model.name, self.bench.name, self.model.version, digest(weights))
-        check_tokenizer(tokenizer, self.model, self.bench)
-        return KeepingBackend(weights, tokenizer, self.trainer)
-
-    def key(self, cell: Cell) -> str:
-        return cell_key(cell, self.source, self.precision, self.files)
-
-    def warnings(self, cell: Cell, say: Say) -> list[str]:
-        """What of the cell's tasks and task data may not be as it is meant; each is said once."""
-        found = list(self.tasks["warnings"])
-        if cell.adjustment.method != "none":
-            found += said_of_answers(self.task_data.examples, self.tasks["tasks"], self.bench)
-            found += _said_of_steps(cell, len(self.task_data.examples))
-        for warning in found:
-            if warning not in self.said:
-                say(f"warning: {warning}")
-        self.said |= set(found)
-        return found
 
 
 def run_cell(cell: Cell, trainer: Trainer, tracker: Tracker, force: bool = False, say: Say = log.info) -> CellResult:
@@ -172,19 +99,6 @@ def _done_or_do(cell: Cell, work: Workbench, force: bool, say: Say) -> CellResul
         return result
 
 
-def _said_of_steps(cell: Cell, n_available: int) -> list[str]:
-    adjustment = cell.adjustment
-    n_examples = adjustment.n_examples(n_available)
-    n_steps = Plan(n_available, n_examples, adjustment.batch_size, cell.seed).n_steps
-    if n_steps >= FEW_STEPS:
-        return []
-    return [
-        f"{n_examples:,} examples at {adjustment.batch_size} a step make {n_steps} step{'s' * (n_steps > 1)}, too few "
-        f"to learn from: below some {FEW_STEPS} a score that stays where it was says nothing; raise "
-        "adjustment.examples (or adjustment.epochs), or lower adjustment.batch_size"
-    ]
-
-
 def _score_base(cell: Cell, key: str, work: Workbench, run: RunLog, say: Say) -> CellResult:
     say(f"{cell.model.name} on {cell.bench.name}: scoring the base model")
     scores, weights = _scores(cell, key, work, say)
@@ -210,7 +124,6 @@ def _score_base(cell: Cell, key: str, work: Workbench, run: RunLog, say: Say) ->
 
 def _adjust(cell: Cell, key: str, work: Workbench, run: RunLog, base: CellResult, say: Say) -> CellResult:
     start = time.perf_counter()
-    data = work.task_data
     before = read_items(work.tracker, base.run_id, "base")
     loaded = digest(work.backend.model)
     if loaded != base.digest_base:
@@ -218,9 +131,7 @@ def _adjust(cell: Cell, key: str, work: Workbench, run: RunLog, base: CellResult
             f"model '{cell.model.name}': the weights that were loaded are not those that run {base.run_id} scored: "
             f"their digest is {loaded}, that run's {base.digest_base}; score them anew: adjustment=none force=true"
         )
-    run.metrics({"task_data/n_examples": len(data.examples)})
-    run.metrics({f"task_data/n_{reason}": n for reason, n in data.n_dropped.items()})
-    log_leaks(run, work.leaks)
+    work.log_task_data(run)
     if work.leaks:
         say(f"{cell.bench.name}: {in_words(work.leaks, cell.bench.leak)}")
     facts = _adjusted_weights(cell, key, work, run, say)
@@ -262,20 +173,6 @@ def _adjust(cell: Cell, key: str, work: Workbench, run: RunLog, base: CellResult
         version=version,
         checkpoints=[{"n_examples": n, "score": score, "stderr": errors.get(n)} for n, score in on_the_way],
     )
-
-
-def log_leaks(run: RunLog, leaks: Mapping[int, Leak]) -> None:
-    """`task_data/n_leaked`, of each kind too, and examples as a table that the UI shows."""
-    run.metrics({"task_data/n_leaked": len(leaks)})
-    run.metrics({f"task_data/n_leaked_{kind}": n for kind, n in count_by_kind(leaks).items()})
-    if leaks:
-        shown = list(some_of_each_kind(leaks))
-        columns: dict[str, list[Any]] = {
-            "kind": [leak.kind for leak in shown],
-            "test question": [leak.question for leak in shown],
-            "task data": [leak.example.prompt + leak.example.answer for leak in shown],
-        }
-        run.table(columns, "leaks.json")
 
 
 WEIGHTS, TOOK = "weights", "adjusted.json"

@@ -19,7 +19,6 @@ from omegaconf import OmegaConf
 
 from ttt.command import CONF
 from ttt.engine.load import load
-from ttt.pipeline import Workbench
 from ttt.saturate import Request, parse
 from ttt.saturation.climb import Climber, score
 from ttt.saturation.conduct import saturate
@@ -28,6 +27,7 @@ from ttt.saturation.validation import make_validation
 from ttt.saturation.verdict import Curve, best_curve, judge, verdict_at
 from ttt.tasks.bench import load_tasks
 from ttt.track import Tracker
+from ttt.workbench import Workbench
 
 DOC = Path(__file__).parents[2] / "docs" / "warm_rungs.md"
 SEEDS = (0, 1, 2)

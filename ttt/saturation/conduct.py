@@ -18,7 +18,6 @@ from ttt.engine.adjustment import NonFiniteLossError
 from ttt.engine.fit import Step
 from ttt.engine.load import load
 from ttt.engine.stopping import stoppable
-from ttt.pipeline import Workbench, log_leaks
 from ttt.saturation.climb import Climber, Scores, score
 from ttt.saturation.plan import Ladder, Plan, ladder
 from ttt.saturation.record import Trials, close_study, open_study, result_of, trial_run
@@ -29,6 +28,7 @@ from ttt.spec import Cell, SpecError, Trainer
 from ttt.tasks.bench import load_tasks
 from ttt.tasks.leaks import in_words
 from ttt.track import RunLog, Tracker
+from ttt.workbench import Workbench
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ def _saturate(
     tasks = load_tasks(cell.bench, work.files)
     validation = make_validation(cell.bench, tasks, data, plan)
     studied = Studied(cell, plan, work, rungs, n_own, validation, key, parent, say)
-    log_leaks(parent, work.leaks)
+    work.log_task_data(parent)
     if work.leaks:
         say(f"{cell.bench.name}: {in_words(work.leaks, cell.bench.leak)}")
     say(f"{cell.label} on {cell.bench.name}: budgets of {', '.join(f'{b:,}' for b in rungs.budgets)} examples")
