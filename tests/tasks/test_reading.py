@@ -138,9 +138,14 @@ def test_a_label_that_could_mean_two_choices_is_refused(tmp_path: Path) -> None:
     rows = rows_with(["1"], a="1", b="2", c="3", d="4")
     write_text(",")(tmp_path / "rows.csv", rows)
     texts = {"doc_to_choice": "{{[a, b, c, d]}}", "doc_to_target": "label"}
-    with pytest.raises(SpecError, match=r"the label '1' .* is both one of its choices \(1, 2, 3, 4\) and the place of"):
-        load_tasks(bench(tmp_path / "rows.csv", tmp_path / "rows.csv", num_fewshot=0, task=texts))
     write_lines(tmp_path / "rows.jsonl", rows)
+    for name, target in (("csv", "label"), ("csv", "{{label}}"), ("jsonl", "{{label}}"), ("jsonl", " {{label|trim}}")):
+        asked = bench(tmp_path / f"rows.{name}", tmp_path / f"rows.{name}", num_fewshot=0)
+        asked = asked.model_copy(update={"tasks": ({**asked.tasks[0], **texts, "doc_to_target": target},)})
+        with pytest.raises(
+            SpecError, match=r"the label ' ?1' .* is both one of its choices \(1, 2, 3, 4\) and the place"
+        ):
+            load_tasks(asked)
     jsonl = bench(tmp_path / "rows.jsonl", tmp_path / "rows.jsonl", num_fewshot=0, task=texts)
     (task,) = load_tasks(jsonl)["tasks"].values()
     assert task.doc_to_target(task.eval_docs[0]) == 0, "in JSON a text is a text"

@@ -13,31 +13,42 @@ SEPARATED = (".csv", ".tsv")
 def read_labels_as_indices(task: Any, bench: Bench) -> None:
     """Make a multiple-choice task's `doc_to_target` return the index of the right choice where the label names one.
 
-    lm-eval takes an integer for an index and a text for one of the choices; a column of digits is an index to its
-    templates and a text where the column is named. Here a text that is one of the choices is that choice, and other
-    digits are an index, so that the same rows mean the same in every form of file. Where a CSV's digits could be both,
-    the document is refused (SpecError, when it is asked for).
+    lm-eval takes an integer for an index and a text for one of the choices; digits that a template printed are an index
+    to it. Here a text that is one of the choices is that choice, and other digits are an index, so that the same rows
+    mean the same in every form of file and by every spelling. Where the digits of a CSV, or of a bench's own template,
+    could be both, the document is refused (SpecError, when it is asked for).
     """
     if task.OUTPUT_TYPE != "multiple_choice" or task.multiple_input or task.multiple_target:
         return
     given = task.doc_to_target
+    name = str(task.config.task).split("::")[-1]
     separated = any(suffix in str(file).lower() for file in bench.files.values() for suffix in SEPARATED)
+    own = any(
+        isinstance(fields, dict) and fields["task"] == name and "doc_to_target" in fields for fields in bench.tasks
+    )
 
     def index(doc: dict[str, Any], doc_to_target: Any = None) -> Any:
         label = given(doc, doc_to_target)
-        if not isinstance(label, str):
+        form = task.config.doc_to_target if doc_to_target is None else doc_to_target
+        printed = isinstance(form, str) and form not in task.features
+        if isinstance(label, bool) or not isinstance(label, str | int) or (isinstance(label, int) and not printed):
             return label
-        choices = task.doc_to_choice(doc)
-        place = int(label) if label.strip().isdecimal() else None
-        if label not in choices:
+        text, choices = str(label), task.doc_to_choice(doc)
+        if text.strip().isdecimal():
+            text = text.strip()
+        place = int(text) if text.isdecimal() else None
+        found = choices.index(text) if text in choices else None
+        if found is None:
             return label if place is None else place
-        found = choices.index(label)
-        if separated and place is not None and place < len(choices) and place != found:
-            raise SpecError(
-                f"bench '{bench.name}': the label {label!r} of a document of task '{task.config.task}' is both one of "
-                f"its choices ({', '.join(choices)}) and the place of another; give labels as letters or as texts "
-                '(doc_to_choice, doc_to_target), or the file as JSONL, which tells 1 from "1"'
-            )
+        if place is not None and place != found and place < len(choices):
+            if own and (separated or printed):
+                raise SpecError(
+                    f"bench '{bench.name}': the label {text!r} of a document of task '{name}' is both one of its "
+                    f"choices ({', '.join(map(str, choices))}) and the place of another. A letter or a text of its own "
+                    "(doc_to_choice, doc_to_target) can be no place; where the file is JSONL, doc_to_target can name "
+                    'the column, which tells 1 from "1"'
+                )
+            return label if printed else found
         return found
 
     task.doc_to_target = index

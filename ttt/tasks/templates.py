@@ -11,11 +11,8 @@ from functools import lru_cache
 from typing import Any
 
 import lm_eval.utils
-from jinja2 import BaseLoader, StrictUndefined, Template, pass_eval_context
+from jinja2 import BaseLoader, StrictUndefined, Template
 from jinja2.exceptions import UndefinedError
-from jinja2.filters import do_join
-from jinja2.nodes import EvalContext
-from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 
@@ -35,45 +32,35 @@ class Missing(StrictUndefined):
     def __ne__(self, other: object) -> bool:  # type: ignore[override]
         return not self == other
 
+    def __repr__(self) -> str:  # of a list that holds it
+        return str(self)
+
     __hash__ = None  # type: ignore[assignment]
 
 
-class _Context(Context):
-    def resolve_or_missing(self, key: str) -> Any:
-        value = super().resolve_or_missing(key)
-        return _missing(key) if value is None else value
+class _Template(Template):
+    def render(self, *args: Any, **kwargs: Any) -> str:
+        return super().render({name: _marked(value, name) for name, value in dict(*args, **kwargs).items()})
 
 
 class _Environment(ImmutableSandboxedEnvironment):
-    context_class = _Context
-
-    def getitem(self, obj: Any, argument: Any) -> Any:
-        value = super().getitem(obj, argument)
-        return _missing(argument) if value is None else value
-
-    def getattr(self, obj: Any, attribute: str) -> Any:
-        value = super().getattr(obj, attribute)
-        return _missing(attribute) if value is None else value
+    template_class = _Template
 
     @lru_cache(maxsize=4096)  # noqa: B019 - one environment, which lives as long as the process
     def from_string(self, source: Any, *args: Any, **kwargs: Any) -> Template:  # type: ignore[override]
         return super().from_string(source, *args, **kwargs)
 
 
-def _missing(name: Any) -> Missing:
-    hint = f"{name!r} has no value (null, or a field that only other rows have)"
-    return Missing(hint=hint, exc=MissingValueError)
-
-
-def _printed(value: Any) -> Any:
+def _marked(value: Any, name: Any) -> Any:
+    """The value with each None in it, however deep, as a `Missing`."""
     if value is None:
-        raise MissingValueError("a value that is null would be printed as 'None'")
+        hint = f"{name!r} has no value (null, or a field that only other rows have)"
+        return Missing(hint=hint, exc=MissingValueError)
+    if isinstance(value, list):
+        return [_marked(part, name) for part in value]
+    if isinstance(value, dict):
+        return {key: _marked(part, key) for key, part in value.items()}
     return value
-
-
-@pass_eval_context
-def _joined(context: EvalContext, value: Any, d: str = "", attribute: str | int | None = None) -> Any:
-    return do_join(context, [_printed(part) for part in value], d, attribute)
 
 
 def _is_none(value: Any) -> bool:
@@ -81,12 +68,8 @@ def _is_none(value: Any) -> bool:
 
 
 def _environment() -> _Environment:
-    theirs = lm_eval.utils.env
-    environment = _Environment(
-        loader=BaseLoader(), undefined=StrictUndefined, keep_trailing_newline=True, finalize=_printed
-    )
-    environment.filters.update(theirs.filters)
-    environment.filters["join"] = _joined
+    environment = _Environment(loader=BaseLoader(), undefined=StrictUndefined, keep_trailing_newline=True)
+    environment.filters.update(lm_eval.utils.env.filters)
     environment.tests["none"] = _is_none
     return environment
 
