@@ -26,6 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ttt.composition import CONF, Composer
 from ttt.consent import check_secrets
 from ttt.jobs import Job, records_in
+from ttt.output import check_output, write_output
 from ttt.overrides import quoted
 from ttt.shown import SECRETS_ENV, given_uris, masked, shown_uri
 from ttt.spec import SpecError
@@ -168,7 +169,7 @@ class Command:
         given = {field: uri for field in URIS if isinstance(uri := first.get(field), str) and shown_uri(uri) != uri}
         for asked in requests:
             check_secrets(asked.values, given)
-        _check_output(first.get("output"))
+        check_output(first.get("output"))
         # The jobs of a multirun find the addresses here: what Hydra writes down of a job holds no password.
         os.environ[SECRETS_ENV] = json.dumps(given)
         for line in trusted:
@@ -183,7 +184,7 @@ class Command:
         """Show what was found, and write it; 1 where it cannot be written."""
         self.show(results)
         try:
-            _write(asked.get("output"), result)
+            write_output(asked.get("output"), result)
         except OSError as error:
             return _refuse(f"output: {asked.get('output')} cannot be written: {error.strerror}", 1, "failed")
         return 0
@@ -240,32 +241,3 @@ def _refuse(message: str, code: int = 2, what: str = "not possible") -> int:
     console.print(what, style="bold red", end=": " if "\n" not in message else "\n")
     console.print(message, soft_wrap=True)
     return code
-
-
-def _part(file: str) -> tuple[Path, Path]:
-    """Where a result goes, and the file that it is until it is complete."""
-    path = Path(file).expanduser()
-    return path, path.with_name(path.name + ".part")
-
-
-def _check_output(file: str | None) -> None:
-    """SpecError if the result could not be written, before the work that it is the result of."""
-    if not file:
-        return
-    path, making = _part(file)
-    try:
-        if path.is_dir():
-            raise SpecError(f"output: {path} is a folder; name a file in it")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        making.open("a").close()
-        making.unlink(missing_ok=True)
-    except (OSError, ValueError) as error:
-        raise SpecError(f"output: {path} cannot be written: {getattr(error, 'strerror', None) or error}") from None
-
-
-def _write(file: str | None, result: Any) -> None:
-    if file:
-        path, making = _part(file)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        making.write_text(json.dumps(result, indent=2, default=str) + "\n", encoding="utf-8")
-        making.replace(path)
