@@ -228,6 +228,9 @@ def test_options_in_another_order_and_under_other_letters() -> None:
     sum_reordered = ("What is 12 plus 3?\nA. 17\nB. 20\nC. 15\nD. 16\nAnswer:", " C")
     sum_other = ("What is 12 plus 4?\nA. 16\nB. 17\nC. 15\nD. 20\nAnswer:", " A")
     assert leaks([*questions, short], *other, sum_reordered, sum_other) == ["near"] * 5 + [None]
+    colon = Question("The parts of a river are called:\nA. banks\nB. sails\nC. tyres\nD. keys\nAnswer:", ("A",))
+    reordered = ("The parts of a river are called:\nA. keys\nB. banks\nC. sails\nD. tyres\nAnswer:", " B")
+    assert leaks([*questions, colon], reordered) == ["near"]
 
 
 def test_the_test_s_prompt_around_the_training_question() -> None:

@@ -279,7 +279,7 @@ def _short_runs(found: list[list[str]]) -> set[str]:
 
 
 _LABEL = r"\(?[A-Ja-j\d]{1,2}[.):]\s"
-_PIECES = re.compile(rf"\n\s*(?:{_LABEL})?|^\s*{_LABEL}|:\s|(?:^|\s)\([A-Ja-j]\)\s")
+_PIECES = re.compile(rf":?\s*\n\s*(?:{_LABEL})?|^\s*{_LABEL}|:\s|(?:^|\s)\([A-Ja-j]\)\s")
 """Between the stem of a question and its options, with the options' letters."""
 
 
