@@ -84,10 +84,10 @@ def test_a_wrong_request_is_one_message(
         ),
         (["bench.files.test=TEXT"], "is none of .jsonl, .ndjson, .json, .csv, .tsv, .parquet"),
         (["bench.num_fewshot=500"], "500 shots asked of task 'bench:sums::sums'"),
-        (["bench.num_fewshot=40", "bench.truncation=refuse"], "bench.truncation=refuse: request"),
+        (["bench.num_fewshot=40", "bench.truncation=refuse"], "bench.truncation=refuse: task 'sums', document 0"),
         (
             ["bench=sums_generate", "bench.tasks.0.generation_kwargs.max_gen_toks=600"],
-            "the task asks for 600 new tokens",
+            "asks for 600 new tokens, the context of the model has 512",
         ),
         (["bench.metric='f1,none'"], "'f1,none' is none of the metrics of 'sums': acc"),
         (["model.lora_targets=[nope]", "adjustment=lora"], "model.lora_targets: ('nope',)"),

@@ -59,15 +59,15 @@ def test_parity_on_mmlu(loaded: tuple[Any, Any], shared: Path, tmp_path: Path) -
 def test_parity_on_a_cloze_task(loaded: tuple[Any, Any], shared: Path, tmp_path: Path) -> None:
     task = {
         "task": "csqa_cloze",
-        "dataset_path": "json",
-        "dataset_kwargs": {"data_files": {"test": str(shared / "data/commonsense_qa/validation.jsonl")}},
         "test_split": "test",
         "output_type": "multiple_choice",
         "doc_to_text": "Question: {{question}}\nAnswer:",
         "doc_to_choice": "{{choices}}",
         "doc_to_target": "answer",
     }
-    bench = Bench(name="csqa_cloze", version=1, format="cloze", chance=0.2, metric="acc,none", tasks=(task,), limit=12)
+    files = {"test": str(shared / "data/commonsense_qa/validation.jsonl")}
+    named = {"name": "csqa_cloze", "version": 1, "format": "cloze", "metric": "acc,none"}
+    bench = Bench(**named, chance=0.2, files=files, tasks=(task,), limit=12)  # type: ignore[arg-type]
     ours, theirs = both(*loaded, bench)
     assert_equal(ours, theirs)
 
