@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from tests.conftest import SHARED, make_tiny_model, write_jsonl
+from tests.conftest import make_tiny_model, write_jsonl
+from tests.hub import standing_in
 from ttt.run import COMMAND
 from ttt.spec import Tracking
 from ttt.track import Tracker
@@ -171,9 +170,6 @@ def test_multirun(conf: Path, tmp_path: Path, launcher: str) -> None:
 @pytest.mark.slow
 def test_the_hubs_path(tmp_path: Path) -> None:
     """`model=pythia-70m bench=gsm8k`, unmodified, through `HF_ENDPOINT`."""
-    server = SHARED / "tools" / "hub_server.py"
-    if not server.exists():
-        pytest.skip("needs the stand-in for the hub in ../shared/tools, which is not here")
     hub = tmp_path / "hub"
     make_tiny_model(hub / "models" / "EleutherAI" / "pythia-70m", context=2048)
     sums = [{"question": f"What is {n} plus 2?", "answer": f"It is {n} + 2.\n#### {n + 2}"} for n in range(30)]
@@ -192,19 +188,10 @@ def test_the_hubs_path(tmp_path: Path) -> None:
                 write_jsonl(folder / f"{config}-{split}.jsonl", rows)
                 lines += [f"  - split: {split}", f"    path: {config}-{split}.jsonl"]
         (folder / "README.md").write_text("\n".join([*lines, "---", ""]))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen([sys.executable, str(server), str(hub), str(port)])
-    try:
-        for _ in range(100):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
+    with standing_in(hub) as endpoint:
         out = tmp_path / "out.json"
         environment = {
-            "HF_ENDPOINT": f"http://127.0.0.1:{port}",
+            "HF_ENDPOINT": endpoint,
             "HF_HOME": str(tmp_path / "hf"),
             "HF_HUB_OFFLINE": "0",
         }
@@ -216,6 +203,3 @@ def test_the_hubs_path(tmp_path: Path) -> None:
         assert result["n_items"] == 10
         again = run(*argv, **environment)
         assert "done before" in again.stderr
-    finally:
-        process.terminate()
-        process.wait()

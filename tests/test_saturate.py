@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from ttt.saturation.validation import Validation, make_validation
 from ttt.saturation.verdict import best_curve, judge, verdict_at
 from ttt.spec import Adjustment, SpecError
 from ttt.tasks.bench import load_tasks
-from ttt.tasks.task_data import load_task_data
+from ttt.tasks.task_data import Example, load_task_data
 from ttt.track import Tracker
 from ttt.workbench import Workbench
 
@@ -105,6 +106,35 @@ def test_a_warm_rung_is_the_budget_trained_anew(conf: Path, tmp_path: Path) -> N
     assert took.n_tokens == first.n_tokens
     assert first.n_tokens_taken < first.n_tokens
     assert len(scores) == len(validation.held_out)
+
+
+def test_a_study_refuses_and_counts_what_a_cell_does(conf: Path, tmp_path: Path) -> None:
+    made = asked(conf, tmp_path)
+    work = Workbench(made.cell.model, made.cell, made.trainer, Tracker(made.tracking))
+    validation = make_validation(made.cell.bench, work.tasks, work.task_data, made.plan)
+    rungs = ladder(made.plan, made.cell.adjustment, 64)
+
+    def climb(examples: list[Example], name: str, max_tokens: int) -> tuple[Climber, list[str]]:
+        said: list[str] = []
+        cell = made.cell.model_copy(
+            update={"adjustment": made.cell.adjustment.model_copy(update={"max_tokens": max_tokens})}
+        )
+        recipe = made.plan.recipe(cell.adjustment, cell.model, {"learning_rate": 1.0})
+        studied = replace(validation, training=replace(validation.training, examples=examples))
+        climber = Climber(work.backend, lambda: load(cell.model)[0], cell, recipe, rungs, studied, made.trainer,
+                          tmp_path / name, lambda step: None, lambda: None, said.append)  # fmt: skip
+        climber.rung(0)
+        return climber, said
+
+    longest = 100
+    used = rungs.steps[0] * made.cell.adjustment.batch_size
+    short = Example("Two?", " B")
+    climber, said = climb([*[short] * (used - 1), replace(short, prompt="x" * longest)], "cut", longest)
+    assert climber.n_cut == 1
+    assert len(said) == 1
+    assert f"1 of {used} examples are longer than {longest} tokens (adjustment.max_tokens, " in said[0]
+    with pytest.raises(SpecError, match=r"the answers of \d+ examples add no token .* begin answers with a blank"):
+        climb([replace(short, answer="")] * used, "empty", longest)
 
 
 def test_validation_items_are_not_trained_on(conf: Path, tmp_path: Path) -> None:

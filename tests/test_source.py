@@ -94,6 +94,61 @@ def test_a_link_in_a_circle_ends(folder: Path) -> None:
     assert model_source(model_at(folder)) == before
 
 
+SECRET = "aws_secret_access_key = 42"
+LINKS: dict[str, Callable[[Path, Path], None]] = {
+    "a chat template": lambda f, s: ((f / "chat_template.jinja").unlink(), (f / "chat_template.jinja").symlink_to(s))[
+        1
+    ],
+    "relative": lambda f, s: (f / "README.md").symlink_to("../home/.aws/credentials"),
+    "by way of a link inside": lambda f, s: ((f / "b").symlink_to(s), (f / "a.txt").symlink_to("b"))[1],
+    "a folder": lambda f, s: (f / "additional_chat_templates").symlink_to(s.parent),
+    "all there is": lambda f, s: (f / "root").symlink_to("/"),
+    "blobs beside a folder": lambda f, s: (f / "README.md").symlink_to("../../blobs/other"),
+}
+
+
+@pytest.mark.parametrize("case", LINKS)
+@pytest.mark.parametrize("gguf_file", [None, "a.gguf"])
+def test_a_link_out_of_the_folder_is_refused(folder: Path, tmp_path: Path, case: str, gguf_file: str | None) -> None:
+    """What is read from a model's folder is saved again with the adjusted model."""
+    secret = tmp_path / "home" / ".aws" / "credentials"
+    secret.parent.mkdir(parents=True)
+    secret.write_text(SECRET)
+    (tmp_path.parent / "blobs").mkdir(exist_ok=True)
+    (tmp_path.parent / "blobs" / "other").write_text(SECRET)
+    (folder / "a.gguf").write_bytes(b"one")
+    LINKS[case](folder, secret)
+    with pytest.raises(SpecError, match=r"is a link to /.*, outside the model's folder"):
+        model_source(model_at(folder, gguf_file=gguf_file))
+
+
+def test_a_snapshots_links_lead_to_its_own_blobs_alone(folder: Path, tmp_path: Path) -> None:
+    """A stranger's folder may have the names of the hub's cache."""
+    snapshot, other = tmp_path / "models--x" / "snapshots" / "abc", tmp_path / "models--y" / "blobs"
+    shutil.copytree(folder, snapshot)
+    other.mkdir(parents=True)
+    (other / "1").write_text(SECRET)
+    (snapshot / "README.md").symlink_to("../../../models--y/blobs/1")
+    with pytest.raises(SpecError, match="outside the model's folder"):
+        model_source(model_at(snapshot))
+    (snapshot / "README.md").unlink()
+    (tmp_path / "models--x" / "blobs").symlink_to(other)
+    (snapshot / "README.md").symlink_to("../../blobs/1")
+    with pytest.raises(SpecError, match="outside the model's folder"):
+        model_source(model_at(snapshot))
+
+
+def test_a_link_to_itself_is_refused(folder: Path) -> None:
+    (folder / "README.md").symlink_to("README.md")
+    with pytest.raises(SpecError, match=r"cannot be read: .*README\.md"):
+        model_source(model_at(folder))
+
+
+def test_an_index_beside_whole_weights_is_not_read(folder: Path) -> None:
+    (folder / "pytorch_model.bin.index.json").write_text('{"weight_map": {"a": "gone.bin"}}')
+    model_source(model_at(folder))
+
+
 @pytest.mark.parametrize("place", [".cache/a.safetensors", "checkpoint-500/a.safetensors"])
 def test_records_and_checkpoints_of_a_training_are_no_part_of_a_model(folder: Path, place: str) -> None:
     before = model_source(model_at(folder))

@@ -74,7 +74,12 @@ def model_source(model: Model) -> str:
 
 def _commit(model: Model) -> str:
     from huggingface_hub import HfApi, constants, try_to_load_from_cache
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+    )
 
     assert model.hub is not None
     try:
@@ -83,6 +88,8 @@ def _commit(model: Model) -> str:
         raise SpecError(
             f"model.hub: the hub has no model {model.hub!r} that you may read (revision {model.revision})"
         ) from error
+    except HFValidationError as error:
+        raise SpecError(f"model.hub: {model.hub!r} is no hub id (org/name); a folder is given by model.path") from error
     except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
         cached = try_to_load_from_cache(model.hub, "config.json", revision=model.revision)
         if isinstance(cached, str):

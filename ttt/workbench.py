@@ -10,9 +10,11 @@ from ttt.engine.adjustment import Plan
 from ttt.engine.answers import KeepingBackend
 from ttt.engine.device import arithmetic
 from ttt.engine.load import as_stored, check_tokenizer, digest, load
+from ttt.engine.wanted import check_options
 from ttt.identity import cell_key, model_source
 from ttt.rows import DataFiles
 from ttt.spec import Cell, Model, SpecError, Trainer
+from ttt.tasks.answerable import task_name
 from ttt.tasks.bench import load_tasks
 from ttt.tasks.continuations import said_of_answers
 from ttt.tasks.leaks import Leak, asked_questions, check_leaks, count_by_kind, some_of_each_kind
@@ -37,7 +39,11 @@ class Workbench:
 
     @cached_property
     def tasks(self) -> dict[str, Any]:
-        return load_tasks(self.bench, self.files)
+        loaded = load_tasks(self.bench, self.files)
+        for task in loaded["tasks"].values():
+            if task.OUTPUT_TYPE == "generate_until":
+                check_options(task.config.generation_kwargs or {}, f"bench.tasks '{task_name(task)}'.generation_kwargs")
+        return loaded
 
     @property
     def shots(self) -> list[int]:

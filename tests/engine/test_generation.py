@@ -12,6 +12,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.evaluator import evaluate as harness_evaluate
 from lm_eval.models.huggingface import HFLM
 
+from tests import cells
 from tests.conftest import write_jsonl
 from ttt.engine.answers import Answers, KeepingBackend
 from ttt.engine.backend import Backend
@@ -19,6 +20,8 @@ from ttt.engine.load import load
 from ttt.engine.scores import evaluate
 from ttt.spec import Bench, Model, SpecError, Trainer
 from ttt.tasks.bench import load_tasks
+from ttt.track import Tracker
+from ttt.workbench import Workbench
 
 CPU = Trainer(accelerator="cpu", precision="32", threads=1, progress=False)
 DRAWN = {"until": [], "max_gen_toks": 12, "do_sample": True, "temperature": 1.0}
@@ -100,8 +103,67 @@ def test_options_of_greedy_decoding_are_heeded(loaded: tuple[Any, Any]) -> None:
     theirs = HFLM(pretrained=loaded[0], tokenizer=loaded[1], batch_size=1).generate_until(asked)
     assert Backend(*loaded, CPU).generate_until(asked) == theirs
     assert theirs != Backend(*loaded, CPU).generate_until(requests({"until": ["\n"], "max_gen_toks": 12}, 1))
-    with pytest.raises(SpecError, match="generation_kwargs: 'num_beam' is no option"):
+    backend = Backend(*loaded, CPU)
+    for batch in backend._laid_out(backend._asked(asked))[1]:
+        assert batch.attention_mask.all(), "a penalty counts the tokens of padding as it counts a prompt's"
+    with pytest.raises(SpecError, match=r"generation_kwargs: 'num_beam' is no option .* num_beams"):
         Backend(*loaded, CPU).generate_until(requests({**options, "num_beam": 3}, 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"), [("repetition_penalty", 1.5), ("no_repeat_ngram_size", 2), ("suppress_tokens", "e")]
+)
+def test_a_models_own_settings_are_heeded_as_lm_eval_heeds_them(
+    loaded: tuple[Any, Any], name: str, setting: Any
+) -> None:
+    model, tokenizer = loaded
+    prompts = [*PROMPTS, "Why, and for whom was it that it was?"]
+    options = {"until": ["\n"], "max_gen_toks": 12}
+    asked = [Instance("generate_until", {}, (prompt, options), 0, ("own", i, 1)) for i, prompt in enumerate(prompts)]
+    plain = Backend(model, tokenizer, CPU).generate_until(asked)
+    setattr(model.generation_config, name, tokenizer.encode(setting) if isinstance(setting, str) else setting)
+    try:
+        ours = Backend(model, tokenizer, CPU).generate_until(asked)
+        theirs = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=1).generate_until(asked)
+    finally:
+        setattr(model.generation_config, name, None)
+    assert ours == theirs != plain
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"temprature": 1}, "'temprature' is no option of generation; the nearest are: temperature"),
+    ({"to_dict": 1}, "'to_dict' is no option"),
+    ({"max_gen_toks": "x"}, r"\.max_gen_toks: 'x' is not a whole number"),
+    ({"max_new_tokens": 0}, r"\.max_new_tokens: 0 is not a whole number from 1"),
+    ({"until": 5}, r"\.until: 5 is not a text"),
+    ({"until": None}, r"\.until: None is not a text"),
+    ({"until": ["a", None]}, r"\.until: \['a', None\] is not a text"),
+    ({"do_sample": "no"}, r"\.do_sample: 'no' is not true or false"),
+    ({"temperature": -1.0, "do_sample": True}, r"\.temperature: -1.0 is not a number from 0"),
+    ({"repetition_penalty": "high"}, r"\.repetition_penalty: 'high' is not a number"),
+    ({"no_repeat_ngram_size": 1.5}, r"\.no_repeat_ngram_size: 1.5 is not a whole number"),
+    ({"eos_token_id": 5}, r"\.eos_token_id: is set by ttt"),
+    ({"stop_strings": ["a"]}, r"\.stop_strings: is set by ttt"),
+    ({"pad_token_id": 3}, r"\.pad_token_id: is set by ttt"),
+    ({"num_return_sequences": 2}, r"\.num_return_sequences: is set by ttt"),
+    ({"return_dict_in_generate": True}, r"\.return_dict_in_generate: is set by ttt"),
+    ({"early_stopping": "x"}, "early_stopping"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), WRONG)
+def test_wrong_options_are_refused_before_the_model_is_loaded(
+    conf: Path, tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    made = cells.request(conf, tmp_path, bench="sums_generate")
+    (task,) = made.cell.bench.tasks
+    assert isinstance(task, dict)
+    bench = made.cell.bench.model_copy(update={"tasks": ({**task, "generation_kwargs": options},)})
+    cell = made.cell.model_copy(update={"bench": bench})
+    work = Workbench(cell.model, cell, made.trainer, Tracker(made.tracking))
+    with pytest.raises(SpecError, match=f"bench.tasks '.*'.generation_kwargs.*{message}"):
+        _ = work.tasks
+    assert "backend" not in vars(work)
 
 
 def test_the_majority_of_draws(loaded: tuple[Any, Any], tmp_path: Path) -> None:

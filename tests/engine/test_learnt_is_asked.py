@@ -17,7 +17,7 @@ from ttt.engine.adjust import encode
 from ttt.engine.backend import Backend
 from ttt.engine.load import load
 from ttt.rows import DataFiles
-from ttt.spec import Bench, Model, TaskDataset, Trainer
+from ttt.spec import Bench, Model, SpecError, TaskDataset, Trainer
 from ttt.tasks.bench import load_tasks
 from ttt.tasks.task_data import load_task_data
 
@@ -100,6 +100,12 @@ def test_what_is_learnt_is_what_is_asked_and_right(
         assert {**doc} == row
         mine = [instance for instance in task.instances if instance.doc["question"] == row["question"]]
         example = learnt[mine[0].args[0]]
+        if not generates and not backend.encode_pairs([mine[row["answer"]].args])[0][1]:
+            with pytest.raises(SpecError, match="add no token"):
+                encode(backend, {0: example}, 2000)
+            with pytest.raises(SpecError, match="adds no token"):
+                backend.loglikelihood([mine[row["answer"]]])
+            continue
         trained, _ = encode(backend, {0: example}, 2000, generates=generates)
         given_ids, target_ids = trained[0].ids[: -trained[0].n_targets], trained[0].ids[-trained[0].n_targets :]
         if generates:

@@ -15,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.hub import standing_in
 from tests.test_source import edit, model_at
 from ttt.engine.load import digest, load
 from ttt.identity import model_source
@@ -175,7 +176,7 @@ def test_other_embeddings_are_refused(folder: Path, monkeypatch: pytest.MonkeyPa
 
 
 HUB = """
-import json, sys
+import json, os, sys
 from pathlib import Path
 from tests.test_source import model_at
 from ttt.engine.load import digest, load
@@ -183,6 +184,8 @@ from ttt.identity import model_source
 from ttt.spec import SpecError
 
 repository, tiny = Path(sys.argv[1]), sys.argv[2]
+os.chdir(sys.argv[3])
+assert Path("org/tiny/config.json").exists()  # a folder here, of the hub's name
 model = model_at(Path(tiny)).model_copy(update={"path": None, "hub": "org/tiny"})
 source = model_source(model)
 (repository / "refs" / "main").write_text("b" * 40)  # the branch moves on
@@ -202,10 +205,71 @@ def test_of_a_hubs_model_the_commit_of_its_source_is_loaded(tiny_model: Path, tm
     shutil.copytree(tiny_model, repository / "snapshots" / commit)
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(commit)
+    here = tmp_path / "here"
+    other = load_file(tiny_model / "model.safetensors")
+    shutil.copytree(tiny_model, here / "org" / "tiny")
+    save_file(
+        {name: 2 * tensor for name, tensor in other.items()}, here / "org/tiny/model.safetensors", {"format": "pt"}
+    )
     environment = {**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-c", HUB, str(repository), str(tiny_model)]
+    command = [sys.executable, "-c", HUB, str(repository), str(tiny_model), str(here)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     loaded, refused = (json.loads(line) for line in done.stdout.splitlines())
     assert loaded == [f"hub:org/tiny@{commit}", True]
     assert "org/tiny holds an adapter" in refused
+
+
+DOWNLOAD = """
+import json, sys
+from pathlib import Path
+from tests.test_source import model_at
+from ttt.engine.load import digest, load
+from ttt.identity import model_source
+from ttt.model_files import downloaded
+from ttt.spec import SpecError
+
+for name in sys.argv[2:]:
+    model = model_at(Path(sys.argv[1])).model_copy(update={"path": None, "hub": name})
+    try:
+        source = model_source(model)
+        right = digest(load(model, source)[0]) == digest(load(model_at(Path(sys.argv[1])))[0])
+        folder = downloaded(model, source.rpartition("@")[2])
+        print(json.dumps([right, sorted(file.name for file in folder.rglob("*") if file.is_file())]))
+    except SpecError as error:
+        print(json.dumps(str(error)))
+"""
+
+
+def test_of_a_hubs_model_the_weights_are_downloaded_in_one_format(tiny_model: Path, tmp_path: Path) -> None:
+    models = tmp_path / "hub" / "models" / "org"
+    weights = load_file(tiny_model / "model.safetensors")
+    for name in ("safe", "parts", "old", "adapter", "outside"):
+        folder = Path(shutil.copytree(tiny_model, models / name))
+        for copy in ("flax_model.msgpack", "model.onnx", "pytorch_model.bin", "tf_model.h5", "a.gguf", "code.py"):
+            (folder / copy).write_bytes(b"a copy")
+        if name != "safe":
+            (folder / "model.safetensors").unlink()
+    torch.save(weights, models / "old" / "pytorch_model.bin")
+    save_file(weights, models / "parts" / "a.safetensors", {"format": "pt"})
+    index = {"metadata": {}, "weight_map": dict.fromkeys(weights, "a.safetensors")}
+    (models / "parts" / "model.safetensors.index.json").write_text(json.dumps(index))
+    (models / "adapter" / "adapter_config.json").write_text('{"base_model_name_or_path": "org/base"}')
+    (models / "outside" / "model.safetensors.index.json").write_text('{"weight_map": {"a": "../a.safetensors"}}')
+    with standing_in(tmp_path / "hub") as endpoint:
+        environment = {**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "0", "HF_ENDPOINT": endpoint}
+        names = [f"org/{name}" for name in ("safe", "parts", "old", "adapter", "outside", "none")]
+        command = [sys.executable, "-c", DOWNLOAD, str(tiny_model), *names, str(tmp_path)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    beside = {file.name for file in tiny_model.iterdir()} - {"model.safetensors"}
+    assert found[:3] == [
+        [True, sorted({*beside, "model.safetensors"})],
+        [True, sorted({*beside, "a.safetensors", "model.safetensors.index.json"})],
+        [True, sorted({*beside, "pytorch_model.bin"})],
+    ]
+    for message, part in zip(
+        found[3:], ("holds an adapter", "is outside", "the hub has no model", "is no hub id"), strict=True
+    ):
+        assert part in message

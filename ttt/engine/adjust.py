@@ -42,7 +42,8 @@ def encode(
     With `generates` the prompt's tokens are those that generation begins from.
 
     A longer one keeps its last `max_tokens` tokens, as in the paper's release, or as many as the model has positions;
-    returned with how many were cut.
+    returned with how many were cut. Raises SpecError for answers without a token of their own, which scoring refuses
+    too.
     """
     room = min(max_tokens, backend.max_length)
     pairs = [(example.prompt, example.answer) for example in examples.values()]
@@ -51,11 +52,25 @@ def encode(
         pairs = [(backend.apply_chat_template(a), answer.lstrip()) for a, (_, answer) in zip(asked, pairs, strict=True)]
     rows, n_cut = {}, 0
     encoded = backend.encode_continued(pairs) if generates else backend.encode_pairs(pairs)
+    if empty := [e for e, (_, answer) in zip(examples.values(), encoded, strict=True) if not answer]:
+        raise SpecError(
+            f"bench.task_data: the answers of {len(empty):,} examples add no token to their prompts, so that there is "
+            f"nothing to learn, such as {empty[0].answer!r} after {empty[0].prompt[-20:]!r}; begin answers with a blank"
+        )
     for index, (context, continuation) in zip(examples, encoded, strict=True):
         ids = (*context, *continuation, backend.eot_token_id)
         rows[index] = Tokens(index, ids[-room:], min(len(continuation) + 1, room - 1))
         n_cut += len(ids) > room
     return rows, n_cut
+
+
+def in_words(n_cut: int, n: int, cell: Cell, backend: Backend) -> str:
+    """That some of `n` examples were cut, and why."""
+    limit, context = cell.adjustment.max_tokens, backend.max_length
+    return (
+        f"{cell.label} on {cell.bench.name}: {n_cut:,} of {n:,} examples are longer than {min(limit, context):,} "
+        f"tokens (adjustment.max_tokens, and the context of the model, {context:,}) and lose their beginning"
+    )
 
 
 def adjust(
@@ -69,25 +84,13 @@ def adjust(
     before_saving: Callable[[], None] = lambda: None,
     say: Callable[[str], None] = log.info,
 ) -> Adjusted:
-    """Fine-tune the backend's model in place by the cell's adjustment (`ttt.engine.fit.fit`).
-
-    Raises SpecError for answers without a token of their own, which scoring refuses too.
-    """
+    """Fine-tune the backend's model in place by the cell's adjustment (`ttt.engine.fit.fit`)."""
     adjustment, chat = cell.adjustment, cell.bench.chat_template
     plan = Plan(len(examples), adjustment.n_examples(len(examples)), adjustment.batch_size, cell.seed)
     used = {index: examples[index] for index in plan.used()}
     rows, n_cut = encode(backend, used, adjustment.max_tokens, chat, cell.bench.format == "generate")
-    if empty := [examples[index] for index, row in rows.items() if row.n_targets < 2]:
-        raise SpecError(
-            f"bench.task_data: the answers of {len(empty):,} examples add no token to their prompts, so that there is "
-            f"nothing to learn, such as {empty[0].answer!r} after {empty[0].prompt[-20:]!r}; begin answers with a blank"
-        )
     if n_cut:
-        say(
-            f"{cell.label} on {cell.bench.name}: {n_cut:,} of {len(rows):,} examples are longer than "
-            f"{min(adjustment.max_tokens, backend.max_length):,} tokens (adjustment.max_tokens, and the context of the "
-            f"model, {backend.max_length:,}) and lose their beginning"
-        )
+        say(in_words(n_cut, len(rows), cell, backend))
     if adjustment.method == "lora":
         backend.model = with_lora(backend.model, cell)
     rate = adjustment.rate(cell.model)

@@ -21,7 +21,7 @@ from ttt.engine.generation import Waiting, shared_prefix
 from ttt.engine.sharing import Group, Ids, batches, share, stems_of
 from ttt.engine.tokens import TokenizedTexts
 from ttt.engine.tree import bytes_of_keys_and_values, can_share
-from ttt.engine.wanted import Wanted, draw_seed, end_tokens, wanted
+from ttt.engine.wanted import Wanted, changes_greedy_decoding, draw_seed, end_tokens, wanted
 from ttt.spec import SpecError, Trainer
 
 KEYS_AND_VALUES_IN_MEMORY = 2**31
@@ -239,11 +239,15 @@ class Backend(TemplateLM):
             for repeat, index in enumerate(same):  # each a batch of its own, so that nothing beside it changes it
                 batches.append(Prompts(*pad_prompts([Tokens(index, ids, 0)]), want, draw_seed(self.seed, ids, repeat)))
                 self.n_tokens += len(ids)
+        changed = changes_greedy_decoding(self.model)
         for want, rows in greedy.items():
             self.n_tokens += sum(len(row.ids) for row in rows)
-            if want.options != "{}" or not (self.shares or self.by_vllm):
-                for group in by_length(rows, eval_tokens(self.trainer), len(rows)):
-                    batches.append(Prompts(*pad_prompts(group), want, None))
+            if changed or want.options != "{}":  # what acts on the tokens before acts on padding too: there is none
+                for length in sorted({len(row.ids) for row in rows}):
+                    batches += self._padded([row for row in rows if len(row.ids) == length], want)
+                continue
+            if not (self.shares or self.by_vllm):
+                batches += self._padded(rows, want)
                 continue
             prompts = [(row.index, row.ids) for row in rows]
             self.n_tokens -= (len(rows) - 1) * len(shared_prefix([row.ids for row in rows]))
@@ -251,6 +255,10 @@ class Backend(TemplateLM):
             n_rows, n_tokens = max(1, self.n_cached // longest), eval_tokens(self.trainer)
             waiting.append(Waiting(prompts, want.until, want.n_new, n_rows, n_tokens, self.trainer.progress))
         return waiting, batches
+
+    def _padded(self, rows: list[Tokens], want: Wanted) -> list[Prompts]:
+        groups = by_length(rows, eval_tokens(self.trainer), len(rows))
+        return [Prompts(*pad_prompts(group), want, None) for group in groups]
 
     def _continued(self, waiting: list[Waiting]) -> list[Any]:
         if not self.by_vllm:

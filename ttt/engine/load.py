@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from ttt.identity import model_source
-from ttt.model_files import ADAPTER, CONFIGS, INDEXES, check_config, read_json, refuse_adapter, shards_of
+from ttt.model_files import downloaded, read_json
 from ttt.spec import Bench, Model, SpecError
 
 log = logging.getLogger(__name__)
@@ -29,11 +29,8 @@ def load(model: Model, source: str | None = None) -> tuple[PreTrainedModel, PreT
     """
     source = source or model_source(model)
     options: dict[str, Any] = {"trust_remote_code": model.trust_remote_code}
-    if model.path:
-        place = str(Path(model.path).expanduser())
-    else:
-        place, options["revision"] = str(model.hub), source.rpartition("@")[2]
-        _check_hub(place, options["revision"])
+    # Not by the hub's id: transformers would take a folder of that name where there is one.
+    place = str(Path(model.path).expanduser() if model.path else downloaded(model, source.rpartition("@")[2]))
     if model.gguf_file:
         options["gguf_file"] = model.gguf_file
     dtype = getattr(torch, model.dtype or "float32")
@@ -58,24 +55,6 @@ def load(model: Model, source: str | None = None) -> tuple[PreTrainedModel, PreT
     if model.gguf_file:
         _forget_quantization(weights)
     return weights.eval(), tokenizer
-
-
-def _check_hub(hub: str, commit: str) -> None:
-    """What `ttt.model_files` asks of a folder, of a hub's model. Its other files are those of the commit."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError
-
-    for name in (ADAPTER, *CONFIGS, *INDEXES):
-        try:
-            file = Path(hf_hub_download(hub, name, revision=commit))
-        except (EntryNotFoundError, OSError):  # it has no such file, or is not to be reached, which loading will say
-            continue
-        if name == ADAPTER:
-            refuse_adapter(file, hub)
-        if name in INDEXES:
-            shards_of(file)
-        else:
-            check_config(read_json(file), f"{hub}: {name}")
 
 
 def _check_whole(report: dict[str, Any], model: Model, place: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from ttt import scratch
 from ttt.engine import adjustment as steps
-from ttt.engine.adjust import encode, with_lora
+from ttt.engine.adjust import encode, in_words, with_lora
 from ttt.engine.answers import Answers, KeepingBackend
 from ttt.engine.batches import Tokens
 from ttt.engine.checkpoints import last_checkpoint, step_of
@@ -23,6 +24,8 @@ from ttt.engine.load import digest
 from ttt.saturation.plan import Ladder
 from ttt.saturation.validation import Validation
 from ttt.spec import Adjustment, Cell, Trainer
+
+log = logging.getLogger(__name__)
 
 Scores = npt.NDArray[np.float64]
 
@@ -58,10 +61,13 @@ class Climber:
         folder: Path,
         on_step: Callable[[Step], None],
         before_saving: Callable[[], None],
+        say: Callable[[str], None] = log.info,
     ):
         self.backend, self.fresh, self.cell, self.recipe, self.ladder = backend, fresh, cell, recipe, ladder
         self.validation, self.trainer, self.folder = validation, trainer, folder
-        self.on_step, self.before_saving = on_step, before_saving
+        self.on_step, self.before_saving, self.say = on_step, before_saving, say
+        self.n_cut = 0
+        """Of the examples that were trained on here, those that lost their beginning."""
         self._rows: dict[int, Tokens] = {}
         self._begun = False
 
@@ -117,7 +123,11 @@ class Climber:
         new = {index: examples[index] for index in plan.used() if index not in self._rows}
         bench = self.cell.bench
         generates = bench.format == "generate"
-        self._rows |= encode(self.backend, new, self.recipe.max_tokens, bench.chat_template, generates)[0]
+        rows, n_cut = encode(self.backend, new, self.recipe.max_tokens, bench.chat_template, generates)
+        self._rows |= rows
+        self.n_cut += n_cut
+        if n_cut:
+            self.say(in_words(self.n_cut, len(self._rows), self.cell, self.backend))
         return fit(
             self.backend.model,
             self._rows,

@@ -141,6 +141,7 @@ def _climber(studied: Studied, values: dict[str, float], key: str, run: RunLog) 
         work.tracker.folder(key),
         on_step,
         run.flush,
+        studied.say,
     )
 
 
@@ -160,6 +161,8 @@ def _do_trial(studied: Studied, study: Study, ask: Ask) -> None:
                 state = TrialState.PRUNED
                 break
             run.add(climbed, scores)
+            if climber.n_cut:
+                run.log.metrics({"train/n_cut": climber.n_cut})
             studied.say(f"{named}: {climbed.score:.3f} after {budget:,} examples")
             trial.report(climbed.score, place)
             if place + 1 < len(studied.ladder.steps) and trial.should_prune():
