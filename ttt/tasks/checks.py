@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+import warnings
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any
@@ -52,7 +53,7 @@ def check_tasks(tasks: Mapping[str, Any], bench: Bench) -> list[str]:
     _check_metric(list(tasks.values()), bench)
     labels = {task_name(task): check_documents(task, bench) for task in tasks.values()}
     for task in tasks.values():
-        _try_metric(task, bench)
+        _try_metrics(task, bench)
     return [*_said_of_shots(tasks, bench), *_said_of_labels(labels, bench)]
 
 
@@ -177,28 +178,50 @@ def _scores(task: Any, metric: str) -> list[str]:
     if metric in declared:
         return declared
     doc = next(iter(task.eval_docs))
-    answers: list[Any] = ["0"]
-    if task.OUTPUT_TYPE != "generate_until":
-        answers = [(-1.0, False)] * (len(task.doc_to_choice(doc)) if task.OUTPUT_TYPE == "multiple_choice" else 1)
     try:
-        return list(dict.fromkeys([*declared, *task.process_results(doc, answers)]))
+        return list(dict.fromkeys([*declared, *task.process_results(doc, _made_up(task, doc, 0))]))
     except Exception:  # of an answer that no model gave, a task's own code may say nothing
         return [*declared, metric] if own_code else declared
 
 
-def _try_metric(task: Any, bench: Bench) -> None:
-    """Compute the metric of an answer to the first document, where it is a function that may not suit the answers."""
-    if task.OUTPUT_TYPE != "generate_until" or not scores_by_lm_eval(task):
-        return
-    metric = bench.metric.split(",")[0]
+def _try_metrics(task: Any, bench: Bench) -> None:
+    """Compute and aggregate the task's metrics of made-up answers: some suit neither its answers nor its choices.
+
+    lm-eval computes all that a task declares, and aggregates when everything is scored. A task's own code may fail on
+    answers that no model gave, so nothing is concluded from its faults.
+    """
+    own_code = not scores_by_lm_eval(task)
+    docs = list(islice(task.eval_docs, bench.limit))
+    if own_code or task.OUTPUT_TYPE != "multiple_choice":
+        docs = docs[:1]
+    metric, aggregation = bench.metric.split(",")[0], task.aggregation()
+    values: dict[str, list[Any]] = {}
     try:
-        value = task.process_results(next(iter(task.eval_docs)), ["0"])[metric]
-        float(task.aggregation().get(metric, mean)([value]))
+        with warnings.catch_warnings(action="ignore"):  # of statistics that one document does not have
+            for number, doc in enumerate(docs):
+                for metric, value in task.process_results(doc, _made_up(task, doc, number)).items():
+                    values.setdefault(metric, []).append(value)
+            for metric, of_all in values.items():
+                float(aggregation.get(metric, mean)(of_all))
     except Exception as error:  # whatever a metric makes of values that it is not for
+        if own_code:
+            return
+        field = "bench.metric" if metric == bench.metric.split(",")[0] else f"bench '{bench.name}', metric_list"
         raise SpecError(
-            f"bench.metric: {metric!r} cannot be computed of what task '{task_name(task)}' generates: "
-            f"{type(error).__name__}: {error}"
+            f"{field}: {metric!r} cannot be computed of what task '{task_name(task)}' "
+            f"{'generates' if task.OUTPUT_TYPE == 'generate_until' else 'answers'}: {type(error).__name__}: {error}"
         ) from error
+
+
+def _made_up(task: Any, doc: Any, number: int) -> list[Any]:
+    """Answers of a model that takes the first choice of the first document, the second of the second, and so on."""
+    if task.OUTPUT_TYPE == "generate_until":
+        return ["0"]
+    if task.OUTPUT_TYPE == "loglikelihood_rolling":
+        return [-1.0]
+    n = len(task.doc_to_choice(doc)) if task.OUTPUT_TYPE == "multiple_choice" else 1
+    answers = [(-1.0, True) if i == number % n else (-2.0, False) for i in range(n)]
+    return answers * 2 if "acc_mutual_info" in task.aggregation() else answers
 
 
 def _said_of_shots(tasks: Mapping[str, Any], bench: Bench) -> list[str]:
