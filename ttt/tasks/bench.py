@@ -100,13 +100,15 @@ def _loaded(bench: Bench, files: DataFiles, scratch: Path) -> Any:
         raise SpecError(f"bench '{bench.name}': its data cannot be loaded: {error}") from error
     except (KeyError, IndexError) as error:
         said = str(error.args[0]) if error.args else ""
-        what = said if " " in said and isinstance(error, KeyError) else f"a split is missing or empty: {error!r}"
-        raise fault_of_first(error, bench) or SpecError(f"bench '{bench.name}': {what}") from error
+        what = (
+            said if " " in said and isinstance(error, KeyError) else f"a split is missing or empty: {error!r}{columns}"
+        )
+        raise fault_of_first(bench, local) or SpecError(f"bench '{bench.name}': {what}") from error
     except TemplateError as error:
         raise SpecError(f"bench '{bench.name}': a template fails on the first document: {error}{columns}") from None
-    except (TypeError, ValueError, SyntaxError) as error:
-        fault = SpecError(f"bench '{bench.name}': lm-eval does not take its tasks: {error}")
-        raise fault_of_first(error, bench) or fault from error
+    except (AttributeError, TypeError, ValueError, SyntaxError) as error:
+        fault = SpecError(f"bench '{bench.name}': lm-eval does not take its tasks: {error}{columns}")
+        raise fault_of_first(bench, local) or fault from error
     for task in loaded["tasks"].values() if not bench.files else ():
         check_data_of(task)
     return loaded

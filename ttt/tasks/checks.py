@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import traceback
+import copy
 import warnings
 from collections.abc import Mapping
 from itertools import islice
@@ -34,6 +34,8 @@ SCORES = {
     "loglikelihood_rolling": ("word_perplexity", "byte_perplexity", "bits_per_byte"),
 }
 """What lm-eval computes for each type of output, whatever else a task's `metric_list` names."""
+BLANK = {"doc_to_text": "", "doc_to_target": "", "doc_to_choice": None}
+"""Fields of a task that lm-eval tries on its first document."""
 SHARES_OF_RIGHT = ("acc", "acc_norm", "acc_bytes")
 
 
@@ -94,28 +96,38 @@ def check_documents(task: Any, bench: Bench) -> Labels:
     return labels
 
 
-def fault_of_first(error: Exception, bench: Bench) -> SpecError | None:
-    """What is wrong with the first document of a task that lm-eval could not make; None if it is something else.
+def fault_of_first(bench: Bench, data: Mapping[str, Any]) -> SpecError | None:
+    """What is wrong with the first document of an inline task that lm-eval could not make; None if something else is.
 
     lm-eval tries a task's first document while it makes the task, and says no more than "list index out of range".
+    Made of blank fields, the task lets itself be looked at. `data` are the fields that name the bench's local files.
     """
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        task = frame.f_locals.get("self")
-        if isinstance(task, ConfigurableTask) and hasattr(task, "features"):
-            doc = task.task_docs[0]
-            try:
-                with naming(bench, task, "document", 0, doc):
-                    if isinstance(target := task.doc_to_target(doc), list):
-                        task.multiple_target = len(target)
-                    read_labels_as_indices(task, bench)
-                    add_document(labels := Labels(), task, 0, doc)
-            except SpecError as fault:
-                return fault
-            if labels.empty:
-                return SpecError(
-                    f"bench '{bench.name}': an option of document 0 of task '{task_name(task)}' is an empty text, "
-                    "which lm-eval does not take in a first document (doc_to_choice)"
-                )
+    for fields in bench.tasks:
+        if isinstance(fields, str) or "output_type" not in fields:
+            continue
+        try:
+            task = ConfigurableTask(config={**copy.deepcopy(fields), **copy.deepcopy(data), **BLANK})
+        except Exception:  # it is not its first document's questions and answers that fail
+            continue
+        for name in BLANK:
+            task.set_config(key=name, value=fields.get(name))
+            setattr(task.fewshot_cfg, name, (fields.get("fewshot_config") or {}).get(name, fields.get(name)))
+        doc = task.task_docs[0]
+        try:
+            with naming(bench, task, "document", 0, doc):
+                if isinstance(task.doc_to_text(doc), int):
+                    task.multiple_input = 1
+                if isinstance(target := task.doc_to_target(doc), list):
+                    task.multiple_target = len(target)
+                read_labels_as_indices(task, bench)
+                add_document(labels := Labels(), task, 0, doc)
+        except SpecError as fault:
+            return fault
+        if labels.empty:
+            return SpecError(
+                f"bench '{bench.name}': an option of document 0 of task '{task_name(task)}' is an empty text, "
+                "which lm-eval does not take in a first document (doc_to_choice)"
+            )
     return None
 
 
