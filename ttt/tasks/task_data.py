@@ -8,7 +8,8 @@ from random import Random
 
 import datasets
 
-from ttt.rows import DataFiles, Row
+from ttt.forms import Row
+from ttt.rows import DataFiles
 from ttt.spec import Bench, SpecError, TaskDataset
 from ttt.tasks.hub_data import check_hub_id
 from ttt.tasks.templates import MissingValueError, template
