@@ -111,7 +111,6 @@ def fault_of_first(bench: Bench, data: Mapping[str, Any]) -> SpecError | None:
             continue
         for name in BLANK:
             task.set_config(key=name, value=fields.get(name))
-            setattr(task.fewshot_cfg, name, (fields.get("fewshot_config") or {}).get(name, fields.get(name)))
         doc = task.task_docs[0]
         try:
             with naming(bench, task, "document", 0, doc):
