@@ -231,6 +231,14 @@ def test_only_what_is_scored_is_looked_at(benches: Benches) -> None:
         benches.load(labelled(9, place=8), limit=9)
 
 
+def test_what_a_task_of_lm_evals_misses_is_said_with_the_columns(tmp_path: Path) -> None:
+    file = write_jsonl(tmp_path / "rows.jsonl", [{"prompt": "q", "solution": "s"}])
+    common = {"name": "b", "version": 1, "format": "generate", "chance": 0, "metric": "exact_match,strict-match"}
+    for files in ({"test": str(file)}, {"test": str(file), "train": str(file)}):
+        with pytest.raises(SpecError, match=r"the columns of .*rows\.jsonl are prompt, solution"):
+            load_tasks(Bench(**common, tasks=("gsm8k",), files=files))  # type: ignore[arg-type]
+
+
 def test_what_is_not_scored_is_compared_with_nothing(benches: Benches) -> None:
     rows = sums(3, seed=1)
     bench = benches.make([*rows[:2], {**rows[2], "question": None}], limit=2)
