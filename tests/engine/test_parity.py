@@ -78,7 +78,7 @@ def test_tasks_are_lm_evals_where_no_rule_is_ours(
     asked = requests_of(theirs)
     assert len(asked) >= len(theirs.eval_docs) == 40
     assert mine == asked
-    assert ours.aggregation() == theirs.aggregation()
+    assert list(ours.aggregation()) == list(theirs.aggregation())
     assert ours.higher_is_better() == theirs.higher_is_better()
 
 

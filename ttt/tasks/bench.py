@@ -10,8 +10,10 @@ import datasets
 import yaml
 from jinja2 import TemplateError
 from lm_eval.api.group import AggMetricConfig
+from lm_eval.api.metrics import brier_score
 from lm_eval.tasks import TaskManager
 
+from ttt.items import mean_brier
 from ttt.rows import DataFiles
 from ttt.spec import Bench, SpecError, nearest
 from ttt.tasks.checks import check_tasks, fault_of_first
@@ -118,4 +120,6 @@ def _prepare(task: Any, bench: Bench) -> None:
     if not len(task.eval_docs):
         raise SpecError(f"bench '{bench.name}': the test split of task '{task.config.task}' is empty")
     read_labels_as_indices(task, bench)
+    if task.aggregation().get("brier_score") is brier_score:
+        task.aggregation()["brier_score"] = mean_brier  # which takes questions of several numbers of choices too
     prepare_shots(task, bench)
