@@ -13,10 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from tests.cells import request
+from ttt.identity import cell_key
 from ttt.rows import DataFiles
 from ttt.spec import SpecError
 from ttt.tasks.splits import as_dataset
@@ -128,6 +132,15 @@ def test_parquets_types_are_json_s(tmp_path: Path) -> None:
         DataFiles().rows(str(tmp_path / "b.parquet"), "f")
 
 
+def damaged(packed: bytes) -> bytes:
+    half = len(packed) // 2
+    return packed[: half - 15] + bytes(byte ^ 0xFF for byte in packed[half - 15 : half + 15]) + packed[half + 15 :]
+
+
+UNQUOTED = 'q\tanswer\n"To be, he began\tA\nWhat is 2?\tB\nWhat is 3?\tC\nand ended there"\tD\nLast\tB\n'
+"""Five rows of a file in which a quotation mark is a character as any other."""
+
+
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
@@ -151,6 +164,19 @@ def test_parquets_types_are_json_s(tmp_path: Path) -> None:
         ("a.json", "[]", "holds no rows"),
         ("a.parquet", b"PAR1 but cut", "cannot be read as .parquet: ArrowInvalid"),
         ("a.jsonl.gz", b"\x1f\x8bcut", "cannot be read: "),
+        ("a.jsonl.gz", damaged(gzip.compress(b'{"q": "some question"}\n' * 50)), "a.jsonl.gz cannot be read: Error -3"),
+        ("a.jsonl.bz2", damaged(bz2.compress(b'{"q": "some question"}\n' * 50)), "a.jsonl.bz2 cannot be read: "),
+        ("a.jsonl.xz", damaged(lzma.compress(b'{"q": "some question"}\n' * 50)), "a.jsonl.xz cannot be read: "),
+        ("a.jsonl", '{"q": 1e400}\n', "line 1: 1e400 is too large a number"),
+        ("a.jsonl", '{"q": [-1E999]}\n', "line 1: -1E999 is too large a number"),
+        ("a.csv", "sep=;\nq;answer\na;0\n", "line 1: 'sep=;' is a hint for Excel and no header; delete that line"),
+        ("a.csv", '"sep=,"\r\nq,answer\r\na,0\r\n', "is a hint for Excel and no header"),
+        ("a.csv", "q,a\nx,y\n".encode("utf-16-le"), "line 1: is not UTF-8 text (it has a NUL character)"),
+        ("a.csv", "q,a\nx,y\n".encode("utf-32"), "is not UTF-8 text"),
+        ("a.jsonl", '{"q": 1}\n'.encode("utf-16-be"), "line 1: is not UTF-8 text"),
+        ("a.tsv", UNQUOTED, "a.tsv, line 2: a quotation mark begins a value that goes on over tabs or lines"),
+        ("a.tsv", UNQUOTED.replace("\n", "\r\n"), "each line has 2 columns: it may be a character of the text. Save"),
+        ("tabs.csv", UNQUOTED, "as CSV or JSONL, which tell the two"),
         ("a.jsonl", " \n", "is empty"),
         ("a.xlsx", "x", "a.xlsx is none of .jsonl, .ndjson, .json, .csv, .tsv, .parquet, each with .gz, "),
         ("a.gz", "x", "a.gz is none of "),
@@ -166,6 +192,55 @@ def test_what_is_no_table_is_refused_by_its_place(
     assert expected in str(refused.value)
     assert str(refused.value).startswith("bench.files.test: ")
     assert name in str(refused.value)
+
+
+def test_a_tsv_whose_quotation_marks_can_only_be_such_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text('q\tanswer\n"two\nlines"\tA\n"a\ttab"\tB\nsay "hi"\tC\n')
+    texts = [row["q"] for row in DataFiles().rows(str(tmp_path / "a.tsv"), "f")]
+    assert texts == ["two\nlines", "a\ttab", 'say "hi"']
+
+
+def write_parquet(path: Path, values: Any) -> str:
+    pq.write_table(pa.table({"id": list(range(len(values))), "x": values}), path)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (pa.array([0, 2**60]).cast(pa.timestamp("us"), safe=False), "row 2, column 'x': a value of the type timestamp"),
+        (pa.array([2**30], pa.int32()).cast(pa.date32()), "row 1, column 'x': a value of the type date32"),
+        (pa.array([[("k", 1), ("k", 2)]], pa.map_(pa.string(), pa.int64())), "a value of the type map<string, int64"),
+        (pa.array([0]).cast(pa.timestamp("us", tz="Mars/Olympus")), "a value of the type timestamp[us, tz=Mars/"),
+        (pa.array([1.0, float("inf")]), "row 2, column 'x': inf is no number"),
+        (pa.array([[float("-inf")]]), "row 1, column 'x': -inf is no number"),
+    ],
+)
+def test_what_python_cannot_hold_is_refused_by_its_place(values: Any, expected: str, tmp_path: Path) -> None:
+    with pytest.raises(SpecError) as refused:
+        DataFiles().rows(write_parquet(tmp_path / "a.parquet", values), "bench.files.test")
+    assert expected in str(refused.value)
+    assert str(refused.value).startswith("bench.files.test: ")
+
+
+@pytest.mark.parametrize("kind", [pa.float32(), pa.float16()])
+def test_numbers_of_single_precision_are_their_shortest_text(kind: Any, tmp_path: Path) -> None:
+    numbers = pa.array(np.array([0.1, 0.7, 2.0], dtype=kind.to_pandas_dtype()), kind)
+    nested = pa.StructArray.from_arrays([pa.array([[0.1], None, [0.7, 2.0]], pa.list_(pa.float32()))], ["l"])
+    pq.write_table(pa.table({"x": numbers, "nested": nested}), tmp_path / "a.parquet")
+    rows = DataFiles().rows(str(tmp_path / "a.parquet"), "f")
+    assert [str(row["x"]) for row in rows] == ["0.1", "0.7", "2.0"]
+    assert [row["nested"]["l"] for row in rows] == [[0.1], None, [0.7, 2.0]]
+
+
+@pytest.mark.parametrize("file", ["~nosuchuser/x.csv", "x" * 300 + ".csv", "nul\0.csv"])
+def test_a_name_that_no_file_can_have_is_refused(file: str, conf: Path, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"^f: .*(cannot be read|no file)"):
+        DataFiles().rows(file, "f")
+    cell = request(conf, tmp_path, adjustment="none").cell
+    bench = cell.bench.model_copy(update={"files": {"test": file}})
+    with pytest.raises(SpecError, match=r"^bench\.files\.test: .*(cannot be read|no file)"):
+        cell_key(cell.model_copy(update={"bench": bench}), "files:x", "32", DataFiles())
 
 
 def test_the_named_file_is_read(tmp_path: Path) -> None:

@@ -26,7 +26,9 @@ MODULES = sorted(
 FLOORS = {
     **dict.fromkeys(("ttt.spec", "ttt.stats", "ttt.shown", "ttt.terminal", "ttt.output"), 0),
     **dict.fromkeys(("ttt.consent", "ttt.definition_file", "ttt.definitions", "ttt.hub"), 1),
-    **dict.fromkeys(("ttt.rows", "ttt.tasks", "ttt.identity", "ttt.result", "ttt.items", "ttt.harness"), 1),
+    **dict.fromkeys(
+        ("ttt.forms", "ttt.rows", "ttt.tasks", "ttt.identity", "ttt.result", "ttt.items", "ttt.harness"), 1
+    ),
     **dict.fromkeys(("ttt.model_files", "ttt.scratch"), 1),
     "ttt.engine": 2,
     **dict.fromkeys(("ttt.track", "ttt.record", "ttt.done", "ttt.lab"), 3),

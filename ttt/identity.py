@@ -52,10 +52,10 @@ def cell_key(cell: Cell, source: str, precision: str, files: DataFiles) -> str:
 
 
 def _digest(files: DataFiles, file: str, field: str) -> str:
-    path = Path(file).expanduser().absolute()
-    if not path.exists():
-        raise SpecError(f"{field}: no file {path}{_how_to_make(path)}")
-    return files.digest(file, field)
+    try:
+        return files.digest(file, field)
+    except SpecError as error:
+        raise SpecError(f"{error}{_how_to_make(Path(file).absolute())}") from None
 
 
 def model_source(model: Model) -> str:

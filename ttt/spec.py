@@ -140,7 +140,7 @@ class Bench(Spec):
     truncation: Literal["left", "refuse"] = "left"
     """What to do with prompts longer than the context: cut them on the left as lm-eval does, or refuse to run."""
     trust_remote_code: bool = False
-    """Let its own tasks name metrics of the hub, whose code then runs."""
+    """Let tasks load metrics of the hub, whose code then runs, and pass arguments to code that makes a task's data."""
 
 
 class Lora(Spec):

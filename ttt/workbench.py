@@ -53,7 +53,7 @@ class Workbench:
     @cached_property
     def _checked(self) -> tuple[TaskData, dict[int, Leak]]:
         loaded = load_task_data(self.bench, self.files)
-        data, leaks = check_leaks(loaded, asked_questions(self.tasks["tasks"].values()), self.bench.leak)
+        data, leaks = check_leaks(loaded, asked_questions(self.tasks["tasks"].values(), self.bench), self.bench.leak)
         if not data.examples:
             raise SpecError(f"bench.task_data: nothing is left for '{self.bench.name}' after dropping {data.n_dropped}")
         return data, leaks

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from typing import Any
 
+import lm_eval.utils
 import numpy as np
 import pytest
 import torch
 from lm_eval.evaluator import evaluate as harness_evaluate
 from lm_eval.models.huggingface import HFLM
+from lm_eval.tasks import TaskManager
 
 from tests.cells import request
 from ttt.engine.backend import Backend
@@ -54,6 +57,35 @@ def test_parity_on_a_tiny_model(conf: Path, tmp_path: Path, bench: str, chat: bo
     model, tokenizer = load(cell.model)
     ours, theirs = both(model, tokenizer, cell.bench)
     assert_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", ["sums", "sums_cloze", "sums_generate"])
+def test_tasks_are_lm_evals_where_no_rule_is_ours(
+    conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Loaded by lm-eval alone, without shots, the same definition gives the same prompts, targets and requests."""
+    bench = request(conf, tmp_path, "bench.num_fewshot=0", bench=name, adjustment="none").cell.bench
+    (ours,) = load_tasks(bench)["tasks"].values()
+    assert isinstance(bench.tasks[0], dict)
+    files = {"dataset_path": "json", "dataset_kwargs": {"data_files": dict(bench.files)}}
+    mine = requests_of(ours)
+    spec = find_spec("lm_eval.utils")
+    assert spec
+    assert spec.loader
+    spec.loader.exec_module(untouched := module_from_spec(spec))
+    monkeypatch.setattr(lm_eval.utils, "env", untouched.env)  # lm-eval's own Jinja
+    (theirs,) = TaskManager(include_defaults=False).load([{**bench.tasks[0], **files}])["tasks"].values()
+    asked = requests_of(theirs)
+    assert len(asked) >= len(theirs.eval_docs) == 40
+    assert mine == asked
+    assert list(ours.aggregation()) == list(theirs.aggregation())
+    assert ours.higher_is_better() == theirs.higher_is_better()
+
+
+def requests_of(task: Any) -> list[tuple[Any, ...]]:
+    task.build_all_requests(limit=None, rank=0, world_size=1)
+    targets = {id(doc): task.doc_to_target(doc) for doc in (request.doc for request in task.instances)}
+    return [(request.doc_id, request.idx, request.args, targets[id(request.doc)]) for request in task.instances]
 
 
 @pytest.mark.parametrize("shots", ["", "Shots that all of them have. " * 3])

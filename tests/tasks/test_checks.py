@@ -14,6 +14,7 @@ from tests.conftest import LETTERS, sums, write_jsonl
 from ttt.spec import Bench, SpecError
 from ttt.tasks.bench import load_tasks
 from ttt.tasks.continuations import said_of_answers
+from ttt.tasks.leaks import asked_questions
 from ttt.tasks.shots import shots_given
 from ttt.tasks.task_data import Example
 
@@ -228,6 +229,49 @@ def test_only_what_is_scored_is_looked_at(benches: Benches) -> None:
     assert benches.load(labelled(9, place=8), limit=8)["warnings"] == []
     with pytest.raises(SpecError, match="document 8"):
         benches.load(labelled(9, place=8), limit=9)
+
+
+def test_what_a_task_of_lm_evals_misses_is_said_with_the_columns(tmp_path: Path) -> None:
+    file = write_jsonl(tmp_path / "rows.jsonl", [{"prompt": "q", "solution": "s"}])
+    common = {"name": "b", "version": 1, "format": "generate", "chance": 0, "metric": "exact_match,strict-match"}
+    for files in ({"test": str(file)}, {"test": str(file), "train": str(file)}):
+        with pytest.raises(SpecError, match=r"the columns of .*rows\.jsonl are prompt, solution"):
+            load_tasks(Bench(**common, tasks=("gsm8k",), files=files))  # type: ignore[arg-type]
+
+
+def test_what_is_not_scored_is_compared_with_nothing(benches: Benches) -> None:
+    rows = sums(3, seed=1)
+    bench = benches.make([*rows[:2], {**rows[2], "question": None}], limit=2)
+    tasks = load_tasks(bench)["tasks"]
+    assert len(asked_questions(tasks.values(), bench)) == 2
+    assert said_of_answers([Example("q", " A")], tasks, bench) == []
+
+
+@pytest.mark.parametrize(
+    ("metric", "aggregation", "task", "expected"),
+    [
+        ("f1", "f1", {}, "Target is multiclass"),
+        ("likelihood", "mean", {}, "unsupported operand"),
+        ("f1", "f1", CLOZE, "Target is multiclass"),
+    ],
+)
+def test_a_metric_that_only_fails_when_all_is_scored_is_refused(
+    benches: Benches, metric: str, aggregation: str, task: dict[str, Any], expected: str
+) -> None:
+    one = {"metric": metric, "aggregation": aggregation, "higher_is_better": True}
+    with pytest.raises(SpecError, match=rf"bench\.metric: '{metric}' cannot be computed .*task 'quiz'.*{expected}"):
+        benches.load(sums(12, seed=1), {**task, "metric_list": [one]})
+    both = [*LETTER_TASK["metric_list"], one]
+    with pytest.raises(SpecError, match=rf"bench 'b', metric_list: '{metric}' cannot be computed .*{expected}"):
+        benches.load(sums(12, seed=1), {**task, "metric_list": both})
+
+
+@pytest.mark.parametrize("metric", ["f1", "mcc", "acc", "acc_norm", "acc_bytes", "brier_score", "acc_mutual_info"])
+def test_metrics_that_suit_their_choices_are_taken(benches: Benches, metric: str) -> None:
+    aggregation = {"f1": "f1", "mcc": "matthews_corrcoef", "brier_score": "brier_score"}.get(metric, "mean")
+    one = {"metric": metric, "aggregation": aggregation, "higher_is_better": True}
+    task = {"doc_to_text": "{{question}}", "doc_to_choice": ["no", "yes"], "metric_list": [one]}
+    assert benches.load(RAIN, task, chance=0.5)["warnings"] == []
 
 
 def shots_of(task: Any, doc: Any, n: int) -> list[str]:

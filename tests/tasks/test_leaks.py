@@ -15,7 +15,7 @@ from ttt.identity import cell_key
 from ttt.lab.world import make_world
 from ttt.pipeline import run_cell
 from ttt.rows import DataFiles
-from ttt.spec import SpecError
+from ttt.spec import Bench, SpecError
 from ttt.tasks.bench import load_tasks
 from ttt.tasks.leaks import Question, asked_questions, check_leaks, count_by_kind, find_leaks, in_words, normalise
 from ttt.tasks.task_data import Example, TaskData
@@ -375,8 +375,8 @@ def contexts_bench(conf: Path, folder: Path) -> Any:
 
 def test_contexts_in_the_choices(conf: Path, tmp_path: Path) -> None:
     """The question is all that is asked: each context with the target, and the sentence with its gap."""
-    tasks = load_tasks(contexts_bench(conf, tmp_path), DataFiles())["tasks"].values()
-    questions = asked_questions(tasks)
+    bench = contexts_bench(conf, tmp_path)
+    questions = asked_questions(load_tasks(bench, DataFiles())["tasks"].values(), bench)
     assert questions[0].text == WINOGRANDE[0]["sentence"].replace("_", "trophy")
     sentence = str(WINOGRANDE[0]["sentence"])
     texts = [
@@ -390,11 +390,14 @@ def test_contexts_in_the_choices(conf: Path, tmp_path: Path) -> None:
     assert leaks(questions, *texts) == ["exact", "normalised", "normalised", "inside", None, None]
 
 
+BENCH = Bench(name="b", version=1, format="generate", chance=0, metric="acc,none", tasks=("whole",))
+
+
 class Whole:
     """What lm-eval's perplexity tasks look like to the check."""
 
     class config:  # noqa: N801
-        doc_to_choice = None
+        task, doc_to_choice = "whole", None
 
     eval_docs = [{"page": "A long page of text that a perplexity is taken of, and nothing is asked."}]  # noqa: RUF012
 
@@ -406,8 +409,24 @@ class Whole:
 
 
 def test_documents_scored_as_a_whole_are_their_own_question() -> None:
-    (question,) = asked_questions([Whole()])
+    (question,) = asked_questions([Whole()], BENCH)
     assert question.text == Whole.eval_docs[0]["page"]
+
+
+def test_only_what_is_asked_is_compared_and_a_fault_has_its_place() -> None:
+    class Faulty(Whole):
+        eval_docs = [*Whole.eval_docs, {"text": "no page"}]  # noqa: RUF012
+
+    assert len(asked_questions([Faulty()], BENCH.model_copy(update={"limit": 1}))) == 1
+    with pytest.raises(SpecError, match=r"bench 'b': document 1 \(from 0\) of task 'whole' cannot be asked: 'page'"):
+        asked_questions([Faulty()], BENCH)
+
+
+@pytest.mark.parametrize("order", [("sun", "moon"), ("moon", "sun")])
+def test_documents_of_one_stem_are_found_by_the_answers_of_all(order: tuple[str, ...]) -> None:
+    questions = [Question("The best one is?", (answer,)) for answer in order]
+    assert leaks(questions, ("Please answer. The best one is? Thanks.", " moon")) == ["inside"]
+    assert leaks(questions, ("Please answer. The best one is? Thanks.", " star")) == [None]
 
 
 def test_nothing_to_compare() -> None:

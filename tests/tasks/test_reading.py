@@ -68,7 +68,7 @@ def everything(asked: Bench, model: Any) -> tuple[Any, ...]:
     """Prompts, training tokens, leaks and items of a bench."""
     files = DataFiles()
     tasks = load_tasks(asked, files)
-    data = remove_leaks(load_task_data(asked, files), asked_questions(tasks["tasks"].values()))
+    data = remove_leaks(load_task_data(asked, files), asked_questions(tasks["tasks"].values(), asked))
     backend = Backend(*model, Trainer(precision="32", progress=False))
     tokens, _ = encode(backend, dict(enumerate(data.examples)), 500, chat=False)
     scores = evaluate(backend, asked, tasks)

@@ -8,13 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import lm_eval.api.metrics
 import numpy as np
 import pandas as pd
 from lm_eval.evaluator import evaluate as harness_evaluate
 
 from ttt.engine.backend import Backend
-from ttt.items import ITEM_COLUMNS, item_means, item_table, mean_brier, mean_stderr, metric_name, scored_by_item
+from ttt.items import ITEM_COLUMNS, item_means, item_table, mean_stderr, metric_name, scored_by_item
 from ttt.spec import Bench, SpecError
 
 os.environ.setdefault("DISABLE_MULTIPROC", "1")  # lm-eval would fork this process, threads and all, for 100 resamples
@@ -47,9 +46,6 @@ def evaluate(backend: Backend, bench: Bench, tasks: dict[str, Any], seed: int = 
     """
     start = time.perf_counter()
     backend.truncation, backend.n_truncated, backend.n_tokens, backend.seed = bench.truncation, 0, 0, seed
-    for task in tasks["tasks"].values():
-        if task.aggregation().get("brier_score") is lm_eval.api.metrics.brier_score:
-            task.aggregation()["brier_score"] = mean_brier
     results = harness_evaluate(
         backend,
         task_dict=tasks,

@@ -81,7 +81,7 @@ def make_validation(bench: Bench, tasks: dict[str, Any], data: TaskData, plan: P
         for task in tasks["tasks"].values():
             task.set_config(key="test_split", value=None)  # lm-eval then asks the validation split
             check_documents(task, bench)
-        data = remove_leaks(data, asked_questions(tasks["tasks"].values()))
+        data = remove_leaks(data, asked_questions(tasks["tasks"].values(), bench))
         return Validation(bench, data, f"{bench.metric} on the bench's validation split", tasks=tasks)
     last: dict[str, Example] = {}
     for example in reversed(data.examples):

@@ -10,14 +10,18 @@ import datasets
 import yaml
 from jinja2 import TemplateError
 from lm_eval.api.group import AggMetricConfig
+from lm_eval.api.metrics import brier_score
 from lm_eval.tasks import TaskManager
 
+from ttt.items import mean_brier
 from ttt.rows import DataFiles
 from ttt.spec import Bench, SpecError, nearest
 from ttt.tasks.checks import check_tasks, fault_of_first
 from ttt.tasks.index import known_tasks
 from ttt.tasks.inline import check_inline
 from ttt.tasks.labels import read_labels_as_indices
+from ttt.tasks.named import check_data_of, check_named
+from ttt.tasks.remote_metrics import check_none_refused, guard_metrics
 from ttt.tasks.shots import prepare_shots
 from ttt.tasks.splits import write_splits
 from ttt.tasks.templates import render_in_sandbox
@@ -38,14 +42,21 @@ def load_tasks(bench: Bench, files: DataFiles | None = None) -> dict[str, Any]:
     if len(set(names)) < len(names):  # lm-eval would keep the last of them alone
         raise SpecError(f"bench.tasks: '{max(names, key=names.count)}' is named twice")
     render_in_sandbox()
+    guard_metrics(allowed=bench.trust_remote_code)
     # lm-eval reads what it is given from a folder. All of it is in memory when the tasks are loaded.
     with TemporaryDirectory(prefix="ttt-") as scratch:
-        loaded = _loaded(bench, files or DataFiles(), Path(scratch))
+        try:
+            loaded = _loaded(bench, files or DataFiles(), Path(scratch))
+        except Exception:
+            check_none_refused(bench.name)  # which some tasks' modules report as a fault of the installation
+            raise
     metrics: dict[str, None] = {}
     for task in loaded["tasks"].values():
         _prepare(task, bench)
         metrics |= dict.fromkeys(task.aggregation())
+    check_none_refused(bench.name)
     warnings = check_tasks(loaded["tasks"], bench)
+    check_none_refused(bench.name)
     metrics |= {bench.metric.split(",")[0]: None}  # which a task's own code may return without declaring it
     loaded["groups"][_group(bench)].aggregate_metric_list = [AggMetricConfig(metric=name) for name in metrics]
     return {**loaded, "warnings": warnings}
@@ -84,23 +95,31 @@ def _loaded(bench: Bench, files: DataFiles, scratch: Path) -> Any:
             raise SpecError(
                 f"bench.tasks: lm-eval has no task {task!r}; the nearest are: {nearest(task, manager.task_index, 8)}"
             )
+    check_named(bench, manager.task_index)
     try:
-        return manager.load([group["group"]])
+        loaded = manager.load([group["group"]])
     except (FileNotFoundError, ConnectionError, datasets.exceptions.DatasetsError) as error:
         raise SpecError(f"bench '{bench.name}': its data cannot be loaded: {error}") from error
     except (KeyError, IndexError) as error:
         said = str(error.args[0]) if error.args else ""
-        what = said if " " in said and isinstance(error, KeyError) else f"a split is missing or empty: {error!r}"
-        raise fault_of_first(error, bench) or SpecError(f"bench '{bench.name}': {what}") from error
+        what = (
+            said if " " in said and isinstance(error, KeyError) else f"a split is missing or empty: {error!r}{columns}"
+        )
+        raise fault_of_first(bench, local) or SpecError(f"bench '{bench.name}': {what}") from error
     except TemplateError as error:
         raise SpecError(f"bench '{bench.name}': a template fails on the first document: {error}{columns}") from None
-    except (TypeError, ValueError, SyntaxError) as error:
-        fault = SpecError(f"bench '{bench.name}': lm-eval does not take its tasks: {error}")
-        raise fault_of_first(error, bench) or fault from error
+    except (AttributeError, TypeError, ValueError, SyntaxError) as error:
+        fault = SpecError(f"bench '{bench.name}': lm-eval does not take its tasks: {error}{columns}")
+        raise fault_of_first(bench, local) or fault from error
+    for task in loaded["tasks"].values() if not bench.files else ():
+        check_data_of(task)
+    return loaded
 
 
 def _prepare(task: Any, bench: Bench) -> None:
     if not len(task.eval_docs):
         raise SpecError(f"bench '{bench.name}': the test split of task '{task.config.task}' is empty")
     read_labels_as_indices(task, bench)
+    if task.aggregation().get("brier_score") is brier_score:
+        task.aggregation()["brier_score"] = mean_brier  # which takes questions of several numbers of choices too
     prepare_shots(task, bench)

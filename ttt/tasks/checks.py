@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import traceback
+import copy
+import warnings
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any
@@ -33,6 +34,8 @@ SCORES = {
     "loglikelihood_rolling": ("word_perplexity", "byte_perplexity", "bits_per_byte"),
 }
 """What lm-eval computes for each type of output, whatever else a task's `metric_list` names."""
+BLANK = {"doc_to_text": "", "doc_to_target": "", "doc_to_choice": None}
+"""Fields of a task that lm-eval tries on its first document."""
 SHARES_OF_RIGHT = ("acc", "acc_norm", "acc_bytes")
 
 
@@ -52,7 +55,7 @@ def check_tasks(tasks: Mapping[str, Any], bench: Bench) -> list[str]:
     _check_metric(list(tasks.values()), bench)
     labels = {task_name(task): check_documents(task, bench) for task in tasks.values()}
     for task in tasks.values():
-        _try_metric(task, bench)
+        _try_metrics(task, bench)
     return [*_said_of_shots(tasks, bench), *_said_of_labels(labels, bench)]
 
 
@@ -93,28 +96,37 @@ def check_documents(task: Any, bench: Bench) -> Labels:
     return labels
 
 
-def fault_of_first(error: Exception, bench: Bench) -> SpecError | None:
-    """What is wrong with the first document of a task that lm-eval could not make; None if it is something else.
+def fault_of_first(bench: Bench, data: Mapping[str, Any]) -> SpecError | None:
+    """What is wrong with the first document of an inline task that lm-eval could not make; None if something else is.
 
     lm-eval tries a task's first document while it makes the task, and says no more than "list index out of range".
+    Made of blank fields, the task lets itself be looked at. `data` are the fields that name the bench's local files.
     """
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        task = frame.f_locals.get("self")
-        if isinstance(task, ConfigurableTask) and hasattr(task, "features"):
-            doc = task.task_docs[0]
-            try:
-                with naming(bench, task, "document", 0, doc):
-                    if isinstance(target := task.doc_to_target(doc), list):
-                        task.multiple_target = len(target)
-                    read_labels_as_indices(task, bench)
-                    add_document(labels := Labels(), task, 0, doc)
-            except SpecError as fault:
-                return fault
-            if labels.empty:
-                return SpecError(
-                    f"bench '{bench.name}': an option of document 0 of task '{task_name(task)}' is an empty text, "
-                    "which lm-eval does not take in a first document (doc_to_choice)"
-                )
+    for fields in bench.tasks:
+        if isinstance(fields, str) or "output_type" not in fields:
+            continue
+        try:
+            task = ConfigurableTask(config={**copy.deepcopy(fields), **copy.deepcopy(data), **BLANK})
+        except Exception:  # it is not its first document's questions and answers that fail
+            continue
+        for name in BLANK:
+            task.set_config(key=name, value=fields.get(name))
+        doc = task.task_docs[0]
+        try:
+            with naming(bench, task, "document", 0, doc):
+                if isinstance(task.doc_to_text(doc), int):
+                    task.multiple_input = 1
+                if isinstance(target := task.doc_to_target(doc), list):
+                    task.multiple_target = len(target)
+                read_labels_as_indices(task, bench)
+                add_document(labels := Labels(), task, 0, doc)
+        except SpecError as fault:
+            return fault
+        if labels.empty:
+            return SpecError(
+                f"bench '{bench.name}': an option of document 0 of task '{task_name(task)}' is an empty text, "
+                "which lm-eval does not take in a first document (doc_to_choice)"
+            )
     return None
 
 
@@ -177,28 +189,50 @@ def _scores(task: Any, metric: str) -> list[str]:
     if metric in declared:
         return declared
     doc = next(iter(task.eval_docs))
-    answers: list[Any] = ["0"]
-    if task.OUTPUT_TYPE != "generate_until":
-        answers = [(-1.0, False)] * (len(task.doc_to_choice(doc)) if task.OUTPUT_TYPE == "multiple_choice" else 1)
     try:
-        return list(dict.fromkeys([*declared, *task.process_results(doc, answers)]))
+        return list(dict.fromkeys([*declared, *task.process_results(doc, _made_up(task, doc, 0))]))
     except Exception:  # of an answer that no model gave, a task's own code may say nothing
         return [*declared, metric] if own_code else declared
 
 
-def _try_metric(task: Any, bench: Bench) -> None:
-    """Compute the metric of an answer to the first document, where it is a function that may not suit the answers."""
-    if task.OUTPUT_TYPE != "generate_until" or not scores_by_lm_eval(task):
-        return
-    metric = bench.metric.split(",")[0]
+def _try_metrics(task: Any, bench: Bench) -> None:
+    """Compute and aggregate the task's metrics of made-up answers: some suit neither its answers nor its choices.
+
+    lm-eval computes all that a task declares, and aggregates when everything is scored. A task's own code may fail on
+    answers that no model gave, so nothing is concluded from its faults.
+    """
+    own_code = not scores_by_lm_eval(task)
+    docs = list(islice(task.eval_docs, bench.limit))
+    if own_code or task.OUTPUT_TYPE != "multiple_choice":
+        docs = docs[:1]
+    metric, aggregation = bench.metric.split(",")[0], task.aggregation()
+    values: dict[str, list[Any]] = {}
     try:
-        value = task.process_results(next(iter(task.eval_docs)), ["0"])[metric]
-        float(task.aggregation().get(metric, mean)([value]))
+        with warnings.catch_warnings(action="ignore"):  # of statistics that one document does not have
+            for number, doc in enumerate(docs):
+                for metric, value in task.process_results(doc, _made_up(task, doc, number)).items():
+                    values.setdefault(metric, []).append(value)
+            for metric, of_all in values.items():
+                float(aggregation.get(metric, mean)(of_all))
     except Exception as error:  # whatever a metric makes of values that it is not for
+        if own_code:
+            return
+        field = "bench.metric" if metric == bench.metric.split(",")[0] else f"bench '{bench.name}', metric_list"
         raise SpecError(
-            f"bench.metric: {metric!r} cannot be computed of what task '{task_name(task)}' generates: "
-            f"{type(error).__name__}: {error}"
+            f"{field}: {metric!r} cannot be computed of what task '{task_name(task)}' "
+            f"{'generates' if task.OUTPUT_TYPE == 'generate_until' else 'answers'}: {type(error).__name__}: {error}"
         ) from error
+
+
+def _made_up(task: Any, doc: Any, number: int) -> list[Any]:
+    """Answers of a model that takes the first choice of the first document, the second of the second, and so on."""
+    if task.OUTPUT_TYPE == "generate_until":
+        return ["0"]
+    if task.OUTPUT_TYPE == "loglikelihood_rolling":
+        return [-1.0]
+    n = len(task.doc_to_choice(doc)) if task.OUTPUT_TYPE == "multiple_choice" else 1
+    answers = [(-1.0, True) if i == number % n else (-2.0, False) for i in range(n)]
+    return answers * 2 if "acc_mutual_info" in task.aggregation() else answers
 
 
 def _said_of_shots(tasks: Mapping[str, Any], bench: Bench) -> list[str]:

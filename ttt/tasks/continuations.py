@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from ttt.spec import Bench
+from ttt.tasks.answerable import naming
 from ttt.tasks.task_data import Example
 
 N_LOOKED_AT = 100
@@ -17,7 +18,7 @@ def said_of_answers(examples: Sequence[Example], tasks: Mapping[str, Any], bench
     """A warning if no training answer is one that the test scores or, where each question has answers of its own, if
     none begins with the blank that the test's begin with.
     """
-    asked = [_asked(task, bench.chat_template) for task in tasks.values() if _has_answers(task)]
+    asked = [_asked(task, bench) for task in tasks.values() if _has_answers(task)]
     if not examples or not asked:
         return []
     learnt = {example.answer.lstrip() if bench.chat_template else _joined(example.prompt, example.answer)
@@ -49,9 +50,13 @@ def _has_answers(task: Any) -> bool:
     return task.OUTPUT_TYPE != "loglikelihood_rolling" and task.config.gen_prefix is None
 
 
-def _asked(task: Any, chat: bool) -> list[tuple[str, ...]]:
-    """Of each document, the texts that may follow its prompt."""
-    return [_answers(task, doc, chat) for doc in islice(task.eval_docs, N_LOOKED_AT)]
+def _asked(task: Any, bench: Bench) -> list[tuple[str, ...]]:
+    """Of the first documents that are asked, the texts that may follow their prompts."""
+    asked = []
+    for number, doc in enumerate(islice(task.eval_docs, min(N_LOOKED_AT, bench.limit or N_LOOKED_AT))):
+        with naming(bench, task, "document", number, doc):
+            asked.append(_answers(task, doc, bench.chat_template))
+    return asked
 
 
 def _answers(task: Any, doc: Mapping[str, Any], chat: bool) -> tuple[str, ...]:

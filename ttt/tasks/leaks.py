@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import islice, takewhile
 from typing import Any, Literal, get_args
 
-from ttt.spec import SpecError
+from ttt.spec import Bench, SpecError
+from ttt.tasks.answerable import naming
 from ttt.tasks.frames import Frame
 from ttt.tasks.overlap import Asked, Index, Text, spell_out
 from ttt.tasks.task_data import Example, TaskData
@@ -72,17 +73,17 @@ def find_leaks(examples: Sequence[Example], questions: Iterable[Question | str])
 
 def _index(questions: Sequence[Question], sample: Sequence[str]) -> tuple[Index, dict[str, str]]:
     """The questions as n-grams, and by their normalised texts, without and with the answers."""
-    asked: list[Asked] = []
-    equal: dict[str, str] = {}
+    places: dict[str, tuple[int, str, list[str]]] = {}
+    answers: dict[str, dict[str, list[str]]] = {}
     for number, question in enumerate(questions):
-        spelt_out = [words(spell_out(question.text, answer)) for answer in question.answers]
-        answers = tuple(answer for answer in spelt_out if answer)
         for text in (question.text, *question.forms):
-            found = words(text)
-            if not found or " ".join(found) in equal:
-                continue
-            equal[" ".join(found)] = text
-            asked.append(Asked(number, text, found, answers if text == question.text else ()))
+            if found := words(text):
+                places.setdefault(" ".join(found), (number, text, found))
+        # Documents with one stem ("Which is right?") are one question with the answers of all.
+        spelt_out = [words(spell_out(question.text, answer)) for answer in question.answers]
+        answers.setdefault(" ".join(words(question.text)), {}).update({" ".join(one): one for one in spelt_out if one})
+    asked = [Asked(*place, tuple(answers.get(joined, {}).values())) for joined, place in places.items()]
+    equal = {joined: text for joined, (_, text, _) in places.items()}
     for question in questions:
         for answer in question.answers:
             equal.setdefault(f"{normalise(question.text)} {normalise(answer)}", question.text)
@@ -145,9 +146,14 @@ def some_of_each_kind(leaks: Mapping[int, Leak], n: int = 50) -> Iterator[Leak]:
         yield from islice((leak for leak in leaks.values() if leak.kind == kind), n)
 
 
-def asked_questions(tasks: Iterable[Any]) -> list[Question]:
-    """Each test document of lm-eval tasks as it is asked without shots, few-shot documents not among them."""
-    return [_question(task, doc) for task in tasks for doc in task.eval_docs]
+def asked_questions(tasks: Iterable[Any], bench: Bench) -> list[Question]:
+    """Each test document that the bench asks of lm-eval tasks, without shots; few-shot documents are not among them."""
+    questions = []
+    for task in tasks:
+        for number, doc in enumerate(islice(task.eval_docs, bench.limit)):
+            with naming(bench, task, "document", number, doc):
+                questions.append(_question(task, doc))
+    return questions
 
 
 def _question(task: Any, doc: dict[str, Any]) -> Question:

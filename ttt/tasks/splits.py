@@ -11,7 +11,8 @@ import datasets
 import pyarrow as pa
 import yaml
 
-from ttt.rows import DataFiles, Row, columns_of
+from ttt.forms import Row
+from ttt.rows import DataFiles, columns_of
 from ttt.spec import Bench, SpecError
 
 WHOLE = "default"

@@ -8,8 +8,10 @@ from random import Random
 
 import datasets
 
-from ttt.rows import DataFiles, Row
+from ttt.forms import Row
+from ttt.rows import DataFiles
 from ttt.spec import Bench, SpecError, TaskDataset
+from ttt.tasks.hub_data import check_hub_id
 from ttt.tasks.templates import MissingValueError, template
 
 
@@ -68,7 +70,7 @@ def _rows(source: TaskDataset, files: DataFiles) -> Iterator[tuple[str, Row]]:
             for number, row in enumerate(files.rows(file, field), 1):
                 yield f"row {number} of {file}", row
         return
-    assert source.hub is not None
+    check_hub_id(source.hub, f"{field}.hub", f"{field}.files")
     try:
         rows = datasets.load_dataset(source.hub, source.config, split=source.split)
     except (ValueError, FileNotFoundError, ConnectionError, datasets.exceptions.DatasetsError) as error:
