@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ttt.comparison.pairs import ItemScores, paired_tests, read_side, score_of, ties
+from ttt.comparison.pairs import ItemScores, UnpairedError, paired_tests, read_side, score_of, ties
 from ttt.spec import SpecError, nearest
 from ttt.track import Tracker
 
@@ -50,7 +50,8 @@ def _versions(tracker: Tracker, model: Any) -> list[tuple[Any, list[str]]]:
 def version_conclusions(tracker: Tracker, name: str) -> dict[str, Any]:
     """Scores with intervals, paired tests, budgets, saturation and commit of versions, in JSON's types.
 
-    Versions of which the items are not kept have their score from the registry, and are in no pair.
+    Versions of which the items are not kept have their score from the registry, and are in no pair; those whose items
+    are not what was logged are left out.
     """
     found = find_versions(tracker, name)
     rows, contenders, runs = [], [], []
@@ -63,7 +64,11 @@ def version_conclusions(tracker: Tracker, name: str) -> dict[str, Any]:
             continue
         side = "base" if version.source.rstrip("/").endswith("/base") else "adjusted"
         label = f"{version.name} v{version.version}"
-        items = _items(tracker, version.run_id, side, label)
+        try:
+            items = _items(tracker, version.run_id, side, label)
+        except SpecError as error:
+            left_out.append({"version": label, "reason": str(error)})
+            continue
         runs.append(run)
         contenders += [items] if items else []
         rows.append(_row(version, aliases, run, side, label) | (score_of(items) if items else {}))
@@ -89,7 +94,7 @@ def version_conclusions(tracker: Tracker, name: str) -> dict[str, Any]:
 def _items(tracker: Tracker, run_id: str, side: str, label: str) -> ItemScores | None:
     try:
         return read_side(tracker, [run_id], side, label)
-    except SpecError:
+    except UnpairedError:
         return None
 
 
