@@ -78,7 +78,7 @@ class Study:
                 self.study = self._open(name)
             except (ValueError, ImportError, optuna.exceptions.StorageInternalError) as error:
                 where = shown_uri(plan.storage) if plan.storage else self._journal
-                raise SpecError(f"storage: {where} cannot be used: {masked(str(error))}") from error
+                raise SpecError(f"study.storage: {where} cannot be used: {masked(str(error))}") from error
             self.study.enqueue_trial(own, skip_if_exists=True)
 
     def _open(self, name: str) -> optuna.Study:
