@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from optuna.trial import TrialState
 
+from tests.studies import arguments
 from tests.test_kept import copy_store
 from tests.test_saturate import asked, do
 from ttt.engine.answers import KeepingBackend
 from ttt.engine.load import load
-from ttt.saturate import Request
+from ttt.saturate import COMMAND, Request
 from ttt.saturation.climb import Climber
 from ttt.saturation.plan import Plan, ladder
 from ttt.saturation.study import Study
@@ -174,3 +175,22 @@ def test_a_study_begins_from_the_version_that_is_asked_for(conf: Path, tmp_path:
     cell = made.cell.model_copy(update={"model": model})
     with pytest.raises(SpecError, match="7 of 'tiny-sums' is not registered"):
         do(Request(cell, made.plan, made.trainer, made.tracking, False, 0.7))
+
+
+@pytest.mark.parametrize(
+    ("storage", "code"),
+    [("sqlite:///file:FOLDER/optuna.db?uri=true&token=geh3imes", 0), ("mysql://me:geh3imes@127.0.0.1:1/studies", 2)],
+)
+def test_the_password_of_a_storage_is_neither_kept_nor_told(
+    storage: str, code: int, conf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("TTT_SECRETS", "{}")
+    uri = storage.replace("FOLDER", str(tmp_path))
+    assert COMMAND._main([*arguments(conf, tmp_path, *SMALL, "study.n_trials=1"), f"study.storage={uri}"]) == code
+    captured = capsys.readouterr()
+    assert "geh3imes" not in captured.out + captured.err
+    assert code == 0 or "study.storage: mysql://me:***@127.0.0.1:1/studies cannot be used" in captured.err
+    kept = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert kept
+    assert not [str(file) for file in kept if b"geh3imes" in file.read_bytes()]
