@@ -105,19 +105,34 @@ def test_trials_of_a_lost_journal_are_taken_from_their_runs(
     assert (again["rungs"], again["verdict"]) == (first["rungs"], first["verdict"])
 
     trial = first["trials"][0]["run_id"]
-    file = tracker.artifact(trial, "items/validation.parquet")
     rungs = tracker.artifact(trial, "rungs.json")
-    assert file is not None
     assert rungs is not None
     content = json.loads(rungs.read_text())
     content[0]["score"] += 0.25
     rungs.write_text(json.dumps(content))
     tracker.client.update_run(first["run_id"], status="FAILED")
-    with pytest.raises(SpecError, match=f"run {trial}: its rungs.json is not what was logged"):
-        do(made)
-    file.write_bytes(b"cut")
-    with pytest.raises(SpecError, match=f"run {trial}: items/validation.parquet is not what was logged"):
-        do(made)
+    monkeypatch.undo()
+    mended, _ = do(made)
+    assert f"run {trial}: its rungs.json is not what was logged" in caplog.text
+    assert tracker.client.get_run(trial).data.tags["ttt.superseded"] in [one["run_id"] for one in mended["trials"]]
+    assert _scores(mended) == _scores(first)
+    assert (mended["n_trials"], mended["verdict"]) == (2, first["verdict"])
+
+    other = mended["trials"][0]["run_id"]
+    gone = tracker.artifact(other, "items/validation.parquet")
+    assert gone is not None
+    gone.unlink()
+    [journal] = tmp_path.glob("cells/*/study/journal.log")
+    journal.unlink()  # so that the trial itself finds its run damaged, not only the study's end
+    tracker.client.update_run(first["run_id"], status="FAILED")
+    again, _ = do(made)
+    assert f"run {other}: items/validation.parquet is not what was logged" in caplog.text
+    assert _scores(again) == _scores(first)
+    assert other not in [one["run_id"] for one in again["trials"]]
+
+
+def _scores(result: dict[str, Any]) -> list[tuple[str, dict[str, float]]]:
+    return sorted((str(trial["values"]), trial["scores"]) for trial in result["trials"])
 
 
 @pytest.mark.parametrize("lost", [("rung-0.json",), ("rung-1.json",), ("rung-0.json", "rung-1.json")])

@@ -9,6 +9,10 @@ from ttt.spec import SpecError, nearest
 from ttt.track import Tracker
 
 
+TAGS = {"ttt.suite", "ttt.model", "ttt.bench", "ttt.bench_version", "ttt.adjustment", "ttt.seed"}
+"""Of every cell; MLflow's UI lets anybody remove them."""
+
+
 def find_versions(tracker: Tracker, name: str) -> list[tuple[Any, list[str]]]:
     """Versions with their aliases: all of the registered model `name`, or the finals of the bench `name`.
 
@@ -58,8 +62,11 @@ def version_conclusions(tracker: Tracker, name: str) -> dict[str, Any]:
     left_out: list[dict[str, str]] = []
     for version, aliases in found:
         run = tracker.run(version.run_id)
-        if run is None or not {"ttt.suite", "ttt.bench", "ttt.model"} <= run.data.tags.keys():
-            why = f"its run {version.run_id or ''} is gone" if run is None else "its run is no cell of ttt's"
+        lacks = TAGS - run.data.tags.keys() if run else TAGS
+        if run is None or lacks:
+            why = f"its run {version.run_id or ''} is gone"
+            if run is not None:
+                why = f"its run is no cell of ttt's: it has no tag {', '.join(sorted(lacks))}"
             left_out.append({"version": f"{version.name} v{version.version}", "reason": why})
             continue
         side = "base" if version.source.rstrip("/").endswith("/base") else "adjusted"
