@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from copy import deepcopy
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from copy import deepcopy
 from typing import Any
 
 from omegaconf import DictConfig, Node, OmegaConf

@@ -143,6 +143,24 @@ def test_a_moved_store_is_found_where_it_is(root: Path, tmp_path: Path, caplog: 
     assert caplog.text == ""
 
 
+def test_a_store_that_is_worked_on_elsewhere_is_read_and_left_as_it_is(root: Path, tmp_path: Path) -> None:
+    """One store, seen from two mount points: opening it through one sends no job at the other astray."""
+    tracker = opened(root)
+    run = begun(tracker)
+    there = tmp_path / "mounted"
+    with tracker.lock("k"):
+        root.rename(there)
+        before = content(there)
+        elsewhere = opened(there)
+        assert elsewhere.read_json(run.run_id, "note.json") == "hello"
+        assert not elsewhere.is_writable
+        with pytest.raises(StoreError, match=f"{there}: its artifacts are said to be in {root}"):
+            begun(elsewhere)
+        assert content(there) == before
+    assert opened(there).is_writable
+    assert begun(opened(there)).artifacts.is_relative_to(there)  # type: ignore[union-attr]
+
+
 def test_a_copied_store_leaves_the_original_alone(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     run = begun(opened(root))
     copy = shutil.copytree(root, tmp_path / "copy")

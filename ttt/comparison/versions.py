@@ -8,7 +8,6 @@ from ttt.comparison.pairs import ItemScores, UnpairedError, paired_tests, read_s
 from ttt.spec import SpecError, nearest
 from ttt.track import Tracker
 
-
 TAGS = {"ttt.suite", "ttt.model", "ttt.bench", "ttt.bench_version", "ttt.adjustment", "ttt.seed"}
 """Of every cell; MLflow's UI lets anybody remove them."""
 
