@@ -47,10 +47,9 @@ def own(folder: Path, *overrides: str) -> dict[str, Any]:
 def test_paths_are_relative_to_the_file_that_names_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "my"
     write(folder / "model" / "m.yaml", {**MODEL, "path": "../weights"})
-    inline = {"task": "t", "dataset_path": "json", "dataset_kwargs": {"data_files": {"test": "t.jsonl"}}}
     sources = [{"name": "a", "files": "a.jsonl"}, {"name": "b", "files": ["../data/b.jsonl", "/there/c.jsonl"]}]
     files = {"test": "../data/test.jsonl", "dev": "~/dev.jsonl", "train": "${oc.select:lab.folder,x}/train.jsonl"}
-    bench = {**BENCH, "files": files, "task_data": sources, "tasks": [inline]}
+    bench = {**BENCH, "files": files, "task_data": sources}
     write(folder / "bench" / "b.yaml", bench)
     write(folder / "bench" / "other.yaml", {"defaults": [{"/task_data@_here_": "d"}, "_self_"], **BENCH})
     write(folder / "task_data" / "d.yaml", {"task_data": [{"name": "d", "files": "d.jsonl"}]})
@@ -65,8 +64,6 @@ def test_paths_are_relative_to_the_file_that_names_them(tmp_path: Path, monkeypa
     }
     read = [source["files"] for source in found["bench"]["task_data"]]
     assert read == [str(folder / "bench/a.jsonl"), [str(folder / "data/b.jsonl"), "/there/c.jsonl"]]
-    kwargs = found["bench"]["tasks"][0]["dataset_kwargs"]
-    assert kwargs == {"data_files": {"test": str(folder / "bench/t.jsonl")}}
     assert own(folder, "model=m", "bench=other")["bench"]["task_data"][0]["files"] == str(folder / "task_data/d.jsonl")
 
     definitions = Definitions([CONF, folder])

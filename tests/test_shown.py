@@ -54,6 +54,17 @@ def test_warnings_are_shown_as_text(capsys: pytest.CaptureFixture[str], monkeypa
     assert shown.getvalue() == "task \\x1b[31m[red]\n"
 
 
+def test_what_libraries_log_by_themselves_is_text_too(tmp_path: Path) -> None:
+    code = (
+        "import logging; from ttt.terminal import prepare; prepare();"
+        "library = logging.getLogger('library'); library.addHandler(logging.StreamHandler());"
+        "library.warning('a tensor %s of http://u:geheim@h', 'x\\x1b]0;y\\x07')"
+    )
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, timeout=60)
+    assert done.stderr == "a tensor x\\x1b]0;y\\x07 of http://u:***@h\n"
+
+
 @pytest.mark.parametrize(
     ("uri", "shown"),
     [

@@ -21,6 +21,7 @@ from ttt.saturation.plan import Plan, ladder
 from ttt.saturation.study import Study
 from ttt.saturation.tags import read_study
 from ttt.saturation.validation import make_validation
+from ttt.shown import shown_uri
 from ttt.spec import SpecError
 from ttt.track import Tracker
 from ttt.workbench import Workbench
@@ -194,7 +195,12 @@ def test_a_study_begins_from_the_version_that_is_asked_for(conf: Path, tmp_path:
 
 @pytest.mark.parametrize(
     ("storage", "code"),
-    [("sqlite:///file:FOLDER/optuna.db?uri=true&token=geh3imes", 0), ("mysql://me:geh3imes@127.0.0.1:1/studies", 2)],
+    [
+        ("sqlite:///file:FOLDER/optuna.db?uri=true&token=geh3imes", 0),
+        ("mysql://me:geh3imes@127.0.0.1:1/studies", 2),
+        ("sqlite:////nowhere/x.db?token=geh3imes", 2),
+        ("geh3imes", 2),
+    ],
 )
 def test_the_password_of_a_storage_is_neither_kept_nor_told(
     storage: str, code: int, conf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
@@ -204,8 +210,10 @@ def test_the_password_of_a_storage_is_neither_kept_nor_told(
     uri = storage.replace("FOLDER", str(tmp_path))
     assert COMMAND._main([*arguments(conf, tmp_path, *SMALL, "study.n_trials=1"), f"study.storage={uri}"]) == code
     captured = capsys.readouterr()
-    assert "geh3imes" not in captured.out + captured.err
-    assert code == 0 or "study.storage: mysql://me:***@127.0.0.1:1/studies cannot be used" in captured.err
+    if "=" in storage or "@" in storage:
+        assert "geh3imes" not in captured.out + captured.err
+    assert code == 0 or f"study.storage: {shown_uri(uri)} cannot be used" in captured.err
     kept = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert kept
-    assert not [str(file) for file in kept if b"geh3imes" in file.read_bytes()]
+    found = [str(file) for file in kept if b"geh3imes" in file.read_bytes()]
+    assert not found or storage == "geh3imes"

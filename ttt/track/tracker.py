@@ -21,6 +21,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy import make_url
 
 from ttt.identity import folder_source
+from ttt.shown import shown_uri
 from ttt.spec import SpecError, Tracking
 from ttt.track.moved import Relocation, local_folder, relocations, rewrite
 from ttt.track.opening import StoreError, connect, has_content, make_database, sqlite_uri
@@ -187,7 +188,7 @@ class Tracker:
     def clear(self, key: str) -> None:
         """Remove what a finished cell left in its folder."""
         for leftover in self.leftovers(key):
-            if leftover.is_dir():
+            if leftover.is_dir() and not leftover.is_symlink():
                 shutil.rmtree(leftover)
             else:
                 leftover.unlink()
@@ -221,6 +222,9 @@ class Tracker:
         else:
             run_id = self.client.create_run(self.experiment(experiment), run_name=name, tags=tags).info.run_id
         run = self.open(run_id, resumed=bool(resume))
+        if self.is_local and not (run.artifacts and run.artifacts.is_relative_to(self.root)):
+            place = shown_uri(self.client.get_run(run_id).info.artifact_uri)
+            log.warning(f"the experiment '{experiment}' keeps its artifacts outside of {self.root}: {place}")
         if self.tracking.system_metrics:
             run.watch_machine()
         return run
