@@ -20,6 +20,8 @@ from ttt.comparison.inputs import read_inputs
 from ttt.comparison.options import Options
 from ttt.comparison.pairs import ItemScores, paired_tests, score_of, ties
 from ttt.comparison.ties import paired_p
+from ttt.identity import file_digest
+from ttt.record import check_items, items_tag
 from ttt.spec import SpecError
 from ttt.stats.items import mcnemar_p
 from ttt.track import Tracker
@@ -138,6 +140,25 @@ def test_versions_of_a_model_and_finals_of_a_bench(store: Tracker, capsys: pytes
     assert row["score"] == pytest.approx(answers(0.4, 10).mean())
     assert row["low"] < row["score"] < row["high"]
     assert row["commit"]
+
+
+def test_a_version_whose_items_were_changed_is_left_out_by_name(tmp_path: Path) -> None:
+    cells = [
+        replace(cell, items={side: item_table(list(answers(0.5, i))) for side in ("base", "adjusted")})
+        for i, cell in enumerate(planted(made_models(2), theta=0.0))
+    ]
+    store = write(tmp_path, cells)
+    runs = store.runs("made/sums", "cell")
+    for run in runs:
+        version = store.register("shared-sums", run.info.run_id, "model", "final", {})
+        kept = check_items(store, run.info.run_id, "adjusted")
+        store.open(run.info.run_id).tags({items_tag("adjusted"): file_digest(kept)})
+    item_table([1.0] * N_ITEMS).to_parquet(kept, index=False)
+    found = work.compare_versions(store, "shared-sums")
+    assert [row["version"] for row in found["versions"]] == ["shared-sums v1"]
+    [left_out] = found["left_out"]
+    assert left_out["version"] == f"shared-sums v{version}"
+    assert "items/adjusted.parquet is not what was logged" in left_out["reason"]
 
 
 @pytest.mark.parametrize(

@@ -47,10 +47,9 @@ def own(folder: Path, *overrides: str) -> dict[str, Any]:
 def test_paths_are_relative_to_the_file_that_names_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "my"
     write(folder / "model" / "m.yaml", {**MODEL, "path": "../weights"})
-    inline = {"task": "t", "dataset_path": "json", "dataset_kwargs": {"data_files": {"test": "t.jsonl"}}}
     sources = [{"name": "a", "files": "a.jsonl"}, {"name": "b", "files": ["../data/b.jsonl", "/there/c.jsonl"]}]
     files = {"test": "../data/test.jsonl", "dev": "~/dev.jsonl", "train": "${oc.select:lab.folder,x}/train.jsonl"}
-    bench = {**BENCH, "files": files, "task_data": sources, "tasks": [inline]}
+    bench = {**BENCH, "files": files, "task_data": sources}
     write(folder / "bench" / "b.yaml", bench)
     write(folder / "bench" / "other.yaml", {"defaults": [{"/task_data@_here_": "d"}, "_self_"], **BENCH})
     write(folder / "task_data" / "d.yaml", {"task_data": [{"name": "d", "files": "d.jsonl"}]})
@@ -65,8 +64,6 @@ def test_paths_are_relative_to_the_file_that_names_them(tmp_path: Path, monkeypa
     }
     read = [source["files"] for source in found["bench"]["task_data"]]
     assert read == [str(folder / "bench/a.jsonl"), [str(folder / "data/b.jsonl"), "/there/c.jsonl"]]
-    kwargs = found["bench"]["tasks"][0]["dataset_kwargs"]
-    assert kwargs == {"data_files": {"test": str(folder / "bench/t.jsonl")}}
     assert own(folder, "model=m", "bench=other")["bench"]["task_data"][0]["files"] == str(folder / "task_data/d.jsonl")
 
     definitions = Definitions([CONF, folder])
@@ -263,12 +260,42 @@ def test_files_get_no_environment_that_was_not_allowed(tmp_path: Path, monkeypat
         own(tmp_path, "model.path='${oc.env:ABSENT}/x'")
 
 
-def test_an_address_with_a_password_stays_out_of_files(tmp_path: Path) -> None:
-    write(tmp_path / "model" / "m.yaml", {**MODEL, "facts": {"t": "see ${tracking.uri}"}})
-    done = echo(tmp_path, "--config-dir", str(tmp_path), "model=m", "tracking.uri=http://u:geheim@h")
-    assert done.returncode == 2
-    assert "model.facts.t: holds the password of tracking.uri" in " ".join(done.stderr.split())
-    assert "geheim" not in done.stderr
+@pytest.mark.parametrize(
+    ("facts", "where"),
+    [
+        ({"t": "see ${tracking.uri}"}, "model.facts.t"),
+        ({"t": ["${tracking.uri}"]}, "model.facts.t.0"),
+        ("${oc.create:\"{'${tracking.uri}': 1}\"}", "model.facts"),
+        ("${oc.create:\"{'${tracking.uri}': {}}\"}", "model.facts"),
+        ({"t": "${oc.decode:'[${tracking.uri}]'}"}, "model.facts.t"),
+        ({"t": "${tracking[${.way}]}", "way": "uri"}, "model.facts.t"),
+        ({"t": "${oc.dict.values:tracking}"}, "model.facts.t.1"),
+    ],
+)
+def test_an_address_with_a_password_stays_out_of_files(facts: Any, where: str, tmp_path: Path) -> None:
+    write(tmp_path / "model" / "m.yaml", {**MODEL, "facts": facts})
+    done = echo(tmp_path, "--config-dir", str(tmp_path), "model=m", "bench=gsm8k", "tracking.uri=http://u:geh,eim@h")
+    assert done.returncode == 2, done.stdout
+    assert f"{where}: holds the password of tracking.uri" in " ".join(done.stderr.split())
+    assert "geh" not in done.stderr
+
+
+@pytest.mark.parametrize("field", ["tracking.uri", "study.storage"])
+def test_what_a_command_keeps_for_its_jobs_is_no_others(
+    field: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that are read while a command works (ttt.ingest's conf=...) get nothing of the addresses that it has."""
+    monkeypatch.setenv("TTT_SECRETS", json.dumps({field: "http://u:geheim@h"}))
+    group, _, name = field.partition(".")
+    for fields in (
+        {"facts": {"t": f"${{ttt.given:{field}}}"}},
+        {"path": f"${{ttt.given:{field}}}"},
+        {group: {name: f"${{ttt.given:{field}}}"}, "facts": {"t": f"${{{field}}}"}},
+    ):
+        write(tmp_path / "model" / "m.yaml", {**MODEL, **fields})
+        with pytest.raises(SpecError) as told:
+            Definitions([tmp_path]).model("m")
+        assert "geheim" not in str(told.value)
 
 
 # Messages and exit codes

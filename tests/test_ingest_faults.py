@@ -18,6 +18,7 @@ from ttt.command import CONF
 from ttt.definitions import Definitions
 from ttt.harness.pattern import Pattern
 from ttt.harness.reading import Omissions, read_folder, result_files
+from ttt.ingest import COMMAND
 from ttt.ingestion import Measured
 from ttt.items import metric_name
 from ttt.record import read_result
@@ -264,6 +265,28 @@ def test_a_cell_that_cannot_be_written_fails_alone(folder: Path, conf: Path, mon
     assert (report["n_new"], report["n_unchanged"], report["skipped"]) == (1, 1, {})
 
 
+def test_a_good_file_is_not_replaced_by_one_whose_name_cannot_be_kept(folder: Path, conf: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(folder / "tiny") + b"/results_\xff.json"))
+    write(odd, results(date=9e9))
+    report, _ = ingest(folder, conf=str(conf))
+    assert (report["n_new"], report["n_files_used"]) == (1, 1)
+    assert "is not UTF-8" in report["skipped"]["broken"]["tiny/results_\\udcff.json"]
+
+
+def test_nothing_written_is_a_failure_and_no_result(
+    folder: Path, conf: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ttt.ingestion
+
+    argv = [f"path={folder}", "suite=theirs", f"conf={conf}", f"tracking.root={folder.parent / 'mlruns'}"]
+    monkeypatch.setattr(ttt.ingestion, "_last_step", lambda *_: 2**70)
+    assert COMMAND._main(argv) == 1
+    assert "none of the cells could be written tiny none s0 on letters" in " ".join(capsys.readouterr().err.split())
+    monkeypatch.setattr(ttt.ingestion, "_last_step", None)  # a mistake of ours, which is no fault of the cell's
+    assert COMMAND._main(argv) == 1
+    assert "TypeError" in capsys.readouterr().err
+
+
 def test_a_step_beyond_counting(folder: Path, conf: Path) -> None:
     write(folder / "full" / "tiny" / f"step_1{'0' * 30}" / "results_1.json", results())
     report, _ = ingest(folder, conf=str(conf))
@@ -279,8 +302,8 @@ def test_a_faulty_definition_stops_only_what_needs_it(folder: Path, conf: Path) 
     (conf / "bench" / "folder.yaml").mkdir()
     report, _ = ingest(folder, conf=str(conf))
     assert report["n_new"] == 1
-    assert "model/broken.yaml, line 1: " in report["skipped"]["model without facts"]["broken/results_1.json"]
-    assert "bench/broken" in report["skipped"]["unknown task"]["small/results_1.json"]
+    assert "model/broken.yaml, line 1: expected" in report["skipped"]["model without facts"]["broken/results_1.json"]
+    assert "bench/broken.yaml cannot be read" in report["skipped"]["unknown task"]["small/results_1.json"]
 
 
 numbers = st.one_of(st.integers(), st.just(10**400), st.floats(), st.booleans())

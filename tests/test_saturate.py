@@ -245,6 +245,10 @@ def test_a_later_cell_is_tagged_by_the_study_there_is(done: tuple[dict[str, Any]
     overrides = ("adjustment.examples=64", "adjustment.learning_rate=1e-3", "trainer=lab", "seed=1")
     cell = request(conf, Path(made.tracking.root), *overrides).cell
     tracker = Tracker(made.tracking)
+    for kind in ("saturation", "cell"):  # somebody has removed all other tags of theirs
+        stray = tracker.start(f"{cell.suite}/{cell.bench.name}", "stray", {"ttt.kind": kind})
+        stray.metrics({"train/n_examples": 64})
+        stray.finish()
     run = tracker.client.get_run(run_cell(cell, made.trainer, tracker).run_id)
     assert run.data.tags["ttt.saturated"] == verdict_at(plateau_of(result), 64)[0]
     assert run.data.tags["ttt.saturated_by"] == result["run_id"]

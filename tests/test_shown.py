@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from rich.table import Table
 
-from ttt.shown import masked, shown_uri, visible
+from ttt.shown import masked, passwords, shown_uri, visible
 from ttt.terminal import Terminal, Warnings
 
 SECRET = "pl4nt:ed/w0rd"
@@ -54,11 +54,23 @@ def test_warnings_are_shown_as_text(capsys: pytest.CaptureFixture[str], monkeypa
     assert shown.getvalue() == "task \\x1b[31m[red]\n"
 
 
+def test_what_libraries_log_by_themselves_is_text_too(tmp_path: Path) -> None:
+    code = (
+        "import logging; from ttt.terminal import prepare; prepare();"
+        "library = logging.getLogger('library'); library.addHandler(logging.StreamHandler());"
+        "library.warning('a tensor %s of http://u:geheim@h', 'x\\x1b]0;y\\x07')"
+    )
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, timeout=60)
+    assert done.stderr == "a tensor x\\x1b]0;y\\x07 of http://u:***@h\n"
+
+
 @pytest.mark.parametrize(
     ("uri", "shown"),
     [
         ("http://host:5000/x", "http://host:5000/x"),
         ("sqlite:////a/b.db?timeout=60", "sqlite:////a/b.db?timeout=60"),
+        ("sqlite:////data/run:2024@home/x.db", "sqlite:////data/run:2024@home/x.db"),
         ("http://user:pw@host/x", "http://user:***@host/x"),
         ("http://user:p@w/o:r@host/x", "http://user:***@host/x"),
         ("postgresql+psycopg2://u:p%40w@h:5432/db?sslmode=on", "postgresql+psycopg2://u:***@h:5432/db?sslmode=on"),
@@ -69,6 +81,14 @@ def test_warnings_are_shown_as_text(capsys: pytest.CaptureFixture[str], monkeypa
 def test_an_address_is_shown_without_its_password(uri: str, shown: str) -> None:
     assert shown_uri(uri) == shown
     assert masked(f"cannot reach {uri} now") == f"cannot reach {shown} now"
+
+
+def test_a_folder_with_the_signs_of_a_password_has_none(tmp_path: Path) -> None:
+    """What its name holds stands in a fact of the model too, and so does what a user calls a password."""
+    assert passwords("sqlite:////data/run:2024@home/x.db") == set()
+    for uri in ("sqlite:////data/run:2024-01@home/x.db", "http://u:pythia@127.0.0.1:1/"):
+        done = echo(tmp_path, "model=pythia-70m", "model.trained=2024-01", "bench=gsm8k", f"tracking.uri={uri}")
+        assert done.returncode == 0, done.stderr
 
 
 def test_a_password_that_a_library_repeats_by_itself_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,16 +10,18 @@ import numpy as np
 import pytest
 from optuna.trial import TrialState
 
+from tests.studies import arguments
 from tests.test_kept import copy_store
 from tests.test_saturate import asked, do
 from ttt.engine.answers import KeepingBackend
 from ttt.engine.load import load
-from ttt.saturate import Request
+from ttt.saturate import COMMAND, Request
 from ttt.saturation.climb import Climber
 from ttt.saturation.plan import Plan, ladder
 from ttt.saturation.study import Study
 from ttt.saturation.tags import read_study
 from ttt.saturation.validation import make_validation
+from ttt.shown import shown_uri
 from ttt.spec import SpecError
 from ttt.track import Tracker
 from ttt.workbench import Workbench
@@ -104,19 +106,34 @@ def test_trials_of_a_lost_journal_are_taken_from_their_runs(
     assert (again["rungs"], again["verdict"]) == (first["rungs"], first["verdict"])
 
     trial = first["trials"][0]["run_id"]
-    file = tracker.artifact(trial, "items/validation.parquet")
     rungs = tracker.artifact(trial, "rungs.json")
-    assert file is not None
     assert rungs is not None
     content = json.loads(rungs.read_text())
     content[0]["score"] += 0.25
     rungs.write_text(json.dumps(content))
     tracker.client.update_run(first["run_id"], status="FAILED")
-    with pytest.raises(SpecError, match=f"run {trial}: its rungs.json is not what was logged"):
-        do(made)
-    file.write_bytes(b"cut")
-    with pytest.raises(SpecError, match=f"run {trial}: items/validation.parquet is not what was logged"):
-        do(made)
+    monkeypatch.undo()
+    mended, _ = do(made)
+    assert f"run {trial}: its rungs.json is not what was logged" in caplog.text
+    assert tracker.client.get_run(trial).data.tags["ttt.superseded"] in [one["run_id"] for one in mended["trials"]]
+    assert _scores(mended) == _scores(first)
+    assert (mended["n_trials"], mended["verdict"]) == (2, first["verdict"])
+
+    other = mended["trials"][0]["run_id"]
+    gone = tracker.artifact(other, "items/validation.parquet")
+    assert gone is not None
+    gone.unlink()
+    [journal] = tmp_path.glob("cells/*/study/journal.log")
+    journal.unlink()  # so that the trial itself finds its run damaged, not only the study's end
+    tracker.client.update_run(first["run_id"], status="FAILED")
+    again, _ = do(made)
+    assert f"run {other}: items/validation.parquet is not what was logged" in caplog.text
+    assert _scores(again) == _scores(first)
+    assert other not in [one["run_id"] for one in again["trials"]]
+
+
+def _scores(result: dict[str, Any]) -> list[tuple[str, dict[str, float]]]:
+    return sorted((str(trial["values"]), trial["scores"]) for trial in result["trials"])
 
 
 @pytest.mark.parametrize("lost", [("rung-0.json",), ("rung-1.json",), ("rung-0.json", "rung-1.json")])
@@ -174,3 +191,29 @@ def test_a_study_begins_from_the_version_that_is_asked_for(conf: Path, tmp_path:
     cell = made.cell.model_copy(update={"model": model})
     with pytest.raises(SpecError, match="7 of 'tiny-sums' is not registered"):
         do(Request(cell, made.plan, made.trainer, made.tracking, False, 0.7))
+
+
+@pytest.mark.parametrize(
+    ("storage", "code"),
+    [
+        ("sqlite:///file:FOLDER/optuna.db?uri=true&token=geh3imes", 0),
+        ("mysql://me:geh3imes@127.0.0.1:1/studies", 2),
+        ("sqlite:////nowhere/x.db?token=geh3imes", 2),
+        ("geh3imes", 2),
+    ],
+)
+def test_the_password_of_a_storage_is_neither_kept_nor_told(
+    storage: str, code: int, conf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("TTT_SECRETS", "{}")
+    uri = storage.replace("FOLDER", str(tmp_path))
+    assert COMMAND._main([*arguments(conf, tmp_path, *SMALL, "study.n_trials=1"), f"study.storage={uri}"]) == code
+    captured = capsys.readouterr()
+    if "=" in storage or "@" in storage:
+        assert "geh3imes" not in captured.out + captured.err
+    assert code == 0 or f"study.storage: {shown_uri(uri)} cannot be used" in captured.err
+    kept = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert kept
+    found = [str(file) for file in kept if b"geh3imes" in file.read_bytes()]
+    assert not found or storage == "geh3imes"

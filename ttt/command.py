@@ -167,8 +167,8 @@ class Command:
             if len({asked.get(field) for asked in requests}) > 1:
                 raise SpecError(f"{field}: a multirun has one for all its jobs; begin a multirun for each")
         given = {field: uri for field in URIS if isinstance(uri := first.get(field), str) and shown_uri(uri) != uri}
-        for asked in requests:
-            check_secrets(asked.values, given)
+        for overrides in composer.requests() if given else ():
+            check_secrets(composer.compose(overrides), given)
         check_output(first.get("output"))
         # The jobs of a multirun find the addresses here: what Hydra writes down of a job holds no password.
         os.environ[SECRETS_ENV] = json.dumps(given)

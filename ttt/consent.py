@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from copy import deepcopy
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, Node, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from ttt.shown import given_uris, passwords
+from ttt.shown import given_uris
 from ttt.spec import SpecError
 
 ALLOWED_ENV = "TTT_ALLOWED_ENVIRONMENT"
@@ -39,7 +41,10 @@ def _environment(name: str, *default: Any) -> str | None:
     raise SpecError(f"the environment variable {name} is not set")
 
 
-def _given_uri(field: str) -> str:
+def _given_uri(field: str, *, _node_: Node) -> str:
+    """The address that the command was given as a field, for that field alone."""
+    if _node_._get_full_key(None) != field:
+        raise SpecError(f"ttt.given: an address with a password is for {field} alone")
     return given_uris()[field]
 
 
@@ -95,10 +100,34 @@ def check_remote_code(values: Mapping[str, Any], said: Collection[Path]) -> list
     return trusted
 
 
-def check_secrets(values: Mapping[str, Any], uris: Mapping[str, str]) -> None:
-    """SpecError where a file has taken over the password of an address (`${tracking.uri}` in a prompt)."""
-    for field, uri in uris.items():
-        for secret in passwords(uri):
-            for path, value in leaves(values):
-                if ".".join(path) not in uris and isinstance(value, str) and secret in value:
-                    raise SpecError(f"{'.'.join(path)}: holds the password of {field}, which would be stored")
+def check_secrets(config: DictConfig, fields: Collection[str]) -> None:
+    """SpecError where a file has taken over an address with a password (`${tracking.uri}` in a prompt).
+
+    Whatever changes with the address is made of it: a part of it, a name in a mapping, or a number in it as well.
+    """
+    values = plain_values(config)
+    for field in fields:
+        other = deepcopy(config)
+        OmegaConf.update(other, field, "another")
+        try:
+            path = _difference(values, plain_values(other), fields)
+        except OmegaConfBaseException as error:
+            path = tuple((error.full_key or "a value").split("."))
+        if path is not None:
+            raise SpecError(f"{'.'.join(path)}: holds the password of {field}, which would be stored")
+
+
+def _difference(one: Any, other: Any, but_for: Collection[str], path: Path = ()) -> Path | None:
+    """Where two values first differ, of the paths that are not left out."""
+    if ".".join(path) in but_for:
+        return None
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        if [*one] != [*other]:
+            return path
+        inner = [(str(key), one[key], other[key]) for key in one]
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        inner = [(str(index), *pair) for index, pair in enumerate(zip(one, other, strict=True))]
+    else:
+        return None if repr(one) == repr(other) else path  # NaN is not equal to itself
+    found = (_difference(first, second, but_for, (*path, name)) for name, first, second in inner)
+    return next((place for place in found if place is not None), None)

@@ -19,8 +19,6 @@ OUTSIDE = (
     f"a folder of your own holds {', '.join(GROUPS[:-1])} and {GROUPS[-1]}; what else there is to set, "
     "Hydra's own settings too, the command line sets"
 )
-LOCAL_READERS = ("json", "csv", "parquet", "text", "arrow")
-"""Names of `datasets`' readers of local files, as an inline task's `dataset_path`."""
 _PACKAGE = re.compile(r"^\s*#+\s*@package\s+(\S+)", re.MULTILINE)
 _PLAIN_NAME = re.compile(r"[^\s/@:${}]+")
 
@@ -97,13 +95,8 @@ def _check_default(file: Path, group: str, default: Any) -> None:
 def _absolute(values: dict[str, Any], group: str, folder: Path) -> None:
     if group == "model" and "path" in values:
         values["path"] = _from(folder, values["path"])
-    if group == "bench":
-        if "files" in values:
-            values["files"] = _from(folder, values["files"])
-        for task in _mappings(values.get("tasks")):
-            kwargs = task.get("dataset_kwargs")
-            if task.get("dataset_path") in LOCAL_READERS and isinstance(kwargs, dict) and "data_files" in kwargs:
-                kwargs["data_files"] = _from(folder, kwargs["data_files"])
+    if group == "bench" and "files" in values:
+        values["files"] = _from(folder, values["files"])
     if group in ("bench", "task_data"):
         for dataset in _mappings(values.get("task_data")):
             if "files" in dataset:

@@ -106,5 +106,7 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:N_SHOWN]) + more
 
 
+COMMAND = Command("ingest", parse, work, show)
+
 if __name__ == "__main__":
-    Command("ingest", parse, work, show).main()
+    COMMAND.main()

@@ -22,10 +22,13 @@ from ttt.items import item_means
 from ttt.record import cell_params, cell_tags, log_side, paired_stderr
 from ttt.result import CellResult, sides_as_gain
 from ttt.spec import Cell, SpecError, check
-from ttt.track import RunLog, Tracker, is_of_the_store
+from ttt.track import RunLog, Tracker, WriteError, is_of_the_store
 
 KEY_FORMAT = 1
 """Raised when ingest comes to make something else of the same files."""
+
+FAULTS = (ValueError, ArithmeticError, OSError, WriteError)
+"""What is raised for what a cell holds: numbers and texts that MLflow, its database or the file system do not take."""
 
 Tick = Callable[[str, int, int], None]
 """Told what is being done, how many are done, and of how many."""
@@ -142,18 +145,20 @@ def _write_all(
 ) -> tuple[dict[str, int], list[Measured]]:
     """Write what is not there yet; counts of cells by what became of them, and the cells that are there now.
 
-    A cell that cannot be written is put into `omissions` and stops no other.
+    A cell that cannot be written is put into `omissions` and stops no other. UnwritableError if there are only such.
     """
     there = {bench: _ingested(tracker, experiment) for bench, experiment in _experiments(cells).items()}
     new = [m for m in cells if m.key not in {run["key"] for run in there[m.cell.bench.name]}]
     kept = [m for m in cells if m not in new]
     n_unchanged, n_superseded = len(kept), 0
+    faults: list[str] = []
     for i, measured in enumerate(new):
         tick("writing cells", i + 1, len(new))
         try:
             run_id = _write(measured, pattern, tracker, omissions)
         except UnwritableError as error:
             omissions.skip("not written", f"{measured.cell.label} on {measured.cell.bench.name}", str(error))
+            faults.append(f"{measured.cell.label} on {measured.cell.bench.name}: {legible(str(error))}")
             continue
         kept.append(measured)
         place = (measured.cell.model.name, measured.cell.label)
@@ -161,6 +166,8 @@ def _write_all(
         for old in olds:
             tracker.supersede(old, by=run_id)
         n_superseded += bool(olds)
+    if not kept:
+        raise UnwritableError("none of the cells could be written\n" + "\n".join(faults[:10]))
     n_new = len(kept) - n_unchanged - n_superseded
     return {"n_new": n_new, "n_superseded": n_superseded, "n_unchanged": n_unchanged}, kept
 
@@ -199,7 +206,7 @@ def _write(measured: Measured, pattern: Pattern, tracker: Tracker, omissions: Om
     except Exception as error:
         if run:
             run.fail(f"{type(error).__name__}: {error}")
-        if is_of_the_store(error):
+        if is_of_the_store(error) or not isinstance(error, FAULTS):
             raise
         raise UnwritableError(str(error)) from error
     except BaseException:

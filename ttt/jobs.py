@@ -39,7 +39,7 @@ class Job:
         try:
             values = resolved(config)  # with values together that were checked one by one
             check_remote_code(values, said(asked))
-            check_secrets(values, given_uris())
+            check_secrets(config, given_uris())
             outcome = {"code": 0, "result": command.work(command.parse(values))}
         except SpecError as error:
             outcome = {"code": 2, "error": masked(str(error))}

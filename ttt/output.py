@@ -52,7 +52,8 @@ def _target(file: str) -> Path:
         path = Path(file).expanduser()
         return path if _is_special(path) else path.resolve()
     except (OSError, RuntimeError, ValueError) as error:
-        raise SpecError(f"output: {file} cannot be written: {error}") from None
+        why = getattr(error, "strerror", None) or error
+        raise SpecError(f"output: {file} cannot be written: {why}") from None
 
 
 def _is_special(path: Path) -> bool:

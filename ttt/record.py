@@ -156,7 +156,10 @@ def read_result(tracker: Tracker, run_id: str) -> CellResult:
         result = CellResult(**content)
     except TypeError as error:
         raise SpecError(f"run {run_id}: its result.json was written by another version of ttt ({error})") from error
-    check_result(asdict(result), tracker.client.get_run(run_id))
+    try:
+        check_result(asdict(result), tracker.client.get_run(run_id))
+    except (AttributeError, TypeError) as error:
+        raise SpecError(f"run {run_id}: its result.json is damaged ({error})") from error
     return result
 
 

@@ -12,9 +12,10 @@ SECRETS_ENV = "TTT_SECRETS"
 
 _OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 """Control characters but for tab and newline, marks that reorder a line, and halves of bytes that are no UTF-8."""
-_USER_INFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://[^\s:/@]*):[^\s]*@")
+_USER_INFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://[^\s:/@]*):([^\s]*)@")
 _QUERY = re.compile(
-    r"([?&;][^=&;\s]*(?:password|passwd|pwd|pass|token|secret|key|signature|credential|odbc_connect)[^=&;\s]*)=[^&\s'\"]+",
+    r"([?&;][^=&;\s]*(?:password|passwd|pwd|pass|token|secret|key|signature|credential|odbc_connect)[^=&;\s]*)"
+    r"=([^&\s'\"]+)",
     re.IGNORECASE,
 )
 _SHORTEST = 4
@@ -27,26 +28,20 @@ def visible(text: str) -> str:
 
 
 def shown_uri(uri: str) -> str:
-    """The address with its user, without its password and the secrets of its query."""
-    scheme, mark, rest = uri.partition("://")
-    user, at, host = rest.rpartition("@")
-    if mark and at and ":" in user:
-        uri = f"{scheme}://{user.partition(':')[0]}:***@{host}"
-    return _QUERY.sub(r"\1=***", uri)
+    """The address with its user, without its password and the secrets of its query; likewise addresses in a text."""
+    return _QUERY.sub(r"\1=***", _USER_INFO.sub(r"\1:***@", uri))
 
 
 def masked(text: str) -> str:
     """The text without the passwords of the addresses in it, and of those that this process was given."""
     for secret in _given():
         text = text.replace(secret, "***")
-    return _QUERY.sub(r"\1=***", _USER_INFO.sub(r"\1:***@", text))
+    return shown_uri(text)
 
 
 def passwords(uri: str) -> set[str]:
     """The secrets in an address, as they stand there and decoded."""
-    user = uri.partition("://")[2].rpartition("@")[0]
-    found = {user.partition(":")[2]}
-    found |= {match[0].partition("=")[2] for match in _QUERY.finditer(uri)}
+    found = [match[2] for pattern in (_USER_INFO, _QUERY) for match in pattern.finditer(uri)]
     return {secret for password in found for secret in (password, unquote(password)) if len(secret) >= _SHORTEST}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -228,13 +229,22 @@ class Trainer(Spec):
 class Tracking(Spec):
     """Where runs, weights and tables are kept."""
 
-    root: str = "mlruns"
+    root: Annotated[str, StringConstraints(min_length=1)] = "mlruns"
     uri: str | None = None
     """An MLflow server or database; by default `sqlite:///<root>/mlflow.db`."""
     register_models: bool = True
     keep_weights: bool = True
     """Keep the adjusted weights as an artifact of the run."""
     system_metrics: bool = False
+
+    @field_validator("root")
+    @classmethod
+    def _has_a_home(cls, root: str) -> str:
+        try:
+            Path(root).expanduser()
+        except RuntimeError as error:
+            raise ValueError(f"{root}: {error}") from error
+        return root
 
 
 class Cell(Spec):

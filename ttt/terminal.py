@@ -45,8 +45,16 @@ class Warnings(logging.Handler):
         console.print(record.getMessage(), soft_wrap=True)
 
 
+class Record(logging.LogRecord):
+    """What any library logs, through whatever handler of its own: text that nothing obeys, and no passwords."""
+
+    def getMessage(self) -> str:  # noqa: N802
+        return visible(masked(super().getMessage()))
+
+
 def prepare() -> None:
     """Warnings go through the console, and a letter that the terminal's encoding lacks stops no output."""
+    logging.setLogRecordFactory(Record)
     logging.lastResort = Warnings(logging.WARNING)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

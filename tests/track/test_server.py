@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ttt.spec import SpecError, Tracking
-from ttt.track import Tracker, opening
+from ttt.track import StoreError, Tracker, opening
 
 
 @pytest.fixture
@@ -70,16 +70,17 @@ def test_what_is_no_mlflow_server(
     answers: str, status: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(opening, "PATIENCE", 1)
-    with pytest.raises(SpecError, match=f"tracking.uri: {answers}/{status} cannot be used: {message}"):
+    kind = StoreError if status == 503 else SpecError
+    with pytest.raises(kind, match=f"tracking.uri: {answers}/{status} cannot be used: {message}"):
         open_at(f"{answers}/{status}", tmp_path)
 
 
 def test_a_server_that_is_not_there(silent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "PATIENCE", 1)
     for uri in (silent, f"http://127.0.0.1:{free_port()}"):
-        with pytest.raises(SpecError, match=f"tracking.uri: {uri} cannot be used: it does not answer"):
+        with pytest.raises(StoreError, match=f"tracking.uri: {uri} cannot be used: it does not answer"):
             open_at(uri, tmp_path)
-    with pytest.raises(SpecError, match=r"http://me:\*\*\*@127.0.0.1:\d+ cannot be used") as told:
+    with pytest.raises(StoreError, match=r"http://me:\*\*\*@127.0.0.1:\d+ cannot be used") as told:
         open_at(silent.replace("//", "//me:sesame@"), tmp_path)
     assert "sesame" not in str(told.value)
     assert not [name for name in os.environ if name.startswith("MLFLOW_HTTP")], "MLflow's patience is what it was"

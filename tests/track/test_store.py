@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -9,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,8 +21,10 @@ from ttt.comparison.rows import facts_of
 from ttt.comparison.versions import version_conclusions
 from ttt.comparison.work import compare_items
 from ttt.done import read_back
+from ttt.record import read_result
+from ttt.result import CellResult
 from ttt.saturation.ingested import judge_ingested
-from ttt.spec import Cell, SpecError, Tracking
+from ttt.spec import Cell, SpecError, Tracking, check
 from ttt.track import StoreError, Tracker, last_step
 from ttt.track.run_log import RunLog
 
@@ -141,6 +145,24 @@ def test_a_moved_store_is_found_where_it_is(root: Path, tmp_path: Path, caplog: 
     caplog.clear()
     opened(there)
     assert caplog.text == ""
+
+
+def test_a_store_that_is_worked_on_elsewhere_is_read_and_left_as_it_is(root: Path, tmp_path: Path) -> None:
+    """One store, seen from two mount points: opening it through one sends no job at the other astray."""
+    tracker = opened(root)
+    run = begun(tracker)
+    there = tmp_path / "mounted"
+    with tracker.lock("k"):
+        root.rename(there)
+        before = content(there)
+        elsewhere = opened(there)
+        assert elsewhere.read_json(run.run_id, "note.json") == "hello"
+        assert not elsewhere.is_writable
+        with pytest.raises(StoreError, match=f"{there}: its artifacts are said to be in {root}"):
+            begun(elsewhere)
+        assert content(there) == before
+    assert opened(there).is_writable
+    assert begun(opened(there)).artifacts.is_relative_to(there)  # type: ignore[union-attr]
 
 
 def test_a_copied_store_leaves_the_original_alone(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -279,6 +301,41 @@ def test_a_damaged_database_and_one_of_another_mlflow_are_named(root: Path, tmp_
 def test_an_empty_file_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").touch()
     assert opened(tmp_path).runs(EXPERIMENT, "cell") == []
+
+
+def test_artifacts_that_go_elsewhere_are_told(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tracker = opened(root)
+    tracker.client.create_experiment(EXPERIMENT, artifact_location=(tmp_path / "theirs").as_uri())
+    begun(tracker)
+    assert f"keeps its artifacts outside of {root}: file://{tmp_path}/theirs/" in caplog.text
+
+
+@pytest.mark.parametrize("base", [5, {"score": "x"}])
+def test_a_result_of_another_form_is_named_by_its_run(base: Any, root: Path) -> None:
+    made(root, 1)
+    tracker = opened(root)
+    [run] = tracker.runs("made/sums", "cell")
+    file = tracker.artifact(run.info.run_id, "result.json")
+    assert file is not None
+    file.write_text(json.dumps({**dict.fromkeys(CellResult.__dataclass_fields__), "base": base, "adjusted": {}}))
+    with pytest.raises(SpecError, match=f"run {run.info.run_id}: its result.json is damaged"):
+        read_result(tracker, run.info.run_id)
+
+
+def test_what_is_left_behind_a_link_is_not_cleared(root: Path, tmp_path: Path) -> None:
+    tracker = opened(root)
+    tracker.folder("k").mkdir(parents=True)
+    (tmp_path / "mine").mkdir()
+    (tracker.folder("k") / "link").symlink_to(tmp_path / "mine")
+    tracker.clear("k")
+    assert tracker.leftovers("k") == []
+    assert (tmp_path / "mine").is_dir()
+
+
+@pytest.mark.parametrize("name", ["", "~nobody-of-this-name/x"])
+def test_a_root_that_names_nothing_is_a_wrong_request(name: str) -> None:
+    with pytest.raises(SpecError, match="root: "):
+        check(Tracking, {"root": name})
 
 
 def test_a_root_that_cannot_be_made_is_told(tmp_path: Path) -> None:

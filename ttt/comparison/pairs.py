@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
@@ -53,8 +52,7 @@ def read_side(tracker: Tracker, run_ids: Sequence[str], side: str, label: str) -
         tables.append(pd.read_parquet(file, columns=["task", "doc_id", "doc_hash", "correct"]))
         if tables[-1]["correct"].isna().any():
             raise UnpairedError(f"{label}: the score of run {run_id} is no mean over its items: nothing can be paired")
-        config = tracker.artifact(run_id, "config.json")
-        if config and not json.loads(config.read_text(encoding="utf-8"))["bench"].get("higher_is_better", True):
+        if not _is_better_when_higher(tracker, run_id):
             raise UnpairedError(
                 f"{label}: the score of run {run_id} is better when lower, and pairs are ranked by more"
             )
@@ -62,6 +60,16 @@ def read_side(tracker: Tracker, run_ids: Sequence[str], side: str, label: str) -
     if (joined["doc_hash"].nunique() > 1).any():
         raise SpecError(f"{label}: its runs were asked different documents")
     return ItemScores(label, joined["correct"].mean().astype(float), joined["doc_hash"].first())
+
+
+def _is_better_when_higher(tracker: Tracker, run_id: str) -> bool:
+    if tracker.artifact(run_id, "config.json") is None:
+        return True
+    config = tracker.read_json(run_id, "config.json")
+    try:
+        return bool(config["bench"].get("higher_is_better", True))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise SpecError(f"run {run_id}: its config.json is damaged ({error!r})") from error
 
 
 def score_of(items: ItemScores) -> dict[str, Any]:

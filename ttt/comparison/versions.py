@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ttt.comparison.pairs import ItemScores, paired_tests, read_side, score_of, ties
+from ttt.comparison.pairs import ItemScores, UnpairedError, paired_tests, read_side, score_of, ties
 from ttt.spec import SpecError, nearest
 from ttt.track import Tracker
+
+TAGS = {"ttt.suite", "ttt.model", "ttt.bench", "ttt.bench_version", "ttt.adjustment", "ttt.seed"}
+"""Of every cell; MLflow's UI lets anybody remove them."""
 
 
 def find_versions(tracker: Tracker, name: str) -> list[tuple[Any, list[str]]]:
@@ -50,20 +53,28 @@ def _versions(tracker: Tracker, model: Any) -> list[tuple[Any, list[str]]]:
 def version_conclusions(tracker: Tracker, name: str) -> dict[str, Any]:
     """Scores with intervals, paired tests, budgets, saturation and commit of versions, in JSON's types.
 
-    Versions of which the items are not kept have their score from the registry, and are in no pair.
+    Versions of which the items are not kept have their score from the registry, and are in no pair; those whose items
+    are not what was logged are left out.
     """
     found = find_versions(tracker, name)
     rows, contenders, runs = [], [], []
     left_out: list[dict[str, str]] = []
     for version, aliases in found:
         run = tracker.run(version.run_id)
-        if run is None or not {"ttt.suite", "ttt.bench", "ttt.model"} <= run.data.tags.keys():
-            why = f"its run {version.run_id or ''} is gone" if run is None else "its run is no cell of ttt's"
+        lacks = TAGS - run.data.tags.keys() if run else TAGS
+        if run is None or lacks:
+            why = f"its run {version.run_id or ''} is gone"
+            if run is not None:
+                why = f"its run is no cell of ttt's: it has no tag {', '.join(sorted(lacks))}"
             left_out.append({"version": f"{version.name} v{version.version}", "reason": why})
             continue
         side = "base" if version.source.rstrip("/").endswith("/base") else "adjusted"
         label = f"{version.name} v{version.version}"
-        items = _items(tracker, version.run_id, side, label)
+        try:
+            items = _items(tracker, version.run_id, side, label)
+        except SpecError as error:
+            left_out.append({"version": label, "reason": str(error)})
+            continue
         runs.append(run)
         contenders += [items] if items else []
         rows.append(_row(version, aliases, run, side, label) | (score_of(items) if items else {}))
@@ -89,7 +100,7 @@ def version_conclusions(tracker: Tracker, name: str) -> dict[str, Any]:
 def _items(tracker: Tracker, run_id: str, side: str, label: str) -> ItemScores | None:
     try:
         return read_side(tracker, [run_id], side, label)
-    except SpecError:
+    except UnpairedError:
         return None
 
 

@@ -125,6 +125,9 @@ def _part(reading: Reading) -> str:
 def _read_file(
     folder: Path, name: str, pattern: Pattern, definitions: Definitions, omissions: Omissions
 ) -> list[Reading]:
+    if any("\ud800" <= letter <= "\udfff" for letter in name):  # half of a letter: Python's way with other bytes
+        omissions.skip("broken", name, "its name is not UTF-8, and could not be kept; rename it")
+        return []
     meanings = pattern.meanings(name)
     if not meanings:
         omissions.skip("no meaning", name, f"its path fits no rule of the pattern '{pattern.name}'")

@@ -20,7 +20,7 @@ from ttt.engine.load import load
 from ttt.engine.stopping import stoppable
 from ttt.saturation.climb import Climber, Scores, score
 from ttt.saturation.plan import Ladder, Plan, ladder
-from ttt.saturation.record import Trials, close_study, open_study, result_of, trial_run
+from ttt.saturation.record import Trials, close_study, open_study, result_of, trial_run, values_of
 from ttt.saturation.study import Ask, Study
 from ttt.saturation.validation import Validation, make_validation
 from ttt.saturation.verdict import best_curve, judge
@@ -100,7 +100,11 @@ def _saturate(
         base, _, _ = _base_scores(studied)
         for ask in study.trials():
             _do_trial(studied, study, ask)
-        trials = Trials(work.tracker, parent.run_id)
+        trials = Trials(studied)
+        if trials.damaged:
+            for run in trials.damaged:
+                _do_again(studied, run)
+            trials = Trials(studied)
         found = [{0: base}, *trials.items]
         curve = best_curve([0, *rungs.budgets], found)
         plateau = judge(curve, plan.tolerance)
@@ -173,6 +177,19 @@ def _do_trial(studied: Studied, study: Study, ask: Ask) -> None:
             study.study.tell(trial, climbed.score)
         else:
             study.study.tell(trial, state=state)
+    studied.work.tracker.clear(key)
+
+
+def _do_again(studied: Studied, damaged: Any) -> None:
+    """A trial that the study has counted, and whose run cannot be read any more: to the rungs that it reached."""
+    key, values = damaged.data.tags["ttt.key"], values_of(damaged)
+    reached = dict(studied.work.tracker.open(damaged.info.run_id).history("validation/score"))
+    with studied.work.tracker.lock(key), trial_run(studied, key, values, damaged.info.run_name) as run:
+        climber = _climber(studied, values, key, run.log)
+        for place, budget in enumerate(studied.ladder.budgets):
+            if budget in reached:
+                run.add(*(run.found(budget) or climber.rung(place)))
+        run.close(damaged.data.tags.get("ttt.state", "complete"))
     studied.work.tracker.clear(key)
 
 

@@ -34,7 +34,7 @@ def judge_ingested(tracker: Tracker, suite: str, bench: str, from_share: float, 
     results = tracker.read_jsons(runs, "result.json")
     rows, skipped = [], {}
     counts = {correlation: Counter[str]() for correlation in (0.0, *CORRELATIONS)}
-    for run, content in sorted(zip(runs, results, strict=True), key=lambda pair: pair[0].data.tags["ttt.model"]):
+    for run, content in sorted(zip(runs, results, strict=True), key=lambda pair: pair[0].info.run_name):
         name = str(run.info.run_name)
         if content is None:
             skipped[name] = f"run {run.info.run_id} has no result.json that can be read"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from optuna import Study
 
     from ttt.saturation.conduct import Studied
+
+log = logging.getLogger(__name__)
 
 ITEMS = "validation"
 
@@ -89,12 +92,21 @@ class TrialRun:
 
 @contextmanager
 def trial_run(studied: Studied, key: str, values: Mapping[str, float], name: str) -> Iterator[TrialRun]:
-    """The run of a trial, under its study's; one that was begun by a worker that is gone is taken over."""
+    """The run of a trial, under its study's; one that was begun by a worker that is gone is taken over.
+
+    A finished one that is damaged is superseded by another, with a warning.
+    """
     cell, tracker = studied.cell, studied.work.tracker
     found = tracker.find(_experiment(cell), key)
     finished = found is not None and found.info.status == "FINISHED"
+    run, damaged = None, None
     if found and finished:
-        run = TrialRun(tracker, tracker.open(found.info.run_id), True)
+        try:
+            run = TrialRun(tracker, tracker.open(found.info.run_id), True)
+        except SpecError as error:
+            log.warning(f"{error}: the trial is done again")
+            damaged, found = found, tracker.unfinished(_experiment(cell), key)
+    if found and run:
         if found.data.tags.get("mlflow.parentRunId") != studied.parent.run_id:  # a study that somebody has deleted
             run.log.tags({"mlflow.parentRunId": studied.parent.run_id})
     else:
@@ -111,6 +123,8 @@ def trial_run(studied: Studied, key: str, values: Mapping[str, float], name: str
         )
         run.log.params(params | {f"search/{name}": value for name, value in values.items()})
         run.log.json(dict(values), "values.json")
+        if damaged:
+            tracker.supersede(damaged.info.run_id, by=run.log.run_id)
     try:
         yield run
     except Exception as error:
@@ -122,32 +136,51 @@ def trial_run(studied: Studied, key: str, values: Mapping[str, float], name: str
 
 
 class Trials:
-    """The finished trials of a study, in the order in which they were begun."""
+    """The finished trials of a study, in the order in which they were begun; `damaged` are runs that cannot be read."""
 
-    def __init__(self, tracker: Tracker, parent: str):
-        experiment = tracker.client.get_run(parent).info.experiment_id
-        asked = (
-            f"tags.`mlflow.parentRunId` = '{parent}' and tags.`ttt.kind` = 'trial' and attributes.status = 'FINISHED'"
-        )
-        found = tracker.client.search_runs(
-            [experiment], asked, max_results=1000, order_by=["attributes.start_time ASC"]
-        )
-        runs = [run for run in found if not run.info.run_name.startswith("schedule")]
-        read = [_read(tracker, run.info.run_id) for run in runs]
-        self.runs = [run.info.run_id for run in runs]
-        self.rungs = [rungs for rungs, _ in read]
-        self.items = [items for _, items in read]
-        self.values: list[dict[str, float]] = [tracker.read_json(run, "values.json") for run in self.runs]
+    def __init__(self, studied: Studied):
+        tracker, parent = studied.work.tracker, studied.parent.run_id
+        self.runs: list[str] = []
+        self.rungs: list[list[Climbed]] = []
+        self.items: list[dict[int, Scores]] = []
+        self.values: list[dict[str, float]] = []
+        self.damaged: list[Any] = []
+        for run in reversed(tracker.children(parent, [_experiment(studied.cell)], "FINISHED")):
+            of_kind = run.data.tags.get("ttt.kind") == "trial" and "ttt.superseded" not in run.data.tags
+            if not of_kind or run.info.run_name.startswith("schedule"):
+                continue
+            try:
+                rungs, items = _read(tracker, run.info.run_id)
+            except SpecError:
+                self.damaged.append(run)
+                continue
+            self.runs.append(run.info.run_id)
+            self.rungs.append(rungs)
+            self.items.append(items)
+            self.values.append(values_of(run))
 
     def score_at(self, place: int) -> Callable[[int], float]:
         """The score of a trial at a rung that it reached."""
         return lambda trial: self.rungs[trial][place].score
 
 
+def values_of(run: Any) -> dict[str, float]:
+    """The values that a trial searched with."""
+    found = {name: value for name, value in run.data.params.items() if name.startswith("search/")}
+    return {name.removeprefix("search/"): float(value) for name, value in found.items()}
+
+
 def _read(tracker: Tracker, run_id: str) -> tuple[list[Climbed], dict[int, Scores]]:
-    rungs = [Climbed(**rung) for rung in tracker.read_json(run_id, "rungs.json")]
+    content = tracker.read_json(run_id, "rungs.json")
     table = read_items(tracker, run_id, ITEMS)
     items = {int(name): table[name].to_numpy(dtype=float) for name in table.columns}
+    try:
+        rungs = [Climbed(**rung) for rung in content]
+        lacking = [rung.n_examples for rung in rungs if rung.n_examples not in items]
+    except TypeError as error:
+        raise SpecError(f"run {run_id}: its rungs.json is damaged ({error})") from error
+    if lacking:
+        raise SpecError(f"run {run_id}: its rungs.json is not what was logged: there are no items of {lacking}")
     for rung in rungs:
         if not np.isclose(rung.score, items[rung.n_examples].mean(), rtol=1e-9):
             raise SpecError(

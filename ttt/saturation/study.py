@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from ttt import scratch
 from ttt.saturation.plan import Plan
@@ -76,9 +77,9 @@ class Study:
                 self._mend_journal()
             try:
                 self.study = self._open(name)
-            except (ValueError, ImportError, optuna.exceptions.StorageInternalError) as error:
+            except (ValueError, ImportError, optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
                 where = shown_uri(plan.storage) if plan.storage else self._journal
-                raise SpecError(f"storage: {where} cannot be used: {masked(str(error))}") from error
+                raise SpecError(f"study.storage: {where} cannot be used: {masked(_first_line(error))}") from error
             self.study.enqueue_trial(own, skip_if_exists=True)
 
     def _open(self, name: str) -> optuna.Study:
@@ -187,3 +188,7 @@ class Study:
 
 def _journal(file: Path) -> JournalStorage:
     return JournalStorage(JournalFileBackend(str(file)))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -28,7 +28,7 @@ def tag_cells(tracker: Tracker, cell: Cell, result: Mapping[str, Any]) -> dict[s
     tagged = {}
     for run in tracker.runs(f"{cell.suite}/{cell.bench.name}", "cell"):
         tags, n_examples = run.data.tags, run.data.metrics.get("train/n_examples")
-        if n_examples is not None and all(tags[name] == value for name, value in _covered(cell).items()):
+        if n_examples is not None and _covered(cell).items() <= tags.items():
             tagged[run.info.run_id] = _tag(tracker, run.info.run_id, plateau_of(result), int(n_examples), result)
     return tagged
 
@@ -36,8 +36,7 @@ def tag_cells(tracker: Tracker, cell: Cell, result: Mapping[str, Any]) -> dict[s
 def tag_by_study(tracker: Tracker, cell: Cell, run: RunLog, n_examples: int) -> None:
     """Tag a cell that is about to finish by the newest study that covers it, if there is one."""
     studies = tracker.runs(f"{cell.suite}/{cell.bench.name}", "saturation")
-    covered = _covered(cell).items()
-    found = [study for study in studies if all(study.data.tags[name] == value for name, value in covered)]
+    found = [study for study in studies if _covered(cell).items() <= study.data.tags.items()]
     if found:
         result = read_study(tracker, max(found, key=lambda study: study.info.start_time))
         if result:

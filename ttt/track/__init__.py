@@ -9,8 +9,10 @@ for name in ("alembic", "mlflow.tracking.fluent"):
     logging.getLogger(name).setLevel(logging.WARNING)
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # what it says with a traceback it raises as well
 
+from mlflow.exceptions import MlflowException as WriteError  # noqa: E402
+
 from ttt.track.opening import StoreError, is_of_the_store  # noqa: E402
 from ttt.track.run_log import RunLog  # noqa: E402
 from ttt.track.tracker import PARENT_ENV, Tracker, commit, last_step  # noqa: E402
 
-__all__ = ["PARENT_ENV", "RunLog", "StoreError", "Tracker", "commit", "is_of_the_store", "last_step"]
+__all__ = ["PARENT_ENV", "RunLog", "StoreError", "Tracker", "WriteError", "commit", "is_of_the_store", "last_step"]

@@ -10,6 +10,8 @@ from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
+from filelock import FileLock, Timeout
+
 from ttt.spec import SpecError
 
 log = logging.getLogger(__name__)
@@ -77,8 +79,29 @@ def relocations(database: Path, root: Path) -> list[Relocation]:
     return found
 
 
+def is_worked_on(root: Path) -> bool:
+    """Whether any process, seeing the store from here or from another mount point, holds the lock of a cell."""
+    return any(_is_held(lock) for lock in root.glob("cells/*/lock"))
+
+
+def _is_held(lock: Path) -> bool:
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # not ours to lock
+        return False
+
+
 def rewrite(database: Path, relocation: Relocation) -> bool:
-    """Put the places right in the database, in one transaction; False where it cannot be written."""
+    """Put the places right in the database, in one transaction.
+
+    False where it cannot be written, and where a process works on a cell: MLflow asks the database for the place of
+    each artifact, and one that sees the store from another mount point would be sent to where it has nothing.
+    """
+    if is_worked_on(relocation.root):
+        return False
     try:
         with closing(_open(database, "rw")) as connection:
             connection.execute("BEGIN IMMEDIATE")

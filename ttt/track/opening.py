@@ -28,7 +28,10 @@ class StoreError(RuntimeError):
 
 
 def connect(uri: str) -> MlflowClient:
-    """A client of a store that answers. Raises SpecError for an address that cannot be used, StoreError for a lock."""
+    """A client of a store that answers. Raises SpecError for an address that cannot be used.
+
+    StoreError for one that may be used later: a locked database, a server that does not answer.
+    """
     try:
         if uri.startswith(("http://", "https://")):
             return _server(uri)
@@ -41,7 +44,8 @@ def connect(uri: str) -> MlflowClient:
             raise StoreError(
                 f"the database {where} is locked by another process; try again once that is done"
             ) from error
-        raise SpecError(f"tracking.uri: {shown_uri(uri)} cannot be used: {masked(_cause(error, uri))}") from error
+        kind = StoreError if does_not_answer(error) else SpecError
+        raise kind(f"tracking.uri: {shown_uri(uri)} cannot be used: {masked(_cause(error, uri))}") from error
 
 
 def _client(uri: str) -> MlflowClient:

@@ -21,9 +21,10 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy import make_url
 
 from ttt.identity import folder_source
+from ttt.shown import shown_uri
 from ttt.spec import SpecError, Tracking
 from ttt.track.moved import Relocation, local_folder, relocations, rewrite
-from ttt.track.opening import connect, has_content, make_database, sqlite_uri
+from ttt.track.opening import StoreError, connect, has_content, make_database, sqlite_uri
 from ttt.track.run_log import RunLog, check_tags, join_params
 from ttt.track.runs_view import experiment_tags
 
@@ -36,7 +37,9 @@ PARENT_ENV = "TTT_PARENT_RUN"
 class Tracker:
     """One MLflow store, made ready: the database migrated, artifacts under `<root>/artifacts`.
 
-    Looking things up writes nothing; with `make=False` a store that is not there is not made either (SpecError).
+    Looking things up writes nothing; with `make=False` a store that is not there is not made either (SpecError). Only
+    the places in a store that was moved are put right when it is opened, unless somebody works on it at that moment:
+    then it can be read, and not written to.
     """
 
     def __init__(self, tracking: Tracking, make: bool = True):
@@ -66,6 +69,8 @@ class Tracker:
         """Whether there is anything to write to; of a server only writing tells."""
         if not self.is_local:
             return True
+        if self._relocations:
+            return False
         file = Path(make_url(self.uri).database or "")
         return all(os.access(path, os.W_OK, effective_ids=True) for path in (file.parent, file))
 
@@ -183,7 +188,7 @@ class Tracker:
     def clear(self, key: str) -> None:
         """Remove what a finished cell left in its folder."""
         for leftover in self.leftovers(key):
-            if leftover.is_dir():
+            if leftover.is_dir() and not leftover.is_symlink():
                 shutil.rmtree(leftover)
             else:
                 leftover.unlink()
@@ -198,6 +203,11 @@ class Tracker:
     def start(self, experiment: str, name: str, tags: Mapping[str, str], resume: str | None = None) -> RunLog:
         """A run to log to: a new one, or a half-finished one taken up again."""
         check_tags(tags)
+        for relocation in self._relocations:
+            raise StoreError(
+                f"{self.root}: its artifacts are said to be in {relocation.former}, which cannot be put right: another "
+                "process is at work there, or the database cannot be written; try again once that is done"
+            )
         tags = {**tags, "ttt.commit": commit(), "mlflow.source.name": "ttt", "mlflow.source.type": "LOCAL"}
         parent = os.environ.get(PARENT_ENV)
         if parent:
@@ -212,6 +222,9 @@ class Tracker:
         else:
             run_id = self.client.create_run(self.experiment(experiment), run_name=name, tags=tags).info.run_id
         run = self.open(run_id, resumed=bool(resume))
+        if self.is_local and not (run.artifacts and run.artifacts.is_relative_to(self.root)):
+            place = shown_uri(self.client.get_run(run_id).info.artifact_uri)
+            log.warning(f"the experiment '{experiment}' keeps its artifacts outside of {self.root}: {place}")
         if self.tracking.system_metrics:
             run.watch_machine()
         return run
