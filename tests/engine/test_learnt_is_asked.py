@@ -24,7 +24,9 @@ from ttt.tasks.task_data import load_task_data
 WORDS = ("cat", "a cat", "12", "007", "None", "null", "true", "Answer", "A", "é", "中文", "😀", "x  y", "it's", "-3")
 texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join) | st.text(
     st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=1, max_size=12
-).filter(str.strip)
+).filter(
+    lambda text: text.strip() and not (text.startswith("[") and text.endswith("]"))
+)  # which lm-eval takes for lists
 
 
 @st.composite
@@ -45,7 +47,12 @@ def benches(draw: st.DrawFn) -> tuple[list[dict[str, Any]], dict[str, Any], Task
         task: dict[str, Any] = {"doc_to_choice": list("ABCDE"[:n]), "doc_to_target": "answer"}
         answer = delimiter + "{{'ABCDE'[answer]}}"
     elif form == "texts":
-        task = {"doc_to_choice": "choices", "doc_to_target": draw(st.sampled_from(["answer", "{{answer}}"]))}
+        # What a template prints of a number that is also a choice could be either, and is refused.
+        digits = any(choice.strip().isdecimal() for row in rows for choice in row["choices"])
+        task = {
+            "doc_to_choice": "choices",
+            "doc_to_target": draw(st.sampled_from(["answer", "{{answer}}"][: 2 - digits])),
+        }
         answer = delimiter + "{{choices[answer]}}"
     else:
         task = {"doc_to_target": "{{choices[answer]}}", "generation_kwargs": {"until": ["<stop>"], "max_gen_toks": 50}}
@@ -72,7 +79,7 @@ def backend(tiny_model: Path) -> Backend:
     return Backend(model, fast, Trainer(precision="32", progress=False))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(benches())
 def test_what_is_learnt_is_what_is_asked_and_right(
     backend: Backend, tmp_path_factory: pytest.TempPathFactory, drawn: tuple[list[Any], dict[str, Any], TaskDataset]
