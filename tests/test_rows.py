@@ -271,3 +271,18 @@ def test_content_decides_and_a_change_in_between_is_refused(tmp_path: Path) -> N
     packed = tmp_path / "b.jsonl.gz"
     packed.write_bytes(gzip.compress(file.read_bytes()))
     assert DataFiles().digest(str(packed), "f") == DataFiles().digest(str(file), "f")
+
+
+def test_what_the_system_shows_as_files_is_no_data(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").symlink_to("/proc/self/environ")
+    with pytest.raises(SpecError, match=r"a\.csv leads to /proc/\d+/environ, which is no file of data$"):
+        DataFiles().rows(str(tmp_path / "a.csv"), "f")
+
+
+def test_a_message_shows_a_part_of_a_long_header(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x" * 500 + ",q" * 1 + "".join(f",c{i}" for i in range(50)) + "\n1\n")
+    with pytest.raises(SpecError) as refused:
+        DataFiles().rows(str(tmp_path / "a.csv"), "f")
+    assert "x" * 40 + "..., q, c0" in str(refused.value)
+    assert "and 32 more" in str(refused.value)
+    assert len(str(refused.value)) < 600

@@ -13,7 +13,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,17 @@ import pyarrow.parquet as pq
 Row = dict[str, Any]
 
 BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+
+
+N_LISTED, LONGEST_LISTED = 20, 40
+"""Columns, and characters of each, that a message shows: a header may be a row, or something that is no table."""
+
+
+def listed(columns: Iterable[object]) -> str:
+    """The names of columns for a message."""
+    names = [name if len(name) <= LONGEST_LISTED else f"{name[:LONGEST_LISTED]}..." for name in map(str, columns)]
+    more = f" and {len(names) - N_LISTED} more" if len(names) > N_LISTED else ""
+    return ", ".join(names[:N_LISTED]) + more
 
 
 class UnreadableError(ValueError):
@@ -75,7 +86,7 @@ def _separated(text: str, separator: str) -> list[Row]:
             elif len(values) != len(columns):
                 raise UnreadableError(
                     f"line {reader.line_num}: has {len(values)} values for the {len(columns)} columns "
-                    f"{', '.join(columns)} (separated by {separator!r})"
+                    f"{listed(columns)} (separated by {separator!r})"
                 )
             else:
                 rows.append(dict(zip(columns, values, strict=True)))
@@ -84,7 +95,7 @@ def _separated(text: str, separator: str) -> list[Row]:
     if columns and separator == "\t":
         _check_quotes(text, rows, len(columns))
     if not rows:
-        raise UnreadableError(f"line 1: nothing follows the header with the columns {', '.join(columns or ())}")
+        raise UnreadableError(f"line 1: nothing follows the header with the columns {listed(columns or ())}")
     return rows
 
 
@@ -185,7 +196,7 @@ def _kind(value: Any) -> str:
 def _parquet(content: bytes) -> list[Row]:
     table = pq.read_table(pa.BufferReader(content))
     if len(set(table.column_names)) < len(table.column_names):
-        raise UnreadableError(f"has two columns of one name among {', '.join(table.column_names)}")
+        raise UnreadableError(f"has two columns of one name among {listed(table.column_names)}")
     columns = {column: _values(table[column], column) for column in table.column_names}
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 

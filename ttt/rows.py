@@ -28,6 +28,10 @@ COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+NO_DATA = ("dev", "proc", "sys")
+"""Where the system shows processes (their secrets too) and devices as files."""
+
+
 class DataFiles:
     """Local data files, each under the digest that it had when it was first asked for.
 
@@ -85,13 +89,20 @@ def _form(file: str, field: str) -> tuple[Path, str]:
         raise SpecError(f"{field}: {path} is a folder; name the file in it")
     if not is_file:
         raise SpecError(f"{field}: no file {path}")
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in COMPRESSIONS:
-        suffixes.pop()
-    if not suffixes or suffixes[-1] not in FORMS:
+    if (place := path.resolve()).parts[1] in NO_DATA:
+        raise SpecError(f"{field}: {path} leads to {place}, which is no file of data")
+    if (form := form_of(file)) not in FORMS:
         kinds, packed = ", ".join(FORMS), ", ".join(COMPRESSIONS)
         raise SpecError(f"{field}: {path.name} is none of {kinds}, each with {packed} behind it or not")
-    return path, suffixes[-1]
+    return path, form
+
+
+def form_of(file: str) -> str:
+    """The suffix of a file's name that tells how it is read, that of a compression aside."""
+    suffixes = [suffix.lower() for suffix in Path(file).suffixes]
+    if suffixes and suffixes[-1] in COMPRESSIONS:
+        suffixes.pop()
+    return suffixes[-1] if suffixes else ""
 
 
 def columns_of(rows: Iterable[Row]) -> list[str]:

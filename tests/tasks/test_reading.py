@@ -202,3 +202,26 @@ def test_a_split_s_name_leads_nowhere(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"'\.\./outside' cannot be the name of a split"):
         load_tasks(bench(tmp_path / "a.jsonl", tmp_path / "a.jsonl", num_fewshot=0, files=files))
     assert json.loads((tmp_path / "a.jsonl").read_text())
+
+
+def test_a_file_that_no_task_reads_and_questions_that_are_numbers_are_said(tmp_path: Path) -> None:
+    rows = [{"question": str(i % 4), "a": "w", "b": "x", "c": "y", "d": "z", "label": "ABCD"[i % 4]} for i in range(4)]
+    write_text(",")(tmp_path / "rows.csv", rows)
+    texts = {
+        "doc_to_text": "{{question}}",
+        "doc_to_choice": ["no", "yes", "a", "b"],
+        "doc_to_target": "answer: {{label}}",
+    }
+    asked = bench(tmp_path / "rows.csv", tmp_path / "rows.csv", num_fewshot=0, task={**texts, "fewshot_split": None})
+    said = " ".join(load_tasks(asked)["warnings"])
+    assert "its texts are numbers, so its choices are the prompts" in said
+    assert "bench.files.train: no task of 'awkward' has this split" in said
+
+
+def test_a_task_s_own_number_of_shots_is_not_dropped(tmp_path: Path) -> None:
+    write_lines(tmp_path / "rows.jsonl", rows_with(list("ABCD")))
+    asked = bench(tmp_path / "rows.jsonl", tmp_path / "rows.jsonl", num_fewshot=0, task={"num_fewshot": 3})
+    with pytest.raises(
+        SpecError, match=r"num_fewshot: 3, but the shots of all tasks are bench\.num_fewshot, which is 0"
+    ):
+        load_tasks(asked)

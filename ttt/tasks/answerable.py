@@ -10,6 +10,7 @@ from typing import Any
 
 from lm_eval.api.task import ConfigurableTask
 
+from ttt.forms import listed
 from ttt.spec import Bench, SpecError
 
 Document = Mapping[str, Any]
@@ -63,7 +64,7 @@ def naming(bench: Bench, task: Any, what: str, number: int, doc: Document) -> It
     except SpecError:
         raise
     except Exception as error:  # templates, and the tasks' own functions, raise whatever the values make them
-        columns = ", ".join(map(str, doc))
+        columns = listed(doc)
         raise SpecError(f"{where} asked: {error or type(error).__name__}; its columns are {columns}") from error
 
 

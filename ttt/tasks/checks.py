@@ -56,7 +56,34 @@ def check_tasks(tasks: Mapping[str, Any], bench: Bench) -> list[str]:
     labels = {task_name(task): check_documents(task, bench) for task in tasks.values()}
     for task in tasks.values():
         _try_metrics(task, bench)
-    return [*_said_of_shots(tasks, bench), *_said_of_labels(labels, bench)]
+    said = [*_said_of_shots(tasks, bench), *_said_of_labels(labels, bench)]
+    return [*said, *_said_of_inputs(tasks, bench), *_said_of_files(tasks, bench)]
+
+
+def _said_of_inputs(tasks: Mapping[str, Any], bench: Bench) -> list[str]:
+    """Of the bench's own tasks that lm-eval takes for WinoGrande's form, since their template first prints a number."""
+    own = {
+        fields["task"] for fields in bench.tasks if isinstance(fields, dict) and "{" in str(fields.get("doc_to_text"))
+    }
+    names = [task_name(task) for task in tasks.values() if getattr(task, "multiple_input", 0)]
+    return [
+        f"task '{name}': its texts are numbers, so its choices are the prompts, and the number says which is right; if "
+        "the numbers are the questions, name their column without brackets (doc_to_text: question)"
+        for name in names
+        if name in own
+    ]
+
+
+def _said_of_files(tasks: Mapping[str, Any], bench: Bench) -> list[str]:
+    """Of the bench's local files that none of its tasks reads."""
+    fields = ("training_split", "validation_split", "test_split", "fewshot_split")
+    read = {getattr(task.config, field, None) for task in tasks.values() for field in fields}
+    read |= {task.fewshot_cfg.split for task in tasks.values() if hasattr(task, "fewshot_cfg")}
+    return [
+        f"bench.files.{split}: no task of '{bench.name}' has this split ({', '.join(fields)}), so the file is not read"
+        for split in bench.files
+        if split not in read
+    ]
 
 
 def check_documents(task: Any, bench: Bench) -> Labels:

@@ -25,6 +25,11 @@ def check_inline(bench: Bench) -> None:
             raise SpecError(f"bench.tasks: {task!r} has no `task`: the name of the task that it defines or changes")
         where = f"bench.tasks '{task['task']}'"
         check_fields(task, where)
+        if task.get("num_fewshot") not in (None, 0, bench.num_fewshot):
+            raise SpecError(
+                f"{where}.num_fewshot: {task['num_fewshot']}, but the shots of all tasks are bench.num_fewshot, "
+                f"which is {bench.num_fewshot}"
+            )
         _check_data(task, where)
         _check_parts(task, bench, where)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ttt.rows import form_of
 from ttt.spec import Bench, SpecError
 
 SEPARATED = (".csv", ".tsv")
@@ -22,7 +23,7 @@ def read_labels_as_indices(task: Any, bench: Bench) -> None:
         return
     given = task.doc_to_target
     name = str(task.config.task).split("::")[-1]
-    separated = any(suffix in str(file).lower() for file in bench.files.values() for suffix in SEPARATED)
+    separated = any(form_of(file) in SEPARATED for file in bench.files.values())
     own = any(
         isinstance(fields, dict) and fields["task"] == name and "doc_to_target" in fields for fields in bench.tasks
     )

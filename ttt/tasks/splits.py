@@ -11,7 +11,7 @@ import datasets
 import pyarrow as pa
 import yaml
 
-from ttt.forms import Row
+from ttt.forms import Row, listed
 from ttt.rows import DataFiles, columns_of
 from ttt.spec import Bench, SpecError
 
@@ -32,7 +32,7 @@ def write_splits(bench: Bench, files: DataFiles, folder: Path) -> str:
         if not re.fullmatch(r"\w+(\.\w+)*", split):
             raise SpecError(f"bench.files.{split}: {split!r} cannot be the name of a split; use letters and digits")
         rows = files.rows(file, f"bench.files.{split}")
-        columns += f"; the columns of {file} are {', '.join(columns_of(rows))}"
+        columns += f"; the columns of {file} are {listed(columns_of(rows))}"
         for name, members in _divided(rows, bench.files_by, file).items():
             parts.setdefault(name, {})[split] = members
     configurations = []
@@ -51,7 +51,7 @@ def _divided(rows: Sequence[Row], column: str | None, file: str) -> dict[str, li
     if column is None:
         return {WHOLE: list(rows)}
     if column not in columns_of(rows):
-        raise SpecError(f"bench.files_by: {file} has no column {column!r}; it has: {', '.join(columns_of(rows))}")
+        raise SpecError(f"bench.files_by: {file} has no column {column!r}; it has: {listed(columns_of(rows))}")
     divided: dict[str, list[Row]] = {}
     for number, row in enumerate(rows, 1):
         value = row[column]

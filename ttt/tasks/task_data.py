@@ -8,7 +8,7 @@ from random import Random
 
 import datasets
 
-from ttt.forms import Row
+from ttt.forms import Row, listed
 from ttt.rows import DataFiles
 from ttt.spec import Bench, SpecError, TaskDataset
 from ttt.tasks.hub_data import check_hub_id
@@ -43,7 +43,7 @@ def load_task_data(bench: Bench, files: DataFiles | None = None) -> TaskData:
     for source in bench.task_data:
         before, n_rows, columns = len(examples), 0, ""
         for place, row in _rows(source, files or DataFiles()):
-            n_rows, columns = n_rows + 1, ", ".join(map(str, row))
+            n_rows, columns = n_rows + 1, listed(row)
             example = _render(source, row, place)
             if example is None:
                 dropped["missing"] += 1
@@ -93,5 +93,5 @@ def _render(source: TaskDataset, row: Row, place: str) -> Example | None:
         reason: Exception = error
     except Exception as error:  # Jinja and lm-eval's filters raise whatever the row's values make them
         reason = error
-    columns = ", ".join(map(str, row))
+    columns = listed(row)
     raise SpecError(f"{_field(source)}: its template fails on {place}: {reason}; the columns are {columns}") from None
