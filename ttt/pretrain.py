@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -19,7 +20,7 @@ from ttt.terminal import Terminal, console
 
 
 class _Lab(Spec):
-    seed: int
+    seed: Annotated[int, Field(ge=0)]
     folder: str
 
 

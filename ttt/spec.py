@@ -203,7 +203,7 @@ class Adjustment(Spec):
 class Trainer(Spec):
     """How the work is laid on the machine. Of these only `precision` and `generator` may change a score."""
 
-    accelerator: str = "auto"
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
     precision: Annotated[Literal["auto", "32", "bf16"], BeforeValidator(str)] = "auto"
     threads: Count | None = None
     eval_tokens: Count | None = None

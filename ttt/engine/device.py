@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ttt.engine.ranks import local_rank
-from ttt.spec import Bench, Trainer
+from ttt.spec import Bench, SpecError, Trainer
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
@@ -33,7 +33,13 @@ def precision(trainer: Trainer) -> str:
 
 
 def arithmetic(trainer: Trainer, bench: Bench) -> str:
-    """What of the trainer may change the bench's scores: the precision, and what generates if it is not torch."""
+    """What of the trainer may change the bench's scores: the precision, and what generates if it is not torch.
+
+    Raises SpecError for an accelerator that this machine does not have.
+    """
+    there = {"gpu": torch.accelerator.is_available, "cuda": torch.cuda.is_available, "mps": torch.mps.is_available}
+    if trainer.accelerator in there and not there[trainer.accelerator]():
+        raise SpecError(f"trainer.accelerator: there is no {trainer.accelerator!r} here; 'auto' takes what there is")
     by_other = bench.format == "generate" and trainer.generator != "torch"
     return precision(trainer) + (f", {trainer.generator}" if by_other else "")
 
