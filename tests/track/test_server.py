@@ -122,7 +122,7 @@ def test_a_server_that_goes_away_in_the_middle_of_a_run(server: Server, tmp_path
         try:
             tracker = open_at(server.uri, tmp_path)
             break
-        except SpecError:
+        except StoreError:
             assert time.monotonic() < end, (tmp_path / "server.log").read_text()[-2000:]
     run = tracker.start("made/sums", "a run", {"ttt.kind": "cell", "ttt.key": "k"})
     server.stop()
