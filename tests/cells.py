@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ttt.composition import Composer
+from ttt.cli.composition import Composer
 from ttt.run import Request, parse
 
 

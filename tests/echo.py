@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ttt.command import Command
+from ttt.cli.command import Command
+from ttt.cli.terminal import results
 from ttt.run import Request, parse
-from ttt.terminal import results
 
 
 def work(request: Request) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ttt.ingest import parse, work
 from ttt.spec import Tracking
-from ttt.track import Tracker
+from ttt.tracking import Tracker
 
 
 def write(file: Path, content: dict[str, Any] | str) -> Path:

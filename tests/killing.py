@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ttt.spec import Tracking
-from ttt.track import Tracker
+from ttt.tracking import Tracker
 
 TIMED = ("seconds", "per_second", "minutes")
 """Parts of names of what differs between two runs that did the same."""

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ttt.record import cell_params, cell_tags
+from ttt.cell.record import cell_params, cell_tags
 from ttt.spec import Adjustment, Bench, Cell, Model, Tracking
-from ttt.track import Tracker
+from ttt.tracking import Tracker
 
 CHANCE = 0.25
 N_ITEMS = 1000

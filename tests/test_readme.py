@@ -11,10 +11,10 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 
 from tests.conftest import sums
-from tests.test_rows import write_lines, write_text
+from tests.files.test_rows import write_lines, write_text
 from ttt.run import COMMAND
 from ttt.spec import Tracking
-from ttt.track import Tracker
+from ttt.tracking import Tracker
 
 README = Path(__file__).parents[1] / "README.md"
 

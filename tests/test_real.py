@@ -11,12 +11,12 @@ from lm_eval.evaluator import evaluate as harness_evaluate
 
 from tests.cells import compose_request
 from tests.engine.test_parity import assert_equal, both
-from ttt.engine.backend import Backend
+from ttt.cell.run import run_cell
+from ttt.engine.lm import Backend
 from ttt.engine.load import load
-from ttt.pipeline import run_cell
 from ttt.spec import Bench, Trainer
 from ttt.tasks.bench import load_tasks
-from ttt.track import Tracker
+from ttt.tracking import Tracker
 
 pytestmark = pytest.mark.real
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from tests.cells import request
-from ttt.engine.device import arithmetic
-from ttt.identity import cell_key, model_source
-from ttt.rows import DataFiles
+from ttt.cell.key import cell_key
+from ttt.engine.precision import arithmetic
+from ttt.files.model_source import model_source
+from ttt.files.rows import DataFiles
 from ttt.spec import Adjustment, Cell, Model, SpecError, Trainer, check
 
 MODEL = {"name": "m", "family": "f", "hub": "o/m", "n_params": 10, "n_tokens": 20, "trained": "2024-01"}

@@ -14,7 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 import ttt
-from ttt.command import CONF
+from ttt.cli.command import CONF
 from ttt.spec import Adjustment, Bench, Model, Tracking, Trainer, check
 
 PACKAGE = Path(ttt.__file__).parent
@@ -23,34 +23,32 @@ MODULES = sorted(
     for file in PACKAGE.rglob("*.py")
 )
 
-FLOORS = {
-    **dict.fromkeys(("ttt.spec", "ttt.stats", "ttt.shown", "ttt.terminal", "ttt.output"), 0),
-    **dict.fromkeys(("ttt.consent", "ttt.definition_file", "ttt.definitions", "ttt.hub"), 1),
-    **dict.fromkeys(
-        ("ttt.forms", "ttt.rows", "ttt.tasks", "ttt.identity", "ttt.result", "ttt.items", "ttt.harness"), 1
-    ),
-    **dict.fromkeys(("ttt.model_files", "ttt.scratch"), 1),
-    "ttt.engine": 2,
-    **dict.fromkeys(("ttt.track", "ttt.record", "ttt.done", "ttt.lab"), 3),
-    **dict.fromkeys(
-        ("ttt.report", "ttt.pipeline", "ttt.workbench", "ttt.comparison", "ttt.ingestion", "ttt.saturation"), 4
-    ),
-}
-"""A module imports from its own floor and those below; what is not named is a command, on the fifth."""
+FLOORS = (
+    ("spec", "masking", "stopping", "stats"),
+    ("files", "catalogue"),
+    ("cli", "tasks"),
+    ("engine", "tracking", "report"),
+    ("cell", "lab"),
+    ("study", "imported", "comparison"),
+    ("run", "compare", "saturate", "ingest", "pretrain"),
+)
+"""What is in `ttt/`, by floor: a module imports from its own subject and from the floors below."""
+FLOOR_OF = {subject: number for number, floor in enumerate(FLOORS) for subject in floor}
 
 
-def floor(module: str) -> int:
-    name = ".".join(module.split(".")[:2])
-    return FLOORS.get(name, 5)
+def subject(module: str) -> str:
+    return [*module.split("."), ""][1]
 
 
 def imports(module: str) -> set[str]:
+    """Modules that a module imports, at its head or within a function."""
     file = PACKAGE.joinpath(*module.split(".")[1:])
     tree = ast.parse((file / "__init__.py" if file.is_dir() else file.with_suffix(".py")).read_text())
-    names = set()
+    names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
+            inner = {f"{node.module}.{alias.name}" for alias in node.names} & set(MODULES)
+            names |= inner or {node.module}
         elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
     return names
@@ -60,15 +58,25 @@ def imports(module: str) -> set[str]:
 def test_every_module_imports_and_keeps_to_its_floor(module: str) -> None:
     importlib.import_module(module)
     names = imports(module)
-    above = {name for name in names if name.startswith("ttt.") and floor(name) > floor(module)}
-    assert not above, f"{module} (floor {floor(module)}) imports from above: {above}"
+    if subject(module):
+        own = FLOOR_OF[subject(module)]
+        others = {name for name in names if subject(name) and name.startswith("ttt.")} - {module}
+        above = {n for n in others if subject(n) != subject(module) and FLOOR_OF[subject(n)] >= own}
+        assert not above, f"{module} (floor {own}) imports from its floor or above: {above}"
     roots = {name.split(".")[0] for name in names}
-    if not module.startswith("ttt.track"):
+    if subject(module) != "tracking":
         assert "mlflow" not in roots
-    if floor(module) <= 1 or module.startswith("ttt.report"):
+    if subject(module) not in ("engine", "cell", "study", "lab", "tasks"):
         assert not roots & {"torch", "pytorch_lightning", "transformers", "peft"}
-    if floor(module) < 5:
+    if subject(module) != "cli":
         assert "hydra" not in roots
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    needs = {module: imports(module) & set(MODULES) - {module} for module in MODULES}
+    while leaves := {module for module, needed in needs.items() if not needed & needs.keys()}:
+        needs = {module: needed for module, needed in needs.items() if module not in leaves}
+    assert not needs, f"these import each other in a circle, or what does: {sorted(needs)}"
 
 
 def test_what_needs_no_torch_does_not_import_it() -> None:

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
-from ttt.command import Command
+from ttt.cli.command import Command
+from ttt.cli.imports import uncollected
 from ttt.comparison.options import Options
-from ttt.imports import uncollected
 from ttt.spec import Name, SpecError, Tracking, check
 
 Kind = Literal["bench", "benches", "reformulation", "items", "versions"]
@@ -78,7 +78,7 @@ def parse(config: Mapping[str, Any]) -> Request:
 def work(request: Request) -> dict[str, Any]:
     with uncollected():
         from ttt.comparison import work as comparison  # mlflow and the statistics, seconds to import
-        from ttt.track import Tracker
+        from ttt.tracking import Tracker
 
     tracker, names = Tracker(request.tracking, make=False), request.names
     match request.kind:

@@ -12,12 +12,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from ttt.command import CONF, Command
-from ttt.definitions import Definitions
-from ttt.harness.pattern import Pattern
-from ttt.imports import uncollected
+from ttt.catalogue.definitions import Definitions
+from ttt.cli.command import CONF, Command
+from ttt.cli.imports import uncollected
+from ttt.cli.terminal import Terminal, console
+from ttt.imported.pattern import Pattern
 from ttt.spec import Name, Spec, SpecError, Tracking, check, nearest
-from ttt.terminal import Terminal, console
 
 N_SHOWN = 8
 """Names of what was left out that the terminal shows for a reason; the result has them all."""
@@ -62,8 +62,8 @@ def parse(config: Mapping[str, Any]) -> Request:
 
 def work(request: Request) -> dict[str, Any]:
     with uncollected():
-        from ttt.ingestion import ingest  # mlflow and pandas, seconds to import
-        from ttt.track import Tracker
+        from ttt.imported.ingest import ingest  # mlflow and pandas, seconds to import
+        from ttt.tracking import Tracker
 
     start = perf_counter()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

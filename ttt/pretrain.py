@@ -12,11 +12,11 @@ from pydantic import Field
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ttt.command import Command
+from ttt.cli.command import Command
+from ttt.cli.terminal import Terminal, console
 from ttt.lab.ladder import LabModel, chosen
 from ttt.lab.store import Store
 from ttt.spec import Count, Name, Spec, Tracking, check
-from ttt.terminal import Terminal, console
 
 
 class _Lab(Spec):
@@ -87,7 +87,7 @@ def _make(request: Request, missing: list[LabModel]) -> dict[str, float]:
         tracker = None
         for model, done in pretrain_all(missing, store, request.n_jobs, lambda n: progress.advance(bar, n)):
             from ttt.lab.record import record  # mlflow, seconds to import, while the workers are busy
-            from ttt.track import Tracker
+            from ttt.tracking import Tracker
 
             tracker = tracker or Tracker(request.tracking)
             record(tracker, request.suite, store, model, done)

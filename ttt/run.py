@@ -12,10 +12,10 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from ttt import terminal
-from ttt.command import Closer, Command
-from ttt.hub import work_offline_if_silent
-from ttt.imports import uncollected
+from ttt.cli import terminal
+from ttt.cli.command import Closer, Command
+from ttt.cli.imports import uncollected
+from ttt.cli.offline import work_offline_if_silent
 from ttt.report.numbers import with_error
 from ttt.spec import Cell, Spec, SpecError, Tracking, Trainer, check
 
@@ -64,21 +64,21 @@ def work(request: Request) -> dict[str, Any] | None:
     """The cell's result; None in a process that follows rank zero, which alone knows MLflow."""
     work_offline_if_silent(request.cell)
     with uncollected():
-        from ttt.done import look_up
-        from ttt.engine import ranks
-        from ttt.track import Tracker
+        from ttt.cell.resolve import look_up
+        from ttt.engine import distributed
+        from ttt.tracking import Tracker
 
-        if ranks.n_asked() == 1 and not request.force:
+        if distributed.n_asked() == 1 and not request.force:
             done = look_up(request.cell, request.trainer, Tracker(request.tracking), terminal.console.print)
             if done:
                 return asdict(done)
 
+        from ttt.cell.run import run_cell
         from ttt.engine.follower import Follower  # transformers, Lightning and lm-eval, seconds to import
-        from ttt.pipeline import run_cell
 
-    with ranks.together():
-        if ranks.rank():
-            ranks.follow(Follower().does)
+    with distributed.together():
+        if distributed.rank():
+            distributed.follow(Follower().does)
             return None
         tracker = Tracker(request.tracking)
         return asdict(run_cell(request.cell, request.trainer, tracker, request.force, say=terminal.console.print))
@@ -112,7 +112,7 @@ def begin(requests: list[Request]) -> Closer:
     A multirun that did not finish, asked for again, goes on in the parent run that it has.
     """
     with uncollected():
-        from ttt.track import PARENT_ENV, Tracker
+        from ttt.tracking import PARENT_ENV, Tracker
 
         tracker = Tracker(requests[0].tracking)
     experiments = {f"{request.cell.suite}/{request.cell.bench.name}" for request in requests}

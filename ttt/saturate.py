@@ -10,13 +10,13 @@ from pydantic import Field
 from rich import box
 from rich.table import Table
 
-from ttt import terminal
-from ttt.command import Command
-from ttt.hub import work_offline_if_silent
-from ttt.imports import uncollected
+from ttt.cli import terminal
+from ttt.cli.command import Command
+from ttt.cli.imports import uncollected
+from ttt.cli.offline import work_offline_if_silent
 from ttt.report.numbers import count, duration, flops, signed, signed_interval, with_error
-from ttt.saturation.plan import Plan
 from ttt.spec import Cell, Name, Spec, SpecError, Tracking, Trainer, check
+from ttt.study.space import Plan
 
 
 class _Request(Spec):
@@ -74,17 +74,17 @@ def parse(config: Mapping[str, Any]) -> Request:
 
 def work(request: Request) -> dict[str, Any]:
     with uncollected():
-        from ttt.track import Tracker
+        from ttt.tracking import Tracker
 
         tracker = Tracker(request.tracking, make=not request.ingested)
     if request.ingested:
-        from ttt.saturation.ingested import judge_ingested
+        from ttt.study.ingested import judge_ingested
 
         cell = request.cell
         return judge_ingested(tracker, cell.suite, cell.bench.name, request.from_share, request.plan.tolerance)
     work_offline_if_silent(request.cell)
     with uncollected():
-        from ttt.saturation.conduct import saturate  # torch, transformers and optuna, seconds to import
+        from ttt.study.run import saturate  # torch, transformers and optuna, seconds to import
 
     return saturate(request.cell, request.plan, request.trainer, tracker, say=terminal.console.print)
 

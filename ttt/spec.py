@@ -98,7 +98,7 @@ class TaskDataset(Spec):
     config: str | None = None
     split: str = "train"
     files: str | tuple[str, ...] | None = None
-    """Local files (`ttt.rows`), used instead of `hub`."""
+    """Local files (`ttt.files.rows`), used instead of `hub`."""
     prompt: str = "{{prompt}}"
     answer: str = "{{answer}}"
     """Jinja templates over a row, in lm-eval's dialect. The answer begins with the blank that separates the two."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ttt.engine.answers import Answers
+from ttt.engine.scoring.answers import Answers
 
 KNOWN = {"a": [(0, -1.5, True), (1, -0.25, False)], "b": [(2, [5, 6])]}
 

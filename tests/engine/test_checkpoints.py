@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ttt.engine.checkpoints import CheckpointFiles, last_checkpoint, step_of
+from ttt.engine.training.checkpoints import CheckpointFiles, last_checkpoint, step_of
 
 
 def save(folder: Path, step: int) -> Path:

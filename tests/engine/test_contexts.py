@@ -15,10 +15,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from tests.cells import request
-from ttt.engine.adjust import adjust, encode
-from ttt.engine.adjustment import negative_log_likelihood
-from ttt.engine.backend import Backend
 from ttt.engine.batches import collate
+from ttt.engine.lm import Backend
+from ttt.engine.training.adjust import adjust, encode
+from ttt.engine.training.module import negative_log_likelihood
 from ttt.spec import SpecError, Trainer
 from ttt.tasks.task_data import Example
 

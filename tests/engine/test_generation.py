@@ -14,14 +14,14 @@ from lm_eval.models.huggingface import HFLM
 
 from tests import cells
 from tests.conftest import write_jsonl
-from ttt.engine.answers import Answers, KeepingBackend
-from ttt.engine.backend import Backend
+from ttt.cell.evaluation import evaluate
+from ttt.cell.workbench import Workbench
+from ttt.engine.lm import Backend
 from ttt.engine.load import load
-from ttt.engine.scores import evaluate
+from ttt.engine.scoring.answers import Answers, KeepingBackend
 from ttt.spec import Bench, Model, SpecError, Trainer
 from ttt.tasks.bench import load_tasks
-from ttt.track import Tracker
-from ttt.workbench import Workbench
+from ttt.tracking import Tracker
 
 CPU = Trainer(accelerator="cpu", precision="32", threads=1, progress=False)
 DRAWN = {"until": [], "max_gen_toks": 12, "do_sample": True, "temperature": 1.0}

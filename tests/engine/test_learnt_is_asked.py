@@ -13,10 +13,10 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from tests.conftest import write_jsonl
-from ttt.engine.adjust import encode
-from ttt.engine.backend import Backend
+from ttt.engine.lm import Backend
 from ttt.engine.load import load
-from ttt.rows import DataFiles
+from ttt.engine.training.adjust import encode
+from ttt.files.rows import DataFiles
 from ttt.spec import Bench, Model, SpecError, TaskDataset, Trainer
 from ttt.tasks.bench import load_tasks
 from ttt.tasks.task_data import load_task_data

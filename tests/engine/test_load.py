@@ -15,10 +15,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.files.test_source import edit, model_at
 from tests.hub import standing_in
-from tests.test_source import edit, model_at
 from ttt.engine.load import digest, load
-from ttt.identity import model_source
+from ttt.files.model_source import model_source
 from ttt.spec import SpecError
 
 
@@ -178,9 +178,9 @@ def test_other_embeddings_are_refused(folder: Path, monkeypatch: pytest.MonkeyPa
 HUB = """
 import json, os, sys
 from pathlib import Path
-from tests.test_source import model_at
+from tests.files.test_source import model_at
 from ttt.engine.load import digest, load
-from ttt.identity import model_source
+from ttt.files.model_source import model_source
 from ttt.spec import SpecError
 
 repository, tiny = Path(sys.argv[1]), sys.argv[2]
@@ -223,10 +223,10 @@ def test_of_a_hubs_model_the_commit_of_its_source_is_loaded(tiny_model: Path, tm
 DOWNLOAD = """
 import json, sys
 from pathlib import Path
-from tests.test_source import model_at
+from tests.files.test_source import model_at
 from ttt.engine.load import digest, load
-from ttt.identity import model_source
-from ttt.model_files import downloaded
+from ttt.files.model_source import model_source
+from ttt.files.model_files import downloaded
 from ttt.spec import SpecError
 
 for name in sys.argv[2:]:

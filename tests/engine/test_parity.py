@@ -15,7 +15,7 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
 from tests.cells import request
-from ttt.engine.backend import Backend
+from ttt.engine.lm import Backend
 from ttt.engine.load import load
 from ttt.spec import Bench, Trainer
 from ttt.tasks.bench import load_tasks
@@ -91,7 +91,7 @@ def requests_of(task: Any) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize("shots", ["", "Shots that all of them have. " * 3])
 def test_sequences_come_and_go(conf: Path, tmp_path: Path, shots: str) -> None:
     """Prompts of many lengths through three places give what transformers' own `generate` gives one by one."""
-    from ttt.engine.generation import GreedyDecoder, Waiting
+    from ttt.engine.scoring.decoding import GreedyDecoder, Waiting
 
     model, tokenizer = load(request(conf, tmp_path).cell.model)
     prompts = [(i, tuple(tokenizer.encode(shots + "What? " * (1 + i * 7 % 11)))) for i in range(10)]
@@ -144,7 +144,7 @@ def test_rolling_likelihood(tiny_model: Path, conf: Path, tmp_path: Path) -> Non
 
 def test_what_is_scored_is_what_is_learnt(conf: Path, tmp_path: Path) -> None:
     """One rendering: the tokens of a training example are those of the scored pair, and an end-of-sequence token."""
-    from ttt.engine.adjust import encode
+    from ttt.engine.training.adjust import encode
     from ttt.tasks.task_data import Example
 
     model, tokenizer = load(request(conf, tmp_path).cell.model)

@@ -10,7 +10,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from ttt.composition import CONF, Composer
+from ttt.cli.composition import CONF, Composer
 from ttt.lab.ladder import DOSES, LADDER, RUNGS, LabModel, chosen
 from ttt.lab.pretraining import new_model
 from ttt.run import COMMAND, parse

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from tests.cells import request as ask
+from ttt.cell.run import run_cell
 from ttt.lab.ladder import LabModel, Rung
 from ttt.lab.pretraining import pretrain
 from ttt.lab.store import FACTS, WEIGHTS, Store
-from ttt.pipeline import run_cell
 from ttt.pretrain import Request, parse, show, work
 from ttt.spec import SpecError, Tracking
-from ttt.track import Tracker
+from ttt.tracking import Tracker
 
 OLD = LabModel("lab-old-16x150-a", "old", Rung(16, 4), 0.0, "a")
 NEW = LabModel("lab-new-16x150-a", "new", Rung(24, 6), 0.1, "a")

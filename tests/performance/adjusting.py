@@ -14,10 +14,10 @@ from transformers import TrainingArguments
 
 from tests.performance.model import DATA
 from tests.performance.pairs import Line, compare
-from ttt.engine.adjust import encode
-from ttt.engine.adjustment import Plan
-from ttt.engine.backend import Backend
-from ttt.engine.fit import fit
+from ttt.engine.lm import Backend
+from ttt.engine.training.adjust import encode
+from ttt.engine.training.loop import fit
+from ttt.engine.training.module import Plan
 from ttt.spec import Adjustment, Bench, TaskDataset, Trainer
 from ttt.tasks.task_data import load_task_data
 

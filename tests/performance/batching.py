@@ -10,7 +10,7 @@ from transformers import GenerationConfig
 
 from tests.performance.model import DATA
 from tests.performance.pairs import Line, compare
-from ttt.engine.generation import GreedyDecoder, Waiting
+from ttt.engine.scoring.decoding import GreedyDecoder, Waiting
 
 N_NEW = 64
 

@@ -39,7 +39,7 @@ def phases(root: Path) -> None:
     from ttt.comparison.inputs import read_inputs
     from ttt.comparison.options import Options
     from ttt.spec import Tracking
-    from ttt.track import Tracker
+    from ttt.tracking import Tracker
 
     options = Options(suite="made")
     tracker = timed("open the store", lambda: Tracker(Tracking(root=str(root))))

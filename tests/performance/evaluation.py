@@ -11,7 +11,7 @@ from lm_eval.models.huggingface import HFLM
 
 from tests.performance.model import DATA
 from tests.performance.pairs import Line, compare, seconds
-from ttt.engine.backend import Backend
+from ttt.engine.lm import Backend
 from ttt.spec import Bench, Trainer
 from ttt.tasks.bench import load_tasks
 

@@ -15,15 +15,15 @@ from pathlib import Path
 
 from tests.performance.model import DATA, loaded
 from ttt.spec import Tracking
-from ttt.track import Tracker
+from ttt.tracking import Tracker
 
 ROUNDS = 3
 TIMED = """
 import functools, json, sys, time
 start = float(sys.argv.pop(1))
-from ttt.imports import uncollected
+from ttt.cli.imports import uncollected
 with uncollected():  # as ttt.run imports them
-    import ttt.engine.backend as backend, ttt.track as track
+    import ttt.engine.lm as backend, ttt.tracking as track
 spent = {"first pass": None, "opening": 0.0, "logging": 0.0}
 depth = 0
 

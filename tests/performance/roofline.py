@@ -17,7 +17,7 @@ from torch.nn.functional import linear, scaled_dot_product_attention
 from tests.performance.evaluation import benches
 from tests.performance.model import loaded
 from tests.performance.pairs import seconds
-from ttt.engine.backend import Backend
+from ttt.engine.lm import Backend
 from ttt.spec import Trainer
 from ttt.tasks.bench import load_tasks
 

@@ -17,17 +17,18 @@ import numpy as np
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from ttt.command import CONF
+from ttt.cell.saturation import verdict_at
+from ttt.cell.workbench import Workbench
+from ttt.cli.command import CONF
 from ttt.engine.load import load
 from ttt.saturate import Request, parse
-from ttt.saturation.climb import Climber, score
-from ttt.saturation.conduct import saturate
-from ttt.saturation.plan import ladder
-from ttt.saturation.validation import make_validation
-from ttt.saturation.verdict import Curve, best_curve, judge, verdict_at
+from ttt.study.run import saturate
+from ttt.study.space import ladder
+from ttt.study.trial import Climber, score
+from ttt.study.validation import make_validation
+from ttt.study.verdict import Curve, best_curve, judge
 from ttt.tasks.bench import load_tasks
-from ttt.track import Tracker
-from ttt.workbench import Workbench
+from ttt.tracking import Tracker
 
 DOC = Path(__file__).parents[2] / "docs" / "warm_rungs.md"
 SEEDS = (0, 1, 2)

@@ -13,7 +13,7 @@ import lm_eval.tasks
 import pytest
 from lm_eval.tasks import TaskManager
 
-from ttt import scratch
+from ttt.files import scratch
 from ttt.tasks import index
 
 

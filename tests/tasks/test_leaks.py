@@ -11,16 +11,16 @@ import pytest
 
 from tests.cells import request
 from tests.conftest import LETTERS, sums, write_jsonl
-from ttt.identity import cell_key
+from ttt.cell.key import cell_key
+from ttt.cell.run import run_cell
+from ttt.files.rows import DataFiles
 from ttt.lab.world import make_world
-from ttt.pipeline import run_cell
-from ttt.rows import DataFiles
 from ttt.spec import Bench, SpecError
 from ttt.tasks.bench import load_tasks
 from ttt.tasks.leaks import Question, asked_questions, check_leaks, count_by_kind, find_leaks, in_words, normalise
 from ttt.tasks.task_data import Example, TaskData
 from ttt.tasks.templates import template
-from ttt.track import Tracker
+from ttt.tracking import Tracker
 
 SAME = [
     ("What is 2 + 2?", "what   is 2+2"),

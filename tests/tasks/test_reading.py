@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.test_rows import AWKWARD, WRITERS, write_lines, write_text
-from ttt.engine.adjust import encode
-from ttt.engine.backend import Backend
+from tests.files.test_rows import AWKWARD, WRITERS, write_lines, write_text
+from ttt.cell.evaluation import evaluate
+from ttt.engine.lm import Backend
 from ttt.engine.load import load
-from ttt.engine.scores import evaluate
-from ttt.rows import DataFiles
+from ttt.engine.training.adjust import encode
+from ttt.files.rows import DataFiles
 from ttt.spec import Bench, Model, SpecError, TaskDataset, Trainer
 from ttt.tasks.bench import load_tasks
 from ttt.tasks.leaks import asked_questions, remove_leaks

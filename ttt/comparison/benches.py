@@ -19,7 +19,7 @@ from ttt.comparison.table import SIDES, json_able, table_of
 from ttt.report.numbers import signed
 from ttt.spec import SpecError, nearest
 from ttt.stats.ranking import Association, first_component_share, kendall
-from ttt.track import Tracker
+from ttt.tracking import Tracker
 
 
 def read_common(tracker: Tracker, benches: Sequence[str], options: Options) -> list[Inputs]:

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from ttt.cell.record import check_result
 from ttt.comparison.inputs import MIN_MODELS, Inputs
 from ttt.comparison.options import MANY_MODELS, Options
 from ttt.comparison.rows import CellRow
 from ttt.comparison.table import Table
-from ttt.record import check_result
 from ttt.spec import SpecError
 from ttt.stats.emergence import emergence
-from ttt.track import Tracker, last_step
+from ttt.tracking import Tracker, last_step
 
 ROWS_REPLICATES, MANY_ROWS_REPLICATES = 399, 199  # at most, for a fit for each budget and measure
 MIN_SHARE = 0.5  # of the models: a budget that only a few were scored at would tell of them, not of the budget

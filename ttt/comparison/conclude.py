@@ -18,12 +18,12 @@ from ttt.comparison.inputs import MIN_MODELS, Inputs
 from ttt.comparison.models import Split, model_rows, split_models
 from ttt.comparison.options import Options
 from ttt.comparison.ranking import agreement, model_list
+from ttt.comparison.summary import verdict, what_changes
 from ttt.comparison.table import SIDES, Table, json_able, table_of
 from ttt.comparison.ties import told_apart
-from ttt.comparison.verdict import verdict, what_changes
-from ttt.shown import shown_uri
+from ttt.masking import shown_uri
 from ttt.stats.scaling import Inference
-from ttt.track import Tracker, commit
+from ttt.tracking import Tracker, commit
 
 
 def conclude(tracker: Tracker, inputs: Inputs, options: Options) -> dict[str, Any]:

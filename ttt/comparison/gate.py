@@ -9,7 +9,7 @@ from ttt.comparison.inputs import Inputs
 from ttt.comparison.models import ModelRow
 from ttt.comparison.rows import some
 from ttt.spec import SpecError
-from ttt.track import Tracker
+from ttt.tracking import Tracker
 
 WORDS = {
     "no": "not saturated",

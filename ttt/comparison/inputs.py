@@ -12,7 +12,7 @@ from ttt.comparison.models import ModelRow, model_rows
 from ttt.comparison.options import Options
 from ttt.comparison.rows import CellRow, cell_rows, choose_adjustment, missing_halves, score_key
 from ttt.spec import SpecError, nearest
-from ttt.track import Tracker
+from ttt.tracking import Tracker
 
 MIN_MODELS = 4
 TAGS = ("ttt.model", "ttt.adjustment", "ttt.seed")

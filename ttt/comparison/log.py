@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ttt.comparison.table import SIDES
-from ttt.track import RunLog, Tracker
+from ttt.tracking import RunLog, Tracker
 
 log = logging.getLogger(__name__)
 

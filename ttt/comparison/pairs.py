@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ttt.record import items_file
+from ttt.cell.record import items_file
 from ttt.spec import SpecError
 from ttt.stats.items import benjamini_hochberg, item_mean, minimum_detectable_difference, paired_difference
 from ttt.stats.ranking import tie_groups
-from ttt.track import Tracker
+from ttt.tracking import Tracker
 
 PAIR_FIELDS = ("difference", "se", "low", "high", "p", "n_items", "n_groups", "n_gained", "n_lost")
 

@@ -9,6 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from ttt.cli.terminal import Terminal
 from ttt.comparison.table import SIDES
 from ttt.report.numbers import (
     DASH,
@@ -21,7 +22,6 @@ from ttt.report.numbers import (
     signed_interval,
     with_error,
 )
-from ttt.terminal import Terminal
 
 MAX_ROWS = 60
 

@@ -14,7 +14,7 @@ from ttt.comparison.options import MANY_MODELS
 from ttt.comparison.pairs import UnpairedError, read_side
 from ttt.comparison.table import Array, Table
 from ttt.stats.items import benjamini_hochberg
-from ttt.track import Tracker
+from ttt.tracking import Tracker
 
 Apart = npt.NDArray[np.bool_]
 

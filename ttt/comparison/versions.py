@@ -6,7 +6,7 @@ from typing import Any
 
 from ttt.comparison.pairs import ItemScores, UnpairedError, paired_tests, read_side, score_of, ties
 from ttt.spec import SpecError, nearest
-from ttt.track import Tracker
+from ttt.tracking import Tracker
 
 TAGS = {"ttt.suite", "ttt.model", "ttt.bench", "ttt.bench_version", "ttt.adjustment", "ttt.seed"}
 """Of every cell; MLflow's UI lets anybody remove them."""

@@ -17,7 +17,7 @@ from ttt.comparison.rows import choose_adjustment
 from ttt.comparison.table import SIDES, json_able
 from ttt.comparison.versions import version_conclusions
 from ttt.spec import SpecError, nearest
-from ttt.track import Tracker
+from ttt.tracking import Tracker
 
 
 def compare_bench(tracker: Tracker, bench: str, options: Options) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from ttt.engine import ranks
-from ttt.engine.adjustment import Plan
+from ttt.engine import distributed
 from ttt.engine.batches import Tokens
-from ttt.engine.evaluation import predict
-from ttt.engine.fit import fit
+from ttt.engine.scoring.module import predict
+from ttt.engine.training.loop import fit
+from ttt.engine.training.module import Plan
 from ttt.spec import Adjustment, Trainer
 
 
@@ -39,4 +39,4 @@ class Follower:
     ) -> None:
         trainer = trainer.model_copy(update={"progress": False})
         fit(self.model, rows, plan, recipe, learning_rate, trainer, None, begin_from=begin_from,
-            on_checkpoint=lambda step: ranks.follow(self.does, until="go on"))  # fmt: skip
+            on_checkpoint=lambda step: distributed.follow(self.does, until="go on"))  # fmt: skip

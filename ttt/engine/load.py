@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from ttt.identity import model_source
-from ttt.model_files import downloaded, read_json
+from ttt.files.model_files import downloaded, read_json
+from ttt.files.model_source import model_source
 from ttt.spec import Bench, Model, SpecError
 
 log = logging.getLogger(__name__)

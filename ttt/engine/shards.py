@@ -20,8 +20,8 @@ from torch.distributed.tensor import DTensor, Shard, distribute_tensor
 from torch.utils._pytree import tree_map_only
 from transformers import PreTrainedModel
 
-from ttt.engine import ranks
-from ttt.engine.device import on_gpu
+from ttt.engine import distributed
+from ttt.engine.precision import on_gpu
 from ttt.spec import Trainer
 
 _made: WeakKeyDictionary[PreTrainedModel, PreTrainedModel] = WeakKeyDictionary()
@@ -33,7 +33,7 @@ def sharded(model: PreTrainedModel, trainer: Trainer) -> PreTrainedModel:
     Made once a model and filled anew each time. All processes must ask together.
     """
     if model not in _made:
-        mesh = init_device_mesh("cuda" if on_gpu(trainer) else "cpu", (ranks.n_ranks(),))
+        mesh = init_device_mesh("cuda" if on_gpu(trainer) else "cpu", (distributed.n_ranks(),))
         copy = deepcopy(model)
         blocks = set(getattr(model, "_no_split_modules", None) or ())
         for module in [module for module in copy.modules() if type(module).__name__ in blocks]:
@@ -43,9 +43,9 @@ def sharded(model: PreTrainedModel, trainer: Trainer) -> PreTrainedModel:
     with torch.no_grad():
         for name, shard in _made[model].named_parameters():
             assert isinstance(shard, DTensor), name
-            of_ranks = weights[name].chunk(ranks.n_ranks())
-            if ranks.rank() < len(of_ranks):
-                shard.to_local().copy_(of_ranks[ranks.rank()])
+            of_ranks = weights[name].chunk(distributed.n_ranks())
+            if distributed.rank() < len(of_ranks):
+                shard.to_local().copy_(of_ranks[distributed.rank()])
     return _made[model]
 
 

@@ -14,11 +14,11 @@ import torch
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 from transformers.utils import logging
 
-from ttt.engine.adjustment import Plan
 from ttt.engine.batches import Tokens
-from ttt.engine.fit import Step, fit
 from ttt.engine.load import digest
-from ttt.identity import file_digest
+from ttt.engine.training.loop import Step, fit
+from ttt.engine.training.module import Plan
+from ttt.files.digests import file_digest
 from ttt.lab.ladder import BATCH, LENGTH, N_HEADS, N_LAYERS, LabModel
 from ttt.lab.prose import pretraining_tokens, text
 from ttt.lab.store import FACTS, WEIGHTS, Store

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ttt.lab.ladder import BATCH, LabModel
 from ttt.lab.store import Store
-from ttt.track import Tracker
+from ttt.tracking import Tracker
 
 if TYPE_CHECKING:
     from ttt.lab.pretraining import Pretrained

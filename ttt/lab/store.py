@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ttt.identity import file_digest
+from ttt.files.digests import file_digest
+from ttt.files.model_files import read_json
 from ttt.lab.ladder import BATCH, LENGTH, N_HEADS, N_LAYERS, LabModel
 from ttt.lab.world import World, make_world
-from ttt.model_files import read_json
 from ttt.spec import SpecError
 
 FORMAT = 1

@@ -13,13 +13,13 @@ from lm_eval.api.group import AggMetricConfig
 from lm_eval.api.metrics import brier_score
 from lm_eval.tasks import TaskManager
 
-from ttt.items import mean_brier
-from ttt.rows import DataFiles
+from ttt.files.rows import DataFiles
 from ttt.spec import Bench, SpecError, nearest
 from ttt.tasks.checks import check_tasks, fault_of_first
 from ttt.tasks.index import known_tasks
 from ttt.tasks.inline import check_inline
 from ttt.tasks.labels import read_labels_as_indices
+from ttt.tasks.metrics import mean_brier
 from ttt.tasks.named import check_data_of, check_named
 from ttt.tasks.remote_metrics import check_none_refused, guard_metrics
 from ttt.tasks.shots import prepare_shots

@@ -16,7 +16,7 @@ from lm_eval.tasks import TaskManager
 from lm_eval.tasks._index import Entry, Kind
 from platformdirs import user_cache_path
 
-from ttt import scratch
+from ttt.files import scratch
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ttt.rows import form_of
+from ttt.files.rows import form_of
 from ttt.spec import Bench, SpecError
 
 SEPARATED = (".csv", ".tsv")

@@ -11,8 +11,8 @@ import datasets
 import pyarrow as pa
 import yaml
 
-from ttt.forms import Row, listed
-from ttt.rows import DataFiles, columns_of
+from ttt.files.forms import Row, listed
+from ttt.files.rows import DataFiles, columns_of
 from ttt.spec import Bench, SpecError
 
 WHOLE = "default"

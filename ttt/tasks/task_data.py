@@ -8,8 +8,8 @@ from random import Random
 
 import datasets
 
-from ttt.forms import Row, listed
-from ttt.rows import DataFiles
+from ttt.files.forms import Row, listed
+from ttt.files.rows import DataFiles
 from ttt.spec import Bench, SpecError, TaskDataset
 from ttt.tasks.hub_data import check_hub_id
 from ttt.tasks.templates import MissingValueError, template

@@ -1,0 +1,135 @@
+"""The paper's release, ingested and compared as its authors did, and as one should."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import SHARED
+from ttt.catalogue.definitions import Definitions
+from ttt.cli.command import CONF
+from ttt.comparison.benches import bench_conclusions
+from ttt.comparison.conclude import conclude
+from ttt.comparison.inputs import read_inputs
+from ttt.comparison.options import Options
+from ttt.imported.ingest import ingest
+from ttt.imported.pattern import Pattern
+from ttt.spec import Tracking
+from ttt.tracking import Tracker
+
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.skipif(not (SHARED / "published").is_dir(), reason="the public release is absent: ../shared/published"),
+]
+WITHIN = 0.002
+RELEASE = {"score_rule": "paper", "policy": "keep_best", "inference": "paper"}
+EXPECTED: dict[str, dict[str, Any]] = {
+    "mmlu": {
+        "base": (0.068, 0.018, 0.940),
+        "adjusted": (-0.005, 0.009, 0.990),
+        "c_e": (1.18e22, 4.28e20),
+        "languages": (0.092, 0.009),
+        "direct_effect": (-0.004, 0.009),
+        "indirect_effect": (0.071, 0.018),
+        "pareto_area": (0.181, 0.033),
+        "steps": {0: 0.632, 100: 0.804, 250: 0.913, 1000: 0.950, 4000: 0.961},
+        "discriminator": (0.646, 0.522),
+    },
+    "gsm8k": {
+        "base": (0.168, 0.027, 0.908),
+        "adjusted": (-0.001, 0.031, 0.957),
+        "c_e": (2.28e22, 9.57e20),
+        "languages": (0.125, 0.011),
+        "direct_effect": (0.000, 0.032),
+        "indirect_effect": (0.168, 0.032),
+        "pareto_area": (0.420, 0.080),
+        "steps": {0: 0.515, 250: 0.673, 1000: 0.783, 5000: 0.857, 25000: 0.854},
+        "discriminator": (0.739, 0.525),
+    },
+}
+"""The figures of arXiv 2407.07890 and its release; the discriminator meets older models after 1,000 steps."""
+BATCH = 64
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
+    tracker = Tracker(Tracking(root=str(tmp_path_factory.mktemp("published"))))
+    definitions = Definitions([CONF])
+    pattern = definitions.read("ingest", "published", Pattern)
+    ingest(SHARED / "published", "published", [pattern], definitions, lambda: tracker, lambda *_: None)
+    return tracker
+
+
+def compared(store: Tracker, bench: str, **asked: Any) -> dict[str, Any]:
+    options = Options(suite="published", **asked)
+    return conclude(store, read_inputs(store, bench, options), options)
+
+
+@pytest.fixture(scope="module", params=sorted(EXPECTED))
+def release(store: Tracker, request: pytest.FixtureRequest) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the release's choices give for a bench, and what the paper has."""
+    found = compared(store, request.param, discriminator_examples=1000 * BATCH, n_permutations=1, **RELEASE)
+    return found, EXPECTED[request.param]
+
+
+def test_the_release_is_reproduced(release: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    found, expected = release
+    assert found["n_models"] == 53
+    assert (found["n_lose"], found["n_kept_base"]) == (8, 8)
+    assert found["excluded"] == []
+    for side in ("base", "adjusted"):
+        numbers = [found[side][name] for name in ("theta", "theta_se", "r2")]
+        assert numbers == pytest.approx(expected[side], abs=WITHIN)
+    assert [found[side]["c_e"] for side in ("base", "adjusted")] == pytest.approx(expected["c_e"], rel=0.02)
+    for effect in ("direct_effect", "indirect_effect"):
+        assert [found[effect][name] for name in ("estimate", "se")] == pytest.approx(expected[effect], abs=WITHIN)
+    assert list(found["pareto_area"].values()) == pytest.approx(expected["pareto_area"], abs=WITHIN)
+
+
+def test_emergence_of_the_release(release: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    found, expected = release
+    r2 = {row["examples"]: row["r2"] for row in found["emergence"] if row["measure"] == "score"}
+    steps = {step: r2[BATCH * step] for step in expected["steps"]}
+    assert steps == pytest.approx(expected["steps"], abs=WITHIN)
+
+
+def test_the_discriminator_of_the_release(release: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    found, expected = release
+    accuracy = [found["discriminator"][side]["accuracy"] for side in ("base", "adjusted")]
+    assert accuracy == pytest.approx(expected["discriminator"], abs=0.04)
+
+
+def test_the_confound_is_recreated(release: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    confound = release[0]["confound"]
+    assert confound["n_models"] == 30
+    assert confound["half_trained"]["low"] > 0
+    assert confound["all_adjusted"]["low"] < 0 < confound["all_adjusted"]["high"]
+
+
+@pytest.mark.parametrize("bench", sorted(EXPECTED))
+def test_languages_of_the_release(store: Tracker, bench: str) -> None:
+    found = compared(store, bench, split="languages", confound="none", n_permutations=1, **RELEASE)
+    thetas = [found[side]["theta"] for side in ("base", "adjusted")]
+    assert thetas == pytest.approx(EXPECTED[bench]["languages"], abs=WITHIN)
+
+
+def test_proper_inference_is_less_sure_and_says_so(store: Tracker) -> None:
+    found = compared(store, "mmlu", confound="none", n_permutations=1)
+    own, paper = found["base"], found["other_inference"]["base"]
+    assert own["theta_se"] > 1.5 * paper["theta_se"]
+    assert own["theta_low"] < 0 < own["theta_high"]
+    assert paper["theta_low"] > 0
+    assert "not significant before adjusting" in found["verdict"]
+    assert "by the paper's inference the difference before adjusting is significant" in found["verdict"]
+    assert "lose by adjusting and count as they are" in found["other_inference"]["note"]
+
+
+def test_the_benches_agree_on_the_models(store: Tracker, tmp_path: Path) -> None:
+    found = bench_conclusions(store, ["mmlu", "gsm8k"], Options(suite="published", score_rule="paper"))
+    assert found["n_models"] == 53
+    for side in ("base", "adjusted"):
+        tau = found["pairs"][0][side]
+        assert 0.5 < tau["low"] < tau["estimate"] < tau["high"] < 1
+        assert found["first_component"][side]["estimate"] > 0.8

@@ -1,0 +1,49 @@
+"""What paths of result files mean, and definitions read without composing them."""
+
+from __future__ import annotations
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from ttt.catalogue.definitions import Definitions
+from ttt.cli.command import CONF
+from ttt.imported.pattern import Pattern, Rule
+from ttt.spec import Adjustment, Bench, SpecError, check
+
+
+def test_patterns_say_what_paths_mean() -> None:
+    published = Definitions([CONF]).read("ingest", "published", Pattern)
+    means = {
+        "base/llama-2-7b-mmlu.json": ("llama-2-7b", "mmlu", "none", None),
+        "e1+2/gsm8kaux/olmo-1.7-7b-gsm8k.json": ("olmo-1.7-7b", "gsm8k", "epochs_1_2", None),
+        "e1/mmluaux/gpt-j-6b-mmlu.json": ("gpt-j-6b", "mmlu", "epochs_1", None),
+        "e2/mmluaux/gpt-j-6b-mmlu.json": ("gpt-j-6b", "mmlu", "epochs_2", None),
+        "e3/mmluaux/gpt-j-6b-mmlu.json": ("gpt-j-6b", "mmlu", "full", None),
+        "intermediate/mmluaux/evals/yi-6b/step_30/mmlu.json": ("yi-6b", "mmlu", "full", 1920),
+    }
+    for path, meant in means.items():
+        (meaning,) = published.meanings(path)
+        assert (meaning.model, meaning.bench, meaning.adjustment, meaning.n_examples) == meant
+    for path in ("e3/mmluaux/yi-6b-gsm8k.json", "base/mmlu.json", "results/base/yi-6b-mmlu.json"):
+        assert not published.meanings(path)
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [("(?P<model>.+", "is no regular expression"), ("(?P<modell>.+)", "has a group 'modell'; the groups are: model")],
+)
+def test_a_faulty_pattern_is_told(rule: str, message: str) -> None:
+    with pytest.raises(SpecError, match="path: ") as told:
+        check(Rule, {"path": rule})
+    assert message in str(told.value)
+
+
+@pytest.mark.parametrize("group", ["bench", "adjustment"])
+def test_definitions_are_what_hydra_composes(group: str) -> None:
+    definitions = Definitions([CONF])
+    kind = {"bench": Bench, "adjustment": Adjustment}[group]
+    for name in definitions.names(group):
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            composed = OmegaConf.to_container(compose(f"{group}/{name}")[group], resolve=True)
+        assert definitions.read(group, name, kind) == check(kind, composed), name  # type: ignore[type-var, arg-type]

@@ -1,0 +1,219 @@
+"""A study whose scratch was damaged goes on: what is lost is made again, and what its runs have is taken from them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from optuna.trial import TrialState
+
+from tests.cell.test_kept import copy_store
+from tests.studies import arguments
+from tests.study.test_saturate import asked, do
+from ttt.cell.saturation import read_study
+from ttt.cell.workbench import Workbench
+from ttt.engine.load import load
+from ttt.engine.scoring.answers import KeepingBackend
+from ttt.masking import shown_uri
+from ttt.saturate import COMMAND, Request
+from ttt.spec import SpecError
+from ttt.study.search import Study
+from ttt.study.space import Plan, ladder
+from ttt.study.trial import Climber
+from ttt.study.validation import make_validation
+from ttt.tracking import Tracker
+
+SEARCH = {"learning_rate": {"low": 0.5, "high": 2.0, "relative": True}}
+
+
+def study_of(folder: Path, n_trials: int) -> list[tuple[float, TrialState]]:
+    """Carry a study out; its trials' values and states."""
+    plan = Plan(n_trials=n_trials, search=SEARCH)  # type: ignore[arg-type]
+    study = Study("s", plan, {"learning_rate": 1.0}, 0, folder)
+    for ask in study.trials():
+        ask.trial.report(0.5, 0)
+        study.study.tell(ask.trial, 0.5)
+    study.close()
+    return [(trial.params["learning_rate"], trial.state) for trial in study.study.get_trials()]
+
+
+def test_a_journals_last_line_that_a_kill_has_cut_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    first = study_of(tmp_path, 2)
+    with (tmp_path / "journal.log").open("a") as journal:
+        journal.write('{"op_code":4,"worker_id":"ab')
+    assert study_of(tmp_path, 3)[:2] == first
+    assert "its last line is cut off" in caplog.text
+    assert len(study_of(tmp_path, 4)) == 4
+    assert "journal.log is damaged" not in caplog.text
+
+
+@pytest.mark.parametrize("damage", [b"not JSON\n", b"{}\n", b"[]\n", b"\xff\xfe\n", b'{"op_code":4,"worker_id":"a"}\n'])
+def test_a_journal_that_cannot_be_read_is_set_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: bytes
+) -> None:
+    first = study_of(tmp_path, 2)
+    journal = tmp_path / "journal.log"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole[: whole.index(b"\n") + 1] + damage + whole[whole.index(b"\n") + 1 :])
+    assert study_of(tmp_path, 2) == first, "the same trials are asked for"
+    assert f"{journal} is damaged, and made again" in caplog.text
+    assert (tmp_path / "journal.log.damaged").exists()
+
+
+def test_a_journal_in_use_is_left_alone(tmp_path: Path) -> None:
+    plan = Plan(n_trials=2, search=SEARCH)  # type: ignore[arg-type]
+    first = Study("s", plan, {"learning_rate": 1.0}, 0, tmp_path)
+    whole = (tmp_path / "journal.log").read_bytes()
+    (tmp_path / "journal.log").write_bytes(whole + b'{"being written')
+    Study("s", plan, {"learning_rate": 1.0}, 0, tmp_path)
+    assert (tmp_path / "journal.log").read_bytes().startswith(whole + b'{"being written')
+    first.close()
+
+
+SMALL = ("study.n_trials=2", "study.n_rungs=2", "study.compare_schedules=false")
+
+
+@pytest.fixture(scope="module")
+def finished(conf: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    root = tmp_path_factory.mktemp("finished")
+    return root, do(asked(conf, root, *SMALL))[0]
+
+
+def test_trials_of_a_lost_journal_are_taken_from_their_runs(
+    conf: Path,
+    tmp_path: Path,
+    finished: tuple[Path, dict[str, Any]],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before, first = finished
+    tmp_path = copy_store(before, tmp_path / "copy")
+    made = asked(conf, tmp_path, *SMALL)
+    [journal] = tmp_path.glob("cells/*/study/journal.log")
+    journal.write_bytes(b"lost\n" + journal.read_bytes())
+    for file in tmp_path.glob("cells/*/base.json"):
+        file.write_text("[")
+    monkeypatch.setattr(Climber, "_fit", None)  # nothing is trained again
+    tracker = Tracker(made.tracking)
+    tracker.client.update_run(first["run_id"], status="FAILED")
+    again, _ = do(Request(made.cell, made.plan, made.trainer, made.tracking, False, 0.7))
+    assert "journal.log is damaged" in caplog.text
+    assert "base.json is damaged" in caplog.text
+    assert [trial["scores"] for trial in again["trials"]] == [trial["scores"] for trial in first["trials"]]
+    assert (again["rungs"], again["verdict"]) == (first["rungs"], first["verdict"])
+
+    trial = first["trials"][0]["run_id"]
+    rungs = tracker.artifact(trial, "rungs.json")
+    assert rungs is not None
+    content = json.loads(rungs.read_text())
+    content[0]["score"] += 0.25
+    rungs.write_text(json.dumps(content))
+    tracker.client.update_run(first["run_id"], status="FAILED")
+    monkeypatch.undo()
+    mended, _ = do(made)
+    assert f"run {trial}: its rungs.json is not what was logged" in caplog.text
+    assert tracker.client.get_run(trial).data.tags["ttt.superseded"] in [one["run_id"] for one in mended["trials"]]
+    assert _scores(mended) == _scores(first)
+    assert (mended["n_trials"], mended["verdict"]) == (2, first["verdict"])
+
+    other = mended["trials"][0]["run_id"]
+    gone = tracker.artifact(other, "items/validation.parquet")
+    assert gone is not None
+    gone.unlink()
+    [journal] = tmp_path.glob("cells/*/study/journal.log")
+    journal.unlink()  # so that the trial itself finds its run damaged, not only the study's end
+    tracker.client.update_run(first["run_id"], status="FAILED")
+    again, _ = do(made)
+    assert f"run {other}: items/validation.parquet is not what was logged" in caplog.text
+    assert _scores(again) == _scores(first)
+    assert other not in [one["run_id"] for one in again["trials"]]
+
+
+def _scores(result: dict[str, Any]) -> list[tuple[str, dict[str, float]]]:
+    return sorted((str(trial["values"]), trial["scores"]) for trial in result["trials"])
+
+
+@pytest.mark.parametrize("lost", [("rung-0.json",), ("rung-1.json",), ("rung-0.json", "rung-1.json")])
+def test_a_rung_that_was_lost_is_trained_again(
+    conf: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, lost: tuple[str, ...]
+) -> None:
+    made = asked(conf, tmp_path)
+    cell, work = made.cell, Workbench(made.cell.model, made.cell, made.trainer, Tracker(made.tracking))
+    validation = make_validation(cell.bench, work.tasks, work.task_data, made.plan)
+    recipe = made.plan.recipe(cell.adjustment, cell.model, {"learning_rate": 1.0})
+    rungs = ladder(made.plan, cell.adjustment, 64)
+
+    def climb() -> list[tuple[float, int, int, np.ndarray]]:
+        assert isinstance(work.backend, KeepingBackend)
+        climber = Climber(work.backend, lambda: load(cell.model)[0], cell, recipe, rungs, validation, made.trainer,
+                          tmp_path / "key", lambda step: None, lambda: None)  # fmt: skip
+        found = [climber.rung(place) for place in range(2)]
+        return [(climbed.score, climbed.n_examples, climbed.n_tokens, scores) for climbed, scores in found]
+
+    first = climb()
+    for name in lost:
+        (tmp_path / "key" / name).write_text('["0", {}]')
+    for answers in tmp_path.glob("key/answers/*"):
+        answers.unlink()  # so that the weights are asked
+    again = climb()
+    assert caplog.text.count("is damaged, and made again") == len(lost)
+    for before, after in zip(first, again, strict=True):
+        assert before[:3] == after[:3]
+        assert (before[3] == after[3]).all()
+
+
+def test_a_studys_result_that_is_not_the_runs_is_made_again(
+    conf: Path, tmp_path: Path, finished: tuple[Path, dict[str, Any]], caplog: pytest.LogCaptureFixture
+) -> None:
+    before, first = finished
+    made = asked(conf, copy_store(before, tmp_path / "copy"), *SMALL)
+    tracker = Tracker(made.tracking)
+    file = tracker.artifact(first["run_id"], "result.json")
+    assert file is not None
+    for content, message in ((file.read_text()[:200], "cannot be read"), ('{"n_trials": 9}', "cannot be read")):
+        file.write_text(content)
+        assert read_study(tracker, tracker.client.get_run(first["run_id"])) is None
+        assert f"run {first['run_id']}: the study's result.json {message}" in caplog.text
+    file.write_text(json.dumps({**first, "smallest_budget": 1}))
+    again, said = do(made)
+    assert "is not what was logged" in caplog.text
+    assert not any("judged before" in line for line in said)
+    assert again == first
+    assert do(made)[0] == first
+
+
+def test_a_study_begins_from_the_version_that_is_asked_for(conf: Path, tmp_path: Path) -> None:
+    made = asked(conf, tmp_path)
+    model = made.cell.model.model_copy(update={"version": 7})
+    cell = made.cell.model_copy(update={"model": model})
+    with pytest.raises(SpecError, match="7 of 'tiny-sums' is not registered"):
+        do(Request(cell, made.plan, made.trainer, made.tracking, False, 0.7))
+
+
+@pytest.mark.parametrize(
+    ("storage", "code"),
+    [
+        ("sqlite:///file:FOLDER/optuna.db?uri=true&token=geh3imes", 0),
+        ("mysql://me:geh3imes@127.0.0.1:1/studies", 2),
+        ("sqlite:////nowhere/x.db?token=geh3imes", 2),
+        ("geh3imes", 2),
+    ],
+)
+def test_the_password_of_a_storage_is_neither_kept_nor_told(
+    storage: str, code: int, conf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("TTT_SECRETS", "{}")
+    uri = storage.replace("FOLDER", str(tmp_path))
+    assert COMMAND._main([*arguments(conf, tmp_path, *SMALL, "study.n_trials=1"), f"study.storage={uri}"]) == code
+    captured = capsys.readouterr()
+    if "=" in storage or "@" in storage:
+        assert "geh3imes" not in captured.out + captured.err
+    assert code == 0 or f"study.storage: {shown_uri(uri)} cannot be used" in captured.err
+    kept = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert kept
+    found = [str(file) for file in kept if b"geh3imes" in file.read_bytes()]
+    assert not found or storage == "geh3imes"

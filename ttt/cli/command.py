@@ -1,0 +1,243 @@
+"""What the commands share: one message for a wrong request, one request or a multirun of them, and exit codes.
+
+0: done. 1: failed while working. 2: the request is wrong. 130: stopped by Ctrl-C, 143: by SIGTERM, to be continued.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import io
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import get_args_parser
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from ttt.catalogue.consent import check_secrets
+from ttt.cli.composition import CONF, Composer
+from ttt.cli.jobs import Job, records_in
+from ttt.cli.output import check_output, write_output
+from ttt.cli.overrides import quoted
+from ttt.cli.terminal import console, prepare
+from ttt.masking import SECRETS_ENV, given_uris, masked, shown_uri
+from ttt.spec import SpecError
+
+__all__ = ["CONF", "INTERRUPTED", "Closer", "Command", "console"]
+
+INTERRUPTED = 128 + signal.SIGINT
+URIS = ("tracking.uri", "study.storage")
+"""Fields that may hold an address with a password."""
+
+Closer = Callable[[list[dict[str, Any]], list[str], bool], None]
+"""Closes a multirun's parent run, given the results, the failures, and whether it was stopped from outside."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request: the values that the command line composes, and what was made of them."""
+
+    values: dict[str, Any]
+    request: Any
+
+    def get(self, field: str) -> Any:
+        found: Any = self.values
+        for part in field.split("."):
+            found = found.get(part) if isinstance(found, Mapping) else None
+        return found
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command: the config it starts from, what makes a checked request of it, and what carries the request out.
+
+    `work` returns the result as JSON's types; `show` prints one or many results for people. A multirun's parent run is
+    opened by `begin`, which returns what closes it.
+    """
+
+    config: str
+    parse: Callable[[Mapping[str, Any]], Any]
+    work: Callable[[Any], dict[str, Any] | None]
+    show: Callable[[list[dict[str, Any]]], None]
+    begin: Callable[[list[Any]], Closer] | None = None
+    shares_work: bool = False
+    """Whether the processes of one launch (torchrun) work on one request together."""
+
+    def main(self) -> None:
+        prepare()
+        code = self._main(sys.argv[1:])
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:  # whoever read it has left; Python would say so once more when it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if _launched():
+            # Threads of torch.distributed now and then abort an interpreter that is taken apart under them.
+            sys.stderr.flush()
+            os._exit(code)
+        gc.freeze()  # what torch and MLflow made is not taken apart object by object, which takes over a second
+        sys.exit(code)
+
+    def _main(self, argv: list[str]) -> int:
+        try:
+            return self._answer(argv)
+        except SpecError as error:
+            return _refuse(str(error))
+        except Exception as error:
+            if os.environ.get("HYDRA_FULL_ERROR"):
+                console.print(traceback.format_exc())
+            return _refuse(f"{type(error).__name__}: {error}", 1, "failed")
+        except (KeyboardInterrupt, SystemExit) as error:
+            if isinstance(error, SystemExit) and error.code != INTERRUPTED:
+                raise
+            console.print("stopped; the same command goes on with what is left", style="bold")
+            return INTERRUPTED
+
+    def _answer(self, argv: list[str]) -> int:
+        for word in argv:
+            if not _is_utf8(word):
+                raise SpecError(f"{word}: this argument is not UTF-8; rename the file")
+        parser = get_args_parser()
+        args = parser.parse_intermixed_args(argv)
+        if args.config_path or args.config_name or args.experimental_rerun:
+            raise SpecError(
+                "--config-path, --config-name, --experimental-rerun: ttt's commands have their own configs; "
+                "add a folder of your own with --config-dir"
+            )
+        if _launched() and (args.multirun or not self.shares_work):
+            what = "several cells (-m)" if self.shares_work else f"ttt.{self.config}"
+            raise SpecError(f"torchrun: its processes share one cell of ttt.run; begin {what} without it")
+        composer = Composer(self.config, list(args.overrides), args.config_dir)
+        if args.help or args.hydra_help or args.info or args.cfg or args.shell_completion:
+            return self._tell(composer, parser, args)
+        requests = self._requests(composer, args.multirun)
+        return self._multirun(composer, requests) if args.multirun else self._single(requests[0])
+
+    def _tell(self, composer: Composer, parser: Any, args: Any) -> int:
+        """What Hydra tells of the configuration, without the passwords in it."""
+        hydra, overrides = Hydra(f"ttt.{self.config}", composer.loader), next(composer.requests())
+        composer.compose(overrides)
+        told = io.StringIO()
+        with contextlib.redirect_stdout(told):
+            if args.help:
+                hydra.app_help(self.config, parser, args)
+            elif args.hydra_help:
+                hydra.hydra_help(self.config, parser, args)
+            elif args.info:
+                hydra.show_info(args.info, self.config, overrides)
+            elif args.shell_completion:
+                hydra.shell_completion(self.config, overrides)
+            else:
+                hydra.show_cfg(self.config, overrides, args.cfg, args.package, args.resolve)
+        with contextlib.suppress(BrokenPipeError):
+            sys.stdout.write(masked(told.getvalue()))
+        return 0
+
+    def _requests(self, composer: Composer, multirun: bool) -> list[Asked]:
+        """Composed and checked requests: the one asked for, or one for each value that a multirun sweeps over."""
+        if composer.sweeps and not multirun:
+            swept = composer.sweeps[0][0].get_key_element()
+            raise SpecError(f"{swept}: several values need a multirun: add -m")
+        faults: dict[str, None] = {}
+        trusted: dict[str, None] = {}
+        requests = []
+        for overrides in composer.requests():
+            try:
+                values, trusts = composer.values(overrides)
+                trusted.update(dict.fromkeys(trusts))
+                requests.append(Asked(values, self.parse(values)))
+            except SpecError as error:
+                faults.update(dict.fromkeys(str(error).splitlines()))
+        if faults:
+            raise SpecError("\n".join(faults))
+        first = requests[0]
+        if _launched() and first.get("trainer.generator") == "vllm":
+            raise SpecError("trainer.generator=vllm: vLLM begins processes of its own; begin without torchrun")
+        if not _launched() and any(asked.get("trainer.shard") for asked in requests):
+            raise SpecError("trainer.shard=true: there is one process, none to share the weights with; use torchrun")
+        for field in (*URIS, "tracking.root", "output"):
+            if len({asked.get(field) for asked in requests}) > 1:
+                raise SpecError(f"{field}: a multirun has one for all its jobs; begin a multirun for each")
+        given = {field: uri for field in URIS if isinstance(uri := first.get(field), str) and shown_uri(uri) != uri}
+        for overrides in composer.requests() if given else ():
+            check_secrets(composer.compose(overrides), given)
+        check_output(first.get("output"))
+        # The jobs of a multirun find the addresses here: what Hydra writes down of a job holds no password.
+        os.environ[SECRETS_ENV] = json.dumps(given)
+        for line in trusted:
+            console.print(line)
+        return requests
+
+    def _single(self, asked: Asked) -> int:
+        result = self.work(asked.request)
+        return self._report(result, [result], asked) if result is not None else 0
+
+    def _report(self, result: Any, results: list[dict[str, Any]], asked: Asked) -> int:
+        """Show what was found, and write it; 1 where it cannot be written."""
+        self.show(results)
+        try:
+            write_output(asked.get("output"), result)
+        except OSError as error:
+            return _refuse(f"output: {asked.get('output')} cannot be written: {error.strerror}", 1, "failed")
+        return 0
+
+    def _multirun(self, composer: Composer, requests: list[Asked]) -> int:
+        root = Path(requests[0].get("tracking.root")).expanduser().resolve()
+        jobs = root / "hydra" / f"{os.getpid()}-{os.urandom(4).hex()}"
+        kept = [o.input_line or "" for o in composer.overrides if o.key_or_group not in given_uris()]
+        if any(masked(text) != text for text in kept):  # as part of `tracking={...}`: Hydra would write it down
+            raise SpecError(f"an address with a password is given as {' or '.join(f'{field}=...' for field in URIS)}")
+        overrides = ["hydra.mode=MULTIRUN", f"hydra.sweep.dir={quoted(str(root / 'hydra'))}", *kept]
+        finish = self.begin([asked.request for asked in requests]) if self.begin else None
+        jobs.mkdir(parents=True)
+        overrides += [f"++{field}=${{ttt.given:{field}}}" for field in given_uris()]
+        job = Job(sys.modules["__main__"].__spec__.name, str(jobs))  # type: ignore[union-attr]
+        broken = None
+        try:
+            Hydra(f"ttt.{self.config}", composer.loader).multirun(self.config, job, overrides)
+        except (SpecError, HydraException, OmegaConfBaseException) as error:
+            broken = str(error)
+        except Exception as error:  # a launcher that lost its workers; what finished is reported all the same
+            broken = f"the launcher stopped: {type(error).__name__}: {error}"
+        except BaseException:
+            if finish:
+                finish(*records_in(jobs)[:2], True)
+            raise
+        results, failures, codes = records_in(jobs)
+        failures += [broken] if broken else []
+        if finish:
+            finish(results, failures, False)
+        code = 0
+        if results:
+            code = self._report(results, results, requests[0])
+        if failures:
+            _refuse("\n".join(failures), 1, f"{len(failures)} of {len(codes)} jobs failed")
+            return 2 if set(codes) <= {0, 2} and not broken else 1
+        return code
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _launched() -> bool:
+    """Whether this is one of several processes of a launch (torchrun)."""
+    return os.environ.get("WORLD_SIZE", "1") != "1"
+
+
+def _refuse(message: str, code: int = 2, what: str = "not possible") -> int:
+    console.print(what, style="bold red", end=": " if "\n" not in message else "\n")
+    console.print(message, soft_wrap=True)
+    return code

@@ -1,0 +1,1 @@
+"""Scoring and generating with a model in memory."""

@@ -1,0 +1,1 @@
+"""Adjusting a model in memory: data, loss, loop, checkpoints."""

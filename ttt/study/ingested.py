@@ -1,0 +1,117 @@
+"""Verdicts on cells that others measured, by the scores at the checkpoints of their adjusting."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import Any
+
+from ttt.cell.result import CellResult
+from ttt.cell.saturation import WORDS
+from ttt.spec import SpecError
+from ttt.stats.plateau import judge_scores
+from ttt.tracking import Tracker
+
+log = logging.getLogger(__name__)
+
+BASIS = (
+    "The verdicts rest on totals: without the items of each checkpoint the intervals treat two checkpoints as "
+    "independent, are wider than paired ones, and leave most cells undecided."
+)
+
+CORRELATIONS = (0.5, 0.8)
+"""Of one item's scores at two checkpoints: what the verdicts would be if it were so. No tag rests on them."""
+
+
+def judge_ingested(tracker: Tracker, suite: str, bench: str, from_share: float, tolerance: float) -> dict[str, Any]:
+    """Judge every ingested, adjusted cell of a suite from the first checkpoint at `from_share` of its budget or more.
+
+    That checkpoint is compared with every later one (`judge_scores`), and its verdict is the cell's tag
+    `ttt.saturated`: if the budget before the last adds nothing more, the last one was enough. Cells with fewer than two
+    such checkpoints are skipped by name. Raises SpecError if the suite has no adjusted cells with checkpoints.
+    """
+    runs = [run for run in tracker.runs(f"{suite}/{bench}", "cell") if run.data.params.get("method") != "none"]
+    results = tracker.read_jsons(runs, "result.json")
+    rows, skipped = [], {}
+    counts = {correlation: Counter[str]() for correlation in (0.0, *CORRELATIONS)}
+    for run, content in sorted(zip(runs, results, strict=True), key=lambda pair: pair[0].info.run_name):
+        name = str(run.info.run_name)
+        if content is None:
+            skipped[name] = f"run {run.info.run_id} has no result.json that can be read"
+            continue
+        if not content.get("checkpoints"):
+            continue
+        try:
+            result = CellResult(**content)
+        except TypeError as error:
+            skipped[name] = f"the result.json of run {run.info.run_id} was written by another version of ttt ({error})"
+            continue
+        last = max(point["n_examples"] or 0 for point in result.checkpoints)
+        points = {
+            point["n_examples"]: point
+            for point in result.checkpoints
+            if (point["n_examples"] or 0) >= from_share * last
+        }
+        sound = [points[n] for n in sorted(points, key=float) if None not in (points[n]["score"], points[n]["stderr"])]  # type: ignore[arg-type]
+        if len(sound) < 2:
+            skipped[name] = f"{len(sound)} checkpoints with a score and an error from {from_share:g} of the budget on"
+            continue
+        budgets, scores, errors = ([float(p[key] or 0) for p in sound] for key in ("n_examples", "score", "stderr"))
+        n_items = _n_items(result, sound[-1])
+        by_correlation = {
+            correlation: judge_scores(
+                budgets, scores, errors, n_items, correlation=correlation, tolerance=tolerance
+            ).rungs[0]
+            for correlation in counts
+        }
+        for correlation, found in by_correlation.items():
+            counts[correlation][found.verdict] += 1
+        rung = by_correlation[0.0]
+        reason = (
+            f"from {rung.budget:,.0f} to {rung.later:,.0f} examples the score gains {rung.gain:+.3f} "
+            f"({rung.low:+.3f} to {rung.high:+.3f}; tolerance {tolerance:g}), by totals"
+        )
+        if tracker.is_writable:
+            tracker.open(run.info.run_id).tags(
+                {
+                    "ttt.saturated": WORDS[rung.verdict],
+                    "ttt.saturated_reason": reason,
+                    "ttt.saturated_by": "checkpoints",
+                }
+            )
+        rows.append(
+            {
+                "run_id": run.info.run_id,
+                "model": result.model,
+                "adjustment": result.adjustment,
+                "verdict": rung.verdict,
+                "reason": reason,
+                **{key: getattr(rung, key) for key in ("budget", "later", "gain", "low", "high", "n_items_to_decide")},
+            }
+        )
+    if not rows:
+        raise SpecError(
+            f"suite: '{suite}' has no adjusted cells on '{bench}' with checkpoints to judge by; "
+            "`python -m ttt.ingest path=... suite=...` makes them"
+        )
+    if not tracker.is_writable:
+        log.warning(f"{tracker.root} cannot be written to: the verdicts are not put on its runs as tags")
+    return {
+        "suite": suite,
+        "bench": bench,
+        "tolerance": tolerance,
+        "from_share": from_share,
+        "counts": {verdict: counts[0.0][verdict] for verdict in WORDS},
+        "counts_if_correlated": {f"{c:g}": {verdict: counts[c][verdict] for verdict in WORDS} for c in CORRELATIONS},
+        "basis": BASIS,
+        "models": rows,
+        "skipped": skipped,
+    }
+
+
+def _n_items(result: CellResult, point: dict[str, float | None]) -> int:
+    """How many items a score is of; where that is not said, as many as a standard error of a share p(1-p) has."""
+    if result.n_items:
+        return result.n_items
+    score, stderr = point["score"] or 0.0, point["stderr"] or 0.0
+    return max(2, round(score * (1 - score) / stderr**2)) if stderr else 2

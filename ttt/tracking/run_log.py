@@ -1,0 +1,190 @@
+"""One run being written."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+
+from ttt.masking import masked
+
+log = logging.getLogger(__name__)
+
+
+class RunLog:
+    """A run being written. Failures to log fail the run; nothing is swallowed."""
+
+    def __init__(self, client: MlflowClient, run_id: str, artifacts: Path | None, resumed: bool = False):
+        self.client = client
+        self.run_id = run_id
+        self.artifacts = artifacts
+        """The folder of the run's artifacts where it is on this machine."""
+        self.monitor: Any = None
+        """What samples the machine's load into the run, if anything does."""
+        self._before: dict[str, set[tuple[int, float]]] | None = {} if resumed else None
+        """Points of metrics that an attempt that was stopped has logged, as far as they were asked for."""
+        self._waiting: list[Metric] = []
+        self._sent = time.monotonic()
+
+    def params(self, values: Mapping[str, Any]) -> None:
+        present = self.client.get_run(self.run_id).data.params
+        new = [param for param in _params(values) if param.key not in present]
+        self.client.log_batch(self.run_id, params=new)
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        check_tags(values)
+        self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in values.items()])
+
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        """Metrics of a step. They are sent in batches, at the latest after two seconds or with `flush`.
+
+        What an attempt that was stopped has logged already is not logged twice.
+        """
+        now = int(time.time() * 1000)
+        new = [Metric(key, float(value), now, step) for key, value in values.items()]
+        self._waiting += [point for point in new if (point.step, point.value) not in self._logged_before(point.key)]
+        if len(self._waiting) > 500 or time.monotonic() - self._sent > 2:
+            self.flush()
+
+    def _logged_before(self, name: str) -> set[tuple[int, float]]:
+        if self._before is None:
+            return set()
+        if name not in self._before:
+            points = self.client.get_metric_history(self.run_id, name)
+            self._before[name] = {(point.step, point.value) for point in points}
+        return self._before[name]
+
+    def flush(self, params: Mapping[str, Any] | None = None) -> None:
+        """Send the metrics that wait, and the params of a run that has none yet, in as few calls as MLflow allows."""
+        first = _params(params or {})
+        for start in range(0, max(len(self._waiting), len(first)), 800):  # MLflow takes at most 1,000 a call
+            self.client.log_batch(self.run_id, metrics=self._waiting[start : start + 800], params=first)
+            first = []
+        self._waiting, self._sent = [], time.monotonic()
+
+    def text(self, content: str, path: str) -> None:
+        self.client.log_text(self.run_id, content, path)
+
+    def json(self, content: Any, path: str) -> None:
+        self.client.log_text(self.run_id, json.dumps(content, indent=2, default=str, ensure_ascii=False), path)
+
+    def table(self, columns: Mapping[str, list[Any]], path: str) -> None:
+        """A small table that the UI shows. An attempt that was stopped may have left one: it is replaced."""
+        # MLflow's own `log_table` would append to it.
+        self.client.log_text(self.run_id, pd.DataFrame(dict(columns)).to_json(orient="split", index=False), path)
+        tag = "mlflow.loggedArtifacts"
+        shown = json.loads(self.client.get_run(self.run_id).data.tags.get(tag, "[]"))
+        entry = {"path": path, "type": "table"}
+        self.client.set_tag(self.run_id, tag, json.dumps([*(e for e in shown if e != entry), entry]))
+
+    def describe(self, markdown: str) -> None:
+        """What stands at the head of the run's page in the UI."""
+        self.client.set_tag(self.run_id, "mlflow.note.content", markdown[:8000])
+
+    def file(self, file: Path, folder: str = "") -> None:
+        self.client.log_artifact(self.run_id, str(file), folder or None)
+
+    def folder(self, folder: Path) -> None:
+        """All that is in a folder, in one call."""
+        self.client.log_artifacts(self.run_id, str(folder))
+
+    def figure(self, figure: Any, path: str) -> None:
+        self.client.log_figure(self.run_id, figure, path)
+
+    def weights(self, folder: Path, path: str) -> None:
+        """A folder of weights among the run's artifacts: linked, not copied (an upload where they are not local).
+
+        The folder stays until the run is finished: whoever takes up a run that was stopped here still has it.
+        """
+        local = self.artifacts
+        if local is None:
+            self.client.log_artifacts(self.run_id, str(folder), path)
+            return
+        target, making = local / path, local / f"{path}.part"
+        shutil.rmtree(making, ignore_errors=True)
+        making.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(folder, making, copy_function=_link_or_copy)
+        shutil.rmtree(target, ignore_errors=True)
+        making.rename(target)
+        for file in target.rglob("*"):
+            file.chmod(0o644 if file.is_file() else 0o755)  # safetensors are written for their owner alone
+
+    def history(self, name: str) -> list[tuple[int, float]]:
+        """(step, value) of a metric, in order; the last value logged at a step counts."""
+        self.flush()
+        points = sorted(self.client.get_metric_history(self.run_id, name), key=lambda point: point.timestamp)
+        return sorted({point.step: point.value for point in points}.items())
+
+    def watch_machine(self) -> None:
+        """Sample processor, memory and accelerators into `system/*` until the run ends."""
+        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+        self.monitor = SystemMetricsMonitor(self.run_id, tracking_uri=self.client.tracking_uri)
+        self.monitor.start()
+
+    def finish(self) -> None:
+        self.flush()
+        if self.monitor:
+            self.monitor.finish()
+        self.client.set_terminated(self.run_id, "FINISHED")
+
+    def fail(self, reason: str, status: str = "FAILED") -> None:
+        """Mark the run; where the store itself is what failed, say so and leave the first error to be raised."""
+        try:
+            if self.monitor:
+                self.monitor.finish()
+            self.client.set_terminated(self.run_id, status)
+            self.client.set_tag(self.run_id, "ttt.failure", masked(reason)[:5000])
+            self.flush()
+        except (MlflowException, OSError) as error:
+            log.error(
+                f"run {self.run_id} cannot be marked {status} ({masked(reason)}): {masked(str(error)).splitlines()[0]}"
+            )
+
+
+MAX_PARAM, MAX_TAG = 6000, 8000
+"""Characters; MLflow cuts what is longer without a word."""
+
+
+def _params(values: Mapping[str, Any]) -> list[Param]:
+    """Params of values; one that is too long goes on in `<name>.2` and so forth."""
+    params = []
+    for key, value in values.items():
+        text = str(value)
+        for start in range(0, max(len(text), 1), MAX_PARAM):
+            part = start // MAX_PARAM + 1
+            params.append(Param(key if part == 1 else f"{key}.{part}", text[start : start + MAX_PARAM]))
+    return params
+
+
+def join_params(params: dict[str, str]) -> None:
+    """Make values whole again that `_params` has divided."""
+    for key in [key.removesuffix(".2") for key in params if key.endswith(".2")]:
+        part = 2
+        while (name := f"{key}.{part}") in params:
+            params[key] = params.get(key, "") + params.pop(name)
+            part += 1
+
+
+def check_tags(values: Mapping[str, str]) -> None:
+    for key, value in values.items():
+        if len(value) > MAX_TAG:
+            raise ValueError(f"the tag {key} has {len(value):,} characters, and MLflow keeps {MAX_TAG:,}")
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """A hard link where the file system has them."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
