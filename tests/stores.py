@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ttt.cell.record import cell_params, cell_tags
+from ttt.files.rows import DataFiles
 from ttt.spec import Adjustment, Bench, Cell, Model, Tracking
 from ttt.tracking import Tracker
 
@@ -95,7 +96,9 @@ def write(root: Path, cells: Sequence[Made]) -> Tracker:
 
 def _write(tracker: Tracker, made: Made, key: str) -> None:
     cell = Cell(suite=made.suite, model=made.model, bench=made.bench, adjustment=made.adjustment, seed=made.seed)
-    run = tracker.start(f"{cell.suite}/{cell.bench.name}", cell.label, {**cell_tags(cell, key), **made.tags})
+    run = tracker.start(
+        f"{cell.suite}/{cell.bench.name}", cell.label, {**cell_tags(cell, key, DataFiles()), **made.tags}
+    )
     stderr = {side: (score * (1 - score) / N_ITEMS) ** 0.5 for side, score in _scores(made).items()}
     values: dict[str, float | None] = {}
     for side, score in _scores(made).items():

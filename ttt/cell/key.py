@@ -1,52 +1,76 @@
-"""The key under which a cell's run is found again."""
+"""The key under which a cell's run is found again, and digests of what compared cells must have in common."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from ttt.files.digests import how_to_make
+from ttt.files.digests import how_to_make, json_digest
 from ttt.files.rows import DataFiles
-from ttt.spec import Cell, SpecError
+from ttt.spec import Adjustment, Bench, Cell, SpecError
 
-KEY_FORMAT = 4
+KEY_FORMAT = 5
 """Raised when the engine comes to compute something else from the same request."""
+OF_BUDGET = ("name", "epochs", "examples", "evaluate_at")
+"""Fields of an adjustment that are no part of its recipe: how it is called, how far it goes, and where it is scored."""
+OF_TASK_DATA = ("task_data", "task_data_seed", "leak")
+"""Fields of a bench that matter to what is trained on alone."""
+
+
+def recipe_digest(adjustment: Adjustment) -> str:
+    """Twenty hexadecimal digits over everything of an adjustment but its name and its budget.
+
+    The rule by which the learning rate follows the model's size is part of it, and the rate of one model is not.
+    """
+    if adjustment.method == "none":
+        return json_digest("none")
+    unused = () if adjustment.method == "lora" else ("lora",)
+    return json_digest(adjustment.model_dump(mode="json", exclude={*OF_BUDGET, *unused}))
+
+
+def bench_digest(bench: Bench, files: DataFiles) -> str:
+    """Twenty hexadecimal digits over the whole definition of the test and the content of its local files.
+
+    `files` keeps the digests, for whoever reads the files later.
+    """
+    definition = bench.model_dump(mode="json", exclude=set(OF_TASK_DATA))
+    definition["files"] = {split: _digest(files, file, f"bench.files.{split}") for split, file in bench.files.items()}
+    return json_digest([definition, version("lm_eval")])
+
+
+def task_data_digest(bench: Bench, files: DataFiles) -> str:
+    """Twenty hexadecimal digits over what the bench's task data are made of, and the content of their local files."""
+    datasets = []
+    for dataset in bench.task_data:
+        named = [dataset.files] if isinstance(dataset.files, str) else dataset.files or ()
+        contents = [_digest(files, file, f"bench.task_data '{dataset.name}'") for file in named]
+        datasets.append(dataset.model_dump(mode="json") | {"files": contents})
+    # Leaks that are removed and those that stop the run leave the same examples.
+    return json_digest([datasets, bench.task_data_seed, bench.leak == "report"])
 
 
 def cell_key(cell: Cell, source: str, precision: str, files: DataFiles) -> str:
     """Twenty hexadecimal digits over all that can change the cell's scores.
 
-    The model's source (`model_source`), the bench with the content of its local files (whatever their paths), the
-    adjustment, the seed, the precision, and the version of lm-eval, whose prompts and metrics a named task means.
-    `files` keeps the digests, for whoever reads the files later.
+    The model's source (`model_source`), the bench, the adjustment, the seed, the precision, and the version of lm-eval,
+    whose prompts and metrics a named task means. Paths do not count, only what is in the files.
     """
-    bench = cell.bench.model_dump()
-    bench["files"] = {split: _digest(files, file, f"bench.files.{split}") for split, file in cell.bench.files.items()}
-    base = cell.adjustment.method == "none"
-    if base:
-        for field in ("task_data", "task_data_seed"):
-            del bench[field]
-    if base or bench["leak"] != "report":  # the others train on the same examples, or not at all
-        del bench["leak"]
-    if not base:
-        for dataset, dumped in zip(cell.bench.task_data, bench["task_data"], strict=True):
-            named = [dataset.files] if isinstance(dataset.files, str) else dataset.files or ()
-            dumped["files"] = [_digest(files, file, f"bench.task_data '{dataset.name}'") for file in named]
-    model = cell.model
-    content = {
+    model, adjustment = cell.model, cell.adjustment
+    content: dict[str, Any] = {
         "format": KEY_FORMAT,
         "source": source,
-        "model": [model.name, model.dtype, None if base else list(model.lora_targets or ())],
-        "bench": bench,
-        "adjustment": cell.adjustment.model_dump(),
-        "learning_rate": None if base else cell.adjustment.rate(model),
+        "model": [model.name, model.dtype],
+        "bench": bench_digest(cell.bench, files),
+        "adjustment": adjustment.model_dump(mode="json"),
         "seed": cell.seed,
         "precision": precision,
-        "lm_eval": version("lm_eval"),
     }
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:20]
+    if adjustment.method != "none":
+        content["task_data"] = task_data_digest(cell.bench, files)
+        content["learning_rate"] = adjustment.rate(model)
+        content["lora_targets"] = model.lora_targets
+    return json_digest(content)
 
 
 def _digest(files: DataFiles, file: str, field: str) -> str:

@@ -13,8 +13,10 @@ from typing import Any
 import pandas as pd
 
 from ttt.cell.items import mean_stderr
+from ttt.cell.key import bench_digest, recipe_digest, task_data_digest
 from ttt.cell.result import CellResult
 from ttt.files.digests import file_digest
+from ttt.files.rows import DataFiles
 from ttt.spec import Cell, SpecError
 from ttt.tracking import RunLog, Tracker
 
@@ -22,7 +24,9 @@ Side = Mapping[str, float | None]
 """`score`, `stderr`, and the bench's metrics."""
 
 
-def cell_tags(cell: Cell, key: str) -> dict[str, str]:
+def cell_tags(cell: Cell, key: str, files: DataFiles) -> dict[str, str]:
+    """What a cell is found, filtered and checked by; `files` knows the digests of the bench's local files."""
+    trains = cell.adjustment.method != "none"  # the task data of others need not be there
     return {
         "ttt.kind": "cell",
         "ttt.key": key,
@@ -31,6 +35,9 @@ def cell_tags(cell: Cell, key: str) -> dict[str, str]:
         "ttt.family": cell.model.family,
         "ttt.bench": cell.bench.name,
         "ttt.bench_version": str(cell.bench.version),
+        "ttt.bench_digest": bench_digest(cell.bench, files),
+        **({"ttt.task_data_digest": task_data_digest(cell.bench, files)} if trains else {}),
+        "ttt.recipe": recipe_digest(cell.adjustment),
         "ttt.adjustment": cell.adjustment.name,
         "ttt.seed": str(cell.seed),
         "ttt.saturated": "unknown",

@@ -68,7 +68,7 @@ def _done_or_do(cell: Cell, work: Workbench, force: bool, say: Say) -> CellResul
         warnings = work.warnings(cell, say)
         assert work.backend
         resume = begun.info.run_id if begun and not force else None
-        run = tracker.start(experiment, cell.label, cell_tags(cell, key), resume=resume)
+        run = tracker.start(experiment, cell.label, cell_tags(cell, key, work.files), resume=resume)
         if begun and not resume:
             tracker.supersede(begun.info.run_id, by=run.run_id)
         try:

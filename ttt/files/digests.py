@@ -1,13 +1,20 @@
-"""Digests of files by their content, each file read once a process."""
+"""Digests: of files by their content, each read once a process, and of values that JSON can hold."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 from ttt.spec import SpecError
+
+
+def json_digest(content: Any) -> str:
+    """Twenty hexadecimal digits over a value, whatever the order of its keys; JSON's own types or as text."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:20]
 
 
 def file_digest(file: Path) -> str:

@@ -17,6 +17,7 @@ from ttt.catalogue.definitions import Definitions
 from ttt.cell.items import item_means
 from ttt.cell.record import cell_params, cell_tags, log_side, paired_stderr
 from ttt.cell.result import CellResult, sides_as_gain
+from ttt.files.rows import DataFiles
 from ttt.imported.pattern import Pattern
 from ttt.imported.reading import Omissions, Reading, best_pattern, legible, read_folder, result_files
 from ttt.imported.results import UnusableError
@@ -196,7 +197,7 @@ class UnwritableError(Exception):
 def _write(measured: Measured, pattern: Pattern, tracker: Tracker, omissions: Omissions) -> str:
     """The id of the cell's run. UnwritableError, and a FAILED run, if the fault lies in what the cell holds."""
     cell = measured.cell
-    tags = cell_tags(cell, measured.key) | {"ttt.ingested": pattern.name}
+    tags = cell_tags(cell, measured.key, DataFiles()) | {"ttt.ingested": pattern.name}
     run = None
     try:
         run = tracker.start(f"{cell.suite}/{cell.bench.name}", cell.label, tags)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from ttt.cell.record import cell_params, cell_tags, log_items, read_items
 from ttt.cell.saturation import RESULT, read_study, tag_cells, verdict_at
+from ttt.files.rows import DataFiles
 from ttt.masking import shown_uri
 from ttt.report.study import curve_figure, study_figures
 from ttt.spec import Cell, SpecError
@@ -37,9 +38,11 @@ def _experiment(cell: Cell) -> str:
     return f"{cell.suite}/{cell.bench.name}"
 
 
-def open_study(tracker: Tracker, cell: Cell, plan: Plan, key: str) -> tuple[dict[str, Any] | None, RunLog | None]:
+def open_study(
+    tracker: Tracker, cell: Cell, plan: Plan, key: str, files: DataFiles
+) -> tuple[dict[str, Any] | None, RunLog | None]:
     """The result of a study that has its trials already, or else its run: a new one, or the one there is."""
-    tags = {**cell_tags(cell, key), "ttt.kind": "saturation"}
+    tags = {**cell_tags(cell, key, files), "ttt.kind": "saturation"}
     with tracker.lock(key):
         found = tracker.find(_experiment(cell), key)
         if found and found.info.status == "FINISHED":
@@ -111,7 +114,7 @@ def trial_run(studied: Studied, key: str, values: Mapping[str, float], name: str
             run.log.tags({"mlflow.parentRunId": studied.parent.run_id})
     else:
         kind = {"ttt.kind": "trial", "mlflow.parentRunId": studied.parent.run_id}
-        tags = {**cell_tags(cell, key), **kind}
+        tags = {**cell_tags(cell, key, studied.work.files), **kind}
         resume = found.info.run_id if found else None
         run = TrialRun(tracker, tracker.start(_experiment(cell), name, tags, resume), False)
         recipe = studied.plan.recipe(cell.adjustment, cell.model, values)

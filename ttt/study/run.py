@@ -49,7 +49,7 @@ def saturate(cell: Cell, plan: Plan, trainer: Trainer, tracker: Tracker, say: Sa
         work = Workbench(model, cell, trainer, tracker)
         own = plan.own_values(cell.adjustment, cell.model)
         key = _key(plan, work.key(cell))
-        before, parent = open_study(tracker, cell, plan, key)
+        before, parent = open_study(tracker, cell, plan, key, work.files)
         if before is not None:
             say(f"{cell.label} on {cell.bench.name}: judged before, run {before['run_id']}")
             return before
