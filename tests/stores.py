@@ -19,10 +19,11 @@ from ttt.tracking import Tracker
 
 CHANCE = 0.25
 N_ITEMS = 1000
+TASK_DATA = Path(__file__).with_name("sums.jsonl")
 
 
 def bench(name: str = "sums", **fields: Any) -> Bench:
-    source = {"name": "sums", "files": "sums.jsonl"}
+    source = {"name": "sums", "files": str(TASK_DATA)}
     fixed = {"format": "multiple_choice", "chance": CHANCE, "metric": "acc,none", "tasks": ["sums"], "version": 1}
     return Bench(**{"name": name, "task_data": [source], **fixed, **fields})
 
