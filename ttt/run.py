@@ -14,6 +14,7 @@ from rich.table import Table
 
 from ttt.cli import terminal
 from ttt.cli.command import Closer, Command
+from ttt.cli.composition import faults_by_bench
 from ttt.cli.imports import uncollected
 from ttt.cli.offline import work_offline_if_silent
 from ttt.report.numbers import with_error
@@ -34,6 +35,7 @@ class _Request(Spec):
     suite: str
     model: Any
     bench: Any
+    benches: Any
     adjustment: Any
     seed: Any
     lab: Any = None
@@ -45,19 +47,27 @@ class _Request(Spec):
 
 
 def parse(config: Mapping[str, Any]) -> Request:
-    faults = []
-    cell = request = None
-    try:
-        cell = check(Cell, {name: config[name] for name in ("suite", "model", "bench", "adjustment", "seed")})
-    except SpecError as error:
-        faults.append(str(error))
+    """The request on each of `benches`, or on the one `bench`."""
+    benches = config["benches"] or [config["bench"]]
+    names = [str(bench.get("name")) for bench in benches]
+    faults: dict[str, list[str]] = {}
+    cells, request = [], None
+    for bench, name in zip(benches, names, strict=True):
+        try:
+            parts = {field: config[field] for field in ("suite", "model", "adjustment", "seed")}
+            cells.append(check(Cell, {**parts, "bench": bench}))
+        except SpecError as error:
+            for fault in str(error).splitlines():
+                faults.setdefault(fault, []).append(name)
     try:
         request = check(_Request, config)
     except SpecError as error:
-        faults.append(str(error))
-    if cell is None or request is None:
-        raise SpecError("\n".join(faults))
-    return Request(cell, request.trainer, request.tracking, request.force)
+        faults |= {fault: [] for fault in str(error).splitlines()}
+    if faults or request is None:
+        raise SpecError(faults_by_bench(faults, names))
+    if len(cells) > 1:
+        raise SpecError("benches=[...]: one command for several benches is not there yet; give bench=NAME")
+    return Request(cells[0], request.trainer, request.tracking, request.force)
 
 
 def work(request: Request) -> dict[str, Any] | None:

@@ -38,7 +38,7 @@ def write(file: Path, content: str | bytes | dict[str, Any]) -> Path:
 def own(folder: Path, *overrides: str) -> dict[str, Any]:
     """The values that a command with `--config-dir` composes."""
     composer = Composer("run", list(overrides), str(folder))
-    return composer.values(next(composer.requests()))[0]
+    return composer.values(composer.requests()[0])[0]
 
 
 # Whose paths
@@ -108,7 +108,7 @@ def test_a_path_on_the_command_line_is_what_it_says(name: str, tmp_path: Path, m
     write(tmp_path / name, "x")
     fields = ("model.path", "bench.files.test", "tracking.root", "output", "lab.folder")
     composer = Composer("run", [f"{field}={name}" for field in fields])
-    values = composer.values(next(composer.requests()))[0]
+    values = composer.values(composer.requests()[0])[0]
     assert values["model"]["path"] == values["bench"]["files"]["test"] == name
     assert values["tracking"]["root"] == values["output"] == values["lab"]["folder"] == name
     quoted = Composer("run", [f'bench.files.test="{name}"']) if '"' not in name and "\\" not in name else None

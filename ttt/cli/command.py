@@ -25,11 +25,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ttt.catalogue.consent import check_secrets
 from ttt.cli.composition import CONF, Composer
-from ttt.cli.jobs import Job, records_in
+from ttt.cli.jobs import Job, records_in, write_requests
 from ttt.cli.output import check_output, write_output
 from ttt.cli.overrides import quoted
 from ttt.cli.terminal import console, prepare
-from ttt.masking import SECRETS_ENV, given_uris, masked, shown_uri
+from ttt.masking import SECRETS_ENV, masked, shown_uri
 from ttt.spec import SpecError
 
 __all__ = ["CONF", "INTERRUPTED", "Closer", "Command", "console"]
@@ -46,14 +46,20 @@ Closer = Callable[[list[dict[str, Any]], list[str], bool], None]
 class Asked:
     """One request: the values that the command line composes, and what was made of them."""
 
+    overrides: list[str]
     values: dict[str, Any]
     request: Any
 
     def get(self, field: str) -> Any:
-        found: Any = self.values
+        value: Any = self.values
         for part in field.split("."):
-            found = found.get(part) if isinstance(found, Mapping) else None
-        return found
+            value = value.get(part) if isinstance(value, Mapping) else None
+        return value
+
+    @property
+    def secret_uris(self) -> dict[str, str]:
+        """The addresses with passwords, by field."""
+        return {field: uri for field in URIS if isinstance(uri := self.get(field), str) and shown_uri(uri) != uri}
 
 
 @dataclass(frozen=True)
@@ -117,16 +123,17 @@ class Command:
             raise SpecError(f"torchrun: its processes share one cell of ttt.run; begin {what} without it")
         composer = Composer(self.config, list(args.overrides), args.config_dir)
         if args.help or args.hydra_help or args.info or args.cfg or args.shell_completion:
-            return self._tell(composer, parser, args)
+            return self._show_config(composer, parser, args)
         requests = self._requests(composer, args.multirun)
         return self._multirun(composer, requests) if args.multirun else self._single(requests[0])
 
-    def _tell(self, composer: Composer, parser: Any, args: Any) -> int:
-        """What Hydra tells of the configuration, without the passwords in it."""
-        hydra, overrides = Hydra(f"ttt.{self.config}", composer.loader), next(composer.requests())
-        composer.compose(overrides)
-        told = io.StringIO()
-        with contextlib.redirect_stdout(told):
+    def _show_config(self, composer: Composer, parser: Any, args: Any) -> int:
+        """What Hydra shows of the configuration, without the passwords in it."""
+        hydra, overrides = Hydra(f"ttt.{self.config}", composer.loader), composer.requests()[0]
+        composer.configs(overrides)  # raises for what Hydra would tell in its own way
+        overrides = [*overrides, *composer.benches_text, *(f"bench={quoted(name)}" for name in composer.benches[:1])]
+        shown = io.StringIO()
+        with contextlib.redirect_stdout(shown):
             if args.help:
                 hydra.app_help(self.config, parser, args)
             elif args.hydra_help:
@@ -138,26 +145,37 @@ class Command:
             else:
                 hydra.show_cfg(self.config, overrides, args.cfg, args.package, args.resolve)
         with contextlib.suppress(BrokenPipeError):
-            sys.stdout.write(masked(told.getvalue()))
+            sys.stdout.write(masked(shown.getvalue()))
         return 0
 
     def _requests(self, composer: Composer, multirun: bool) -> list[Asked]:
-        """Composed and checked requests: the one asked for, or one for each value that a multirun sweeps over."""
+        """Composed and checked requests: the one asked for, or those of all jobs of a multirun, in order."""
         if composer.sweeps and not multirun:
             swept = composer.sweeps[0][0].get_key_element()
             raise SpecError(f"{swept}: several values need a multirun: add -m")
+        jobs = composer.requests()
+        # Each value that is swept over is composed once before any two are combined: a wrong one is said soon.
+        n_changed = [sum(one != first for one, first in zip(job, jobs[0], strict=True)) for job in jobs]
         faults: dict[str, None] = {}
         trusted: dict[str, None] = {}
-        requests = []
-        for overrides in composer.requests():
+        by_number: dict[int, Asked] = {}
+        for number in sorted(range(len(jobs)), key=n_changed.__getitem__):
+            if faults and n_changed[number] > 1:
+                break
             try:
-                values, trusts = composer.values(overrides)
-                trusted.update(dict.fromkeys(trusts))
-                requests.append(Asked(values, self.parse(values)))
+                configs = composer.configs(jobs[number])
+                values, trusts = composer.merged(configs, jobs[number])
+                asked = Asked([*jobs[number], *composer.benches_text], values, self.parse(values))
+                for config in configs if asked.secret_uris else ():
+                    check_secrets(config, asked.secret_uris)
             except SpecError as error:
                 faults.update(dict.fromkeys(str(error).splitlines()))
+                continue
+            by_number[number] = asked
+            trusted.update(dict.fromkeys(trusts))
         if faults:
             raise SpecError("\n".join(faults))
+        requests = [by_number[number] for number in range(len(jobs))]
         first = requests[0]
         if _launched() and first.get("trainer.generator") == "vllm":
             raise SpecError("trainer.generator=vllm: vLLM begins processes of its own; begin without torchrun")
@@ -166,12 +184,9 @@ class Command:
         for field in (*URIS, "tracking.root", "output"):
             if len({asked.get(field) for asked in requests}) > 1:
                 raise SpecError(f"{field}: a multirun has one for all its jobs; begin a multirun for each")
-        given = {field: uri for field in URIS if isinstance(uri := first.get(field), str) and shown_uri(uri) != uri}
-        for overrides in composer.requests() if given else ():
-            check_secrets(composer.compose(overrides), given)
         check_output(first.get("output"))
-        # The jobs of a multirun find the addresses here: what Hydra writes down of a job holds no password.
-        os.environ[SECRETS_ENV] = json.dumps(given)
+        # The jobs of a multirun find the addresses here: what is written down of a job holds no password.
+        os.environ[SECRETS_ENV] = json.dumps(first.secret_uris)
         for line in trusted:
             console.print(line)
         return requests
@@ -192,17 +207,19 @@ class Command:
     def _multirun(self, composer: Composer, requests: list[Asked]) -> int:
         root = Path(requests[0].get("tracking.root")).expanduser().resolve()
         jobs = root / "hydra" / f"{os.getpid()}-{os.urandom(4).hex()}"
-        kept = [o.input_line or "" for o in composer.overrides if o.key_or_group not in given_uris()]
-        if any(masked(text) != text for text in kept):  # as part of `tracking={...}`: Hydra would write it down
-            raise SpecError(f"an address with a password is given as {' or '.join(f'{field}=...' for field in URIS)}")
-        overrides = ["hydra.mode=MULTIRUN", f"hydra.sweep.dir={quoted(str(root / 'hydra'))}", *kept]
+        for text in composer.texts:
+            if masked(text) != text and text.partition("=")[0] not in URIS:  # as part of `tracking={...}`
+                raise SpecError(
+                    f"an address with a password is given as {' or '.join(f'{field}=...' for field in URIS)}"
+                )
         finish = self.begin([asked.request for asked in requests]) if self.begin else None
-        jobs.mkdir(parents=True)
-        overrides += [f"++{field}=${{ttt.given:{field}}}" for field in given_uris()]
+        write_requests(jobs, [(asked.overrides, asked.values) for asked in requests])
+        overrides = ["hydra.mode=MULTIRUN", f"hydra.sweep.dir={quoted(str(root / 'hydra'))}"]
+        overrides += [*composer.hydra_texts, f"job=range({len(requests)})"]
         job = Job(sys.modules["__main__"].__spec__.name, str(jobs))  # type: ignore[union-attr]
         broken = None
         try:
-            Hydra(f"ttt.{self.config}", composer.loader).multirun(self.config, job, overrides)
+            Hydra(f"ttt.{self.config}", composer.loader).multirun("multirun", job, overrides)
         except (SpecError, HydraException, OmegaConfBaseException) as error:
             broken = str(error)
         except Exception as error:  # a launcher that lost its workers; what finished is reported all the same

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Glob, Override
 from hydra.core.plugins import Plugins
 from hydra.core.utils import setup_globals
 from hydra.errors import HydraException, MissingConfigException
@@ -24,12 +25,15 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ttt.catalogue.consent import allow_environment, check_remote_code, leaves, plain_values, resolution_fault
 from ttt.catalogue.definition_file import GROUPS, OUTSIDE, read_definition
-from ttt.cli.overrides import as_written, quoting
+from ttt.cli.overrides import as_written, quoted, quoting
 from ttt.spec import SpecError, nearest
 
 CONF = next(
     folder for folder in (Path(__file__).parents[2] / "conf", Path(__file__).parents[1] / "conf") if folder.is_dir()
 )
+
+SCORES_BENCHES = ("run",)
+"""The commands whose `benches=[...]` names files of conf/bench; those of ttt.compare are names in the store."""
 
 
 class OwnFolder(FileConfigSource):
@@ -74,42 +78,84 @@ class Composer:
         self.loader = ConfigLoaderImpl(places)
         # The loader lists a group's files, for glob(...).
         parser = OverridesParser.create(config_loader=self.loader)
-        self.overrides = [_parse(parser, text) for text in texts if text not in searched]
+        given = [_parse(parser, text) for text in texts if text not in searched]
+        self.benches = self._benches(given) if config in SCORES_BENCHES else []
+        self.overrides = [o for o in given if not (self.benches and _field(o) == "benches")]
         allow_environment(self.texts, self._allowed())
 
     def _allowed(self) -> list[str]:
         """The names that `allow_env=[...]` holds."""
-        given = [o for o in self.overrides if o.get_key_element().lstrip("+") == "allow_env"]
+        given = [o for o in self.overrides if _field(o) == "allow_env"]
         return _names(given[-1], "names of environment variables") if given else []
+
+    def _benches(self, overrides: list[Override]) -> list[str]:
+        """The files of conf/bench that `benches=[...]` names; none where it is not given."""
+        given = [o for o in overrides if _field(o) == "benches"]
+        if not given:
+            return []
+        if len(given) > 1:
+            raise SpecError("benches: is given twice; name all benches in one list")
+        if given[0].is_delete() or any(_field(o) == "bench" for o in overrides):
+            raise SpecError("bench and benches exclude each other: give bench=NAME or benches=[NAME,NAME]")
+        value = given[0].value()
+        choices = self.loader.get_group_options("bench")
+        if isinstance(value, Glob):
+            names = value.filter(choices)
+        elif given[0].is_sweep_override():
+            raise SpecError("benches: a multirun has one list for all its jobs: benches=[NAME,NAME]")
+        else:
+            names = _names(given[0], "names of benches")
+        if not names:
+            raise SpecError(f"{given[0].input_line}: names no bench; leave it out, or name some: benches=[NAME,NAME]")
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise SpecError(f"benches: {', '.join(twice)} is named twice")
+        if unknown := [name for name in names if name not in choices]:
+            raise SpecError(
+                "\n".join(
+                    f"benches: there is no {name!r}; the choices are: {nearest(name, choices)}" for name in unknown
+                )
+            )
+        return names
 
     @property
     def texts(self) -> list[str]:
-        """All overrides, as they are given to Hydra."""
+        """All overrides but `benches=[...]`, as they are given to Hydra."""
         return [str(override.input_line) for override in self.overrides]
+
+    @property
+    def hydra_texts(self) -> list[str]:
+        """The overrides of Hydra's own settings: the launcher, and how many jobs it runs side by side."""
+        return [str(override.input_line) for override in self.overrides if override.is_hydra_override()]
+
+    @property
+    def benches_text(self) -> list[str]:
+        """`benches=[...]` as an override, where it was given."""
+        return [f"benches=[{','.join(map(quoted, self.benches))}]"] if self.benches else []
 
     @cached_property
     def sweeps(self) -> list[tuple[Override, list[str]]]:
         """The overrides with several values, and these."""
-        found = [(o, list(o.sweep_string_iterator())) for o in self.overrides if o.is_sweep_override()]
-        for override, values in found:
+        swept = [(o, list(o.sweep_string_iterator())) for o in self.overrides if o.is_sweep_override()]
+        for override, values in swept:
             if not values:
                 raise SpecError(f"{override.input_line}: there is nothing that fits")
-        return found
+            if sum(other.get_key_element() == override.get_key_element() for other in self.overrides) > 1:
+                raise SpecError(f"{override.get_key_element()}: is given twice; give all its values at once")
+            if override.is_hydra_override():
+                raise SpecError(f"{override.input_line}: Hydra's own settings have one value for all jobs")
+        return swept
 
-    def requests(self) -> Iterator[list[str]]:
-        """The overrides of the one request, or one after the other those with each value that a multirun sweeps over.
+    def requests(self) -> list[list[str]]:
+        """The overrides of each job of a multirun, in Hydra's order: one for each combination of the values swept over.
 
-        Of the other sweeps each has its first value then.
+        Without a sweep these are the overrides of the one request.
         """
-        first = {id(override): values[0] for override, values in self.sweeps}
-        plans = [{**first, id(override): value} for override, values in self.sweeps for value in values]
-        for plan in plans or [{}]:
-            yield [
-                f"{override.get_key_element()}={plan[id(override)]}"
-                if id(override) in plan
-                else str(override.input_line)
-                for override in self.overrides
-            ]
+        values = {id(override): choices for override, choices in self.sweeps}
+        each = [
+            [f"{o.get_key_element()}={value}" for value in values[id(o)]] if id(o) in values else [str(o.input_line)]
+            for o in self.overrides
+        ]
+        return [list(texts) for texts in product(*each)]
 
     def compose(self, overrides: list[str]) -> DictConfig:
         """The config without Hydra's own part."""
@@ -134,10 +180,42 @@ class Composer:
             del config["hydra"]
         return config
 
+    def configs(self, overrides: list[str]) -> list[DictConfig]:
+        """What one request composes: a config for each of `benches=[...]`, or the only one."""
+        if not self.benches:
+            return [self.compose(overrides)]
+        configs, faults = [], dict[str, list[str]]()
+        for name in self.benches:
+            try:
+                configs.append(self.compose([*overrides, f"bench={quoted(name)}"]))
+            except SpecError as error:
+                for fault in str(error).splitlines():
+                    faults.setdefault(fault, []).append(name)
+        if faults:
+            raise SpecError(faults_by_bench(faults, self.benches))
+        return configs
+
     def values(self, overrides: list[str]) -> tuple[dict[str, Any], list[str]]:
-        """The resolved values, and what the overrides trust, for people."""
-        found = resolved(self.compose(overrides))
-        return found, check_remote_code(found, said(overrides))
+        """The resolved values, and what the overrides trust, for people.
+
+        Where `benches=[...]` was given, `benches` holds the fields of each, as `bench` would with `bench=NAME` and the
+        same overrides; `bench` is the first of them.
+        """
+        return self.merged(self.configs(overrides), overrides)
+
+    def merged(self, configs: list[DictConfig], overrides: list[str]) -> tuple[dict[str, Any], list[str]]:
+        """As `values`, of what `configs` composed."""
+        several, trusted = [], dict[str, None]()
+        for config in configs:
+            several.append(resolved(config))
+            trusted.update(dict.fromkeys(check_remote_code(several[-1], said(overrides))))
+        values = several[0]
+        if self.benches:
+            for other in several[1:]:
+                _check_equal_but_bench(values, other)
+            values = {**values, "benches": [one["bench"] for one in several]}
+            _check_names_differ(self.benches, values["benches"])
+        return values, list(trusted)
 
     def _check_names(self, choices: Mapping[str, Any]) -> None:
         """Of two files with one name Hydra takes the first without a word."""
@@ -166,6 +244,39 @@ class Composer:
                 place = f" of {parent}" if parent else ""
                 return f"{key}: there is no such key; the keys{place} are: {nearest(leaf, map(str, node))}"
         return f"{first} ({cause.splitlines()[0]})" if cause and cause != message else first
+
+
+def faults_by_bench(faults: Mapping[str, Sequence[str]], benches: Sequence[str]) -> str:
+    """One message of faults, each with the benches that have it unless all do."""
+    return "\n".join(
+        fault if len(having) in (0, len(benches)) else f"bench={','.join(having)}: {fault}"
+        for fault, having in faults.items()
+    )
+
+
+def _field(override: Override) -> str:
+    return override.get_key_element().lstrip("+~")
+
+
+def _check_equal_but_bench(first: Mapping[str, Any], other: Mapping[str, Any]) -> None:
+    """SpecError where another field takes its value from the bench: `benches=[...]` asks for one adjustment."""
+    for field in first:
+        if field != "bench" and repr(first[field]) != repr(other[field]):
+            raise SpecError(
+                f"{field}: differs between bench '{first['bench'].get('name')}' and '{other['bench'].get('name')}', as "
+                "it takes a value from the bench; with benches=[...] all have one: begin a command for each bench"
+            )
+
+
+def _check_names_differ(files: list[str], benches: list[Mapping[str, Any]]) -> None:
+    names = dict[str, str]()
+    for file, bench in zip(files, benches, strict=True):
+        name = str(bench.get("name"))
+        if name in names:
+            raise SpecError(
+                f"benches: {names[name]} and {file} both have the name {name!r}, by which their scores are kept"
+            )
+        names[name] = file
 
 
 def said(overrides: Sequence[str]) -> set[tuple[str, ...]]:
