@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ttt.cell.record import cell_params, cell_tags
+from ttt.cell.params import cell_params, cell_tags
 from ttt.files.rows import DataFiles
 from ttt.spec import Adjustment, Bench, Cell, Model, Tracking
 from ttt.tracking import Tracker

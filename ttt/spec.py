@@ -94,6 +94,8 @@ class TaskDataset(Spec):
     """One source of task data: rows, and the templates that make a prompt and an answer of each."""
 
     name: Name
+    part_of: Name | None = None
+    """What several datasets are called together (`gsm8kaux`)."""
     hub: str | None = None
     config: str | None = None
     split: str = "train"
@@ -234,7 +236,9 @@ class Tracking(Spec):
     """An MLflow server or database; by default `sqlite:///<root>/mlflow.db`."""
     register_models: bool = True
     keep_weights: bool = True
-    """Keep the adjusted weights as an artifact of the run."""
+    """Keep adjusted weights as an artifact, for the benches that are asked for later."""
+    keep_checkpoints: bool = False
+    """Keep the weights at the steps of `adjustment.evaluate_at` too, so that later benches can be scored there."""
     system_metrics: bool = False
 
     @field_validator("root")
@@ -259,6 +263,11 @@ class Cell(Spec):
     @property
     def label(self) -> str:
         return f"{self.model.name} {self.adjustment.name} s{self.seed}"
+
+    @property
+    def task_data_name(self) -> str:
+        """What is trained on, by name: a part of an alias of the registered model."""
+        return "-".join(dict.fromkeys(dataset.part_of or dataset.name for dataset in self.bench.task_data))
 
     @model_validator(mode="after")
     def _has_task_data(self) -> Cell:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cells import request
-from ttt.cell.record import read_items
+from ttt.cell.read import read_items
 from ttt.cell.run import run_cell
 from ttt.tracking import Tracker
 

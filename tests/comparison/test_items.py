@@ -13,7 +13,7 @@ import pytest
 from scipy import stats
 
 from tests.stores import bench, item_table, made_models, planted, write
-from ttt.cell.record import check_items, items_tag
+from ttt.cell.read import check_items, items_tag
 from ttt.compare import COMMAND
 from ttt.comparison import work
 from ttt.comparison.conclude import conclude

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.killing import AT_POINT, environment
-from ttt.cell.record import read_items
+from ttt.cell.read import read_items
 from ttt.spec import Tracking
 from ttt.tracking import Tracker
 

@@ -15,7 +15,7 @@ from mlflow.utils.validation import _validate_metric_name
 
 from tests.ingested import cell, ingest, write
 from ttt.catalogue.definitions import Definitions
-from ttt.cell.record import read_result
+from ttt.cell.read import read_result
 from ttt.cli.command import CONF
 from ttt.imported.ingest import Measured
 from ttt.imported.pattern import Pattern

@@ -14,7 +14,7 @@ import pytest
 
 from tests.ingested import cell, ingest, write
 from ttt.cell.items import ITEM_COLUMNS
-from ttt.cell.record import read_result
+from ttt.cell.read import read_result
 
 LETTERS = {
     **{"task": "letters", "dataset_path": "json", "test_split": "test", "output_type": "multiple_choice"},

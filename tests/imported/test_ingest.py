@@ -15,7 +15,7 @@ import pytest
 
 from tests.ingested import cell, ingest, write
 from ttt.catalogue.definitions import Definitions
-from ttt.cell.record import read_result
+from ttt.cell.read import read_result
 from ttt.cli.command import CONF, Command
 from ttt.imported.results import read, stderr_of
 from ttt.imported.scores import side
@@ -82,7 +82,9 @@ def test_an_ingested_run_keeps_the_contract(folder: Path) -> None:
     run = cell(tracker, "mmlu", "pythia-1b full s0")
     assert run.info.status == "FINISHED"
     tags = {name.removeprefix("ttt."): value for name, value in run.data.tags.items() if name.startswith("ttt.")}
-    assert {name: tags[name] for name in tags if name not in ("key", "commit")} == {
+    digests = ("recipe", "bench_digest", "task_data_digest")
+    assert all(len(tags[name]) == 20 for name in digests)
+    assert {name: tags[name] for name in tags if name not in ("key", "commit", *digests)} == {
         **{"kind": "cell", "suite": "theirs", "model": "pythia-1b", "family": "pythia", "bench": "mmlu"},
         **{"bench_version": "1", "adjustment": "full", "seed": "0", "saturated": "unknown", "ingested": "published"},
     }

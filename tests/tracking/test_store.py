@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.stores import Made, adjustment, item_table, made_models, write
-from ttt.cell.record import read_result
+from ttt.cell.read import read_result
 from ttt.cell.resolve import read_back
 from ttt.cell.result import CellResult
 from ttt.compare import COMMAND

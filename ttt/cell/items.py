@@ -71,6 +71,15 @@ def mean_stderr(values: pd.Series) -> float | None:
     return float(array.std(ddof=1) / len(array) ** 0.5) if len(array) > 1 and not np.isnan(array).any() else None
 
 
+def paired_stderr(before: pd.DataFrame, after: pd.DataFrame) -> float | None:
+    """Standard error of the mean difference over the items that both tables have.
+
+    None for fewer than two, and where the score is not a mean over the items.
+    """
+    both = before.merge(after, on=["task", "doc_id"], suffixes=("_before", "_after"))
+    return mean_stderr(both["correct_after"] - both["correct_before"])
+
+
 def _item(task: str, sample: Mapping[str, Any], metric: str) -> dict[str, Any]:
     answers = sample["filtered_resps"]
     row: dict[str, Any] = {

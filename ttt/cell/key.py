@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ttt.files.digests import how_to_make, json_digest
 from ttt.files.rows import DataFiles
 from ttt.spec import Adjustment, Bench, Cell, SpecError
+
+if TYPE_CHECKING:
+    from ttt.tasks.task_data import Example  # which imports datasets, a second for every look-up
 
 KEY_FORMAT = 5
 """Raised when the engine comes to compute something else from the same request."""
@@ -29,23 +35,24 @@ def recipe_digest(adjustment: Adjustment) -> str:
     return json_digest(adjustment.model_dump(mode="json", exclude={*OF_BUDGET, *unused}))
 
 
-def bench_digest(bench: Bench, files: DataFiles) -> str:
+def bench_digest(bench: Bench, files: DataFiles | None) -> str:
     """Twenty hexadecimal digits over the whole definition of the test and the content of its local files.
 
-    `files` keeps the digests, for whoever reads the files later.
+    `files` keeps the digests, for whoever reads the files later; without it the files' names count instead, as for
+    results that others measured: what their files held is not known.
     """
     definition = bench.model_dump(mode="json", exclude=set(OF_TASK_DATA))
     definition["files"] = {split: _digest(files, file, f"bench.files.{split}") for split, file in bench.files.items()}
     return json_digest([definition, version("lm_eval")])
 
 
-def task_data_digest(bench: Bench, files: DataFiles) -> str:
+def task_data_digest(bench: Bench, files: DataFiles | None) -> str:
     """Twenty hexadecimal digits over what the bench's task data are made of, and the content of their local files."""
     datasets = []
     for dataset in bench.task_data:
         named = [dataset.files] if isinstance(dataset.files, str) else dataset.files or ()
         contents = [_digest(files, file, f"bench.task_data '{dataset.name}'") for file in named]
-        datasets.append(dataset.model_dump(mode="json") | {"files": contents})
+        datasets.append(dataset.model_dump(mode="json", exclude={"name", "part_of"}) | {"files": contents})
     # Leaks that are removed and those that stop the run leave the same examples.
     return json_digest([datasets, bench.task_data_seed, bench.leak == "report"])
 
@@ -73,7 +80,34 @@ def cell_key(cell: Cell, source: str, precision: str, files: DataFiles) -> str:
     return json_digest(content)
 
 
-def _digest(files: DataFiles, file: str, field: str) -> str:
+def adjusted_key(cell: Cell, source: str, precision: str, examples: Sequence[Example]) -> str:
+    """The key of the adjusted model that cells share: twenty hexadecimal digits over all that decides its weights.
+
+    `examples` are those that are trained on, leaks taken out, in their order. Prompts are tokenised as the bench's are:
+    by the chat template or without, and where answers are generated, as generation begins from them. The bench itself
+    does not count, nor do paths, names and where scores are taken on the way.
+    """
+    model, adjustment, bench = cell.model, cell.adjustment, cell.bench
+    text = hashlib.sha256()
+    for example in examples:
+        text.update(json.dumps([example.prompt, example.answer]).encode())
+    return json_digest(
+        {
+            "format": KEY_FORMAT,
+            "source": [source, model.dtype, model.lora_targets if adjustment.method == "lora" else None],
+            "examples": [text.hexdigest(), bench.chat_template, bench.format == "generate"],
+            "recipe": recipe_digest(adjustment),
+            "learning_rate": adjustment.rate(model),
+            "budget": adjustment.n_examples(len(examples)),
+            "seed": cell.seed,
+            "precision": precision,
+        }
+    )
+
+
+def _digest(files: DataFiles | None, file: str, field: str) -> str:
+    if files is None:
+        return Path(file).name
     try:
         return files.digest(file, field)
     except SpecError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ttt.cell.key import cell_key
-from ttt.cell.record import check_items, read_result
+from ttt.cell.read import check_items, read_result
 from ttt.cell.result import CellResult
 from ttt.engine.precision import arithmetic
 from ttt.files.model_source import model_source

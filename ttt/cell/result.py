@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+SIDES = ("base", "adjusted")
+"""The halves of a cell: the model as it is, and adjusted; with `adjustment=none` both have the base scores."""
+Side = Mapping[str, float | None]
+"""A half's `score`, `stderr` and the bench's metrics."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,9 @@ class CellResult:
     digest_base: str
     digest_adjusted: str
     version: str | None
-    """Of the registered model `<model>-<bench>`."""
+    """Of the registered model `<model>`."""
+    adjusted_model: dict[str, str] | None = None
+    """`key` and `run_id` of the adjusted model; null for a base model, and where others have measured."""
     checkpoints: list[dict[str, float | None]] = field(default_factory=list)
     """Scores on the way: `n_examples` seen, `score`, `stderr`, and what else was scored there, in order."""
     num_fewshot: list[int] = field(default_factory=list)
@@ -46,3 +54,9 @@ def sides_as_gain(
 def _difference(base: dict[str, float | None], adjusted: dict[str, float | None], name: str) -> float | None:
     before, after = base[name], adjusted[name]
     return None if before is None or after is None else after - before
+
+
+def side_metrics(name: str, side: Side) -> dict[str, float]:
+    """A half's numbers as metrics of a run: `<name>/score`, `<name>/score_stderr`, `<name>/<metric>`."""
+    values = {("score_stderr" if key == "stderr" else key): value for key, value in side.items()}
+    return {f"{name}/{key}": value for key, value in values.items() if value is not None}

@@ -12,9 +12,12 @@ from typing import Any
 from ttt.cell.card import card, paired
 from ttt.cell.evaluation import Scores, evaluate, higher_is_better
 from ttt.cell.figure import cell_figure
-from ttt.cell.record import cell_params, cell_tags, log_items, log_side, paired_stderr, read_items, register
+from ttt.cell.items import paired_stderr
+from ttt.cell.log import log_items, register
+from ttt.cell.params import cell_params, cell_tags
+from ttt.cell.read import read_items
 from ttt.cell.resolve import Say, read_back, starting_point
-from ttt.cell.result import CellResult, sides_as_gain
+from ttt.cell.result import CellResult, side_metrics, sides_as_gain
 from ttt.cell.saturation import tag_by_study
 from ttt.cell.workbench import Workbench
 from ttt.engine.load import digest, load
@@ -103,9 +106,9 @@ def _score_base(cell: Cell, key: str, work: Workbench, run: RunLog, say: Say) ->
     say(f"{cell.model.name} on {cell.bench.name}: scoring the base model")
     scores, weights = _scores(cell, key, work, say)
     side = _side(scores)
-    log_side(run, "base", side)
+    run.metrics(side_metrics("base", side))
     # What no adjustment leaves is the base model: with both sides logged, its version compares with others in the UI.
-    log_side(run, "adjusted", side)
+    run.metrics(side_metrics("adjusted", side))
     run.metrics({"gain/score": 0.0, "base/n_truncated": scores.n_truncated, "base/seconds": scores.seconds})
     log_items(run, "base", scores.items, scores.prompts)
     run.json({"source": work.source, "digest": weights}, "base/model.json")
@@ -143,9 +146,9 @@ def _adjust(cell: Cell, key: str, work: Workbench, run: RunLog, base: CellResult
     if gain["stderr"] is None:
         say(f"{cell.label} on {cell.bench.name}: {paired(gain, cell.bench)}")
     speed = facts["n_tokens"] / facts["seconds"]
-    log_side(run, "base", base.base)
-    log_side(run, "adjusted", side, int(facts["n_examples"]))
-    log_side(run, "gain", {"score": gain["score"], "stderr": gain["stderr"]})
+    run.metrics(side_metrics("base", base.base))
+    run.metrics(side_metrics("adjusted", side), int(facts["n_examples"]))
+    run.metrics(side_metrics("gain", {"score": gain["score"], "stderr": gain["stderr"]}))
     run.metrics({f"train/{name}": value for name, value in facts.items()} | {"train/tokens_per_second": speed})
     run.metrics({"adjusted/n_truncated": scores.n_truncated, "adjusted/seconds": scores.seconds})
     log_items(run, "base", before)
@@ -201,7 +204,7 @@ def _adjusted_weights(cell: Cell, key: str, work: Workbench, run: RunLog, say: S
             return
         scores, _ = _evaluate(cell, key, work)
         say(f"{cell.label} on {cell.bench.name}: {scores.score:.3f} after step {step.step}")
-        log_side(run, "adjusted", {"score": scores.score, "stderr": scores.stderr}, step.n_examples)
+        run.metrics(side_metrics("adjusted", {"score": scores.score, "stderr": scores.stderr}), step.n_examples)
         run.flush()
 
     say(f"{cell.label} on {cell.bench.name}: adjusting")

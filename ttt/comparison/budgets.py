@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ttt.cell.record import check_result
+from ttt.cell.read import check_result
 from ttt.comparison.inputs import MIN_MODELS, Inputs
 from ttt.comparison.options import MANY_MODELS, Options
 from ttt.comparison.rows import CellRow

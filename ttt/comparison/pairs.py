@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ttt.cell.record import items_file
+from ttt.cell.read import items_file
 from ttt.spec import SpecError
 from ttt.stats.items import benjamini_hochberg, item_mean, minimum_detectable_difference, paired_difference
 from ttt.stats.ranking import tie_groups

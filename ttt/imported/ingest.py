@@ -14,10 +14,9 @@ from typing import Any
 import pandas as pd
 
 from ttt.catalogue.definitions import Definitions
-from ttt.cell.items import item_means
-from ttt.cell.record import cell_params, cell_tags, log_side, paired_stderr
-from ttt.cell.result import CellResult, sides_as_gain
-from ttt.files.rows import DataFiles
+from ttt.cell.items import item_means, paired_stderr
+from ttt.cell.params import cell_params, cell_tags
+from ttt.cell.result import CellResult, side_metrics, sides_as_gain
 from ttt.imported.pattern import Pattern
 from ttt.imported.reading import Omissions, Reading, best_pattern, legible, read_folder, result_files
 from ttt.imported.results import UnusableError
@@ -197,7 +196,7 @@ class UnwritableError(Exception):
 def _write(measured: Measured, pattern: Pattern, tracker: Tracker, omissions: Omissions) -> str:
     """The id of the cell's run. UnwritableError, and a FAILED run, if the fault lies in what the cell holds."""
     cell = measured.cell
-    tags = cell_tags(cell, measured.key, DataFiles()) | {"ttt.ingested": pattern.name}
+    tags = cell_tags(cell, measured.key, files=None) | {"ttt.ingested": pattern.name}
     run = None
     try:
         run = tracker.start(f"{cell.suite}/{cell.bench.name}", cell.label, tags)
@@ -224,11 +223,11 @@ def _log(measured: Measured, pattern: Pattern, run: RunLog, folder: Path, omissi
     means = {name: _finite(item_means(table)) for name, table in tables.items()}
     base, adjusted = ({**reading.side, **means.get(name, {})} for name, reading in measured.sides.items())
     gain = sides_as_gain(base, adjusted, _stderr_of_gain(measured, tables))
-    log_side(run, "base", base)
+    run.metrics(side_metrics("base", base))
     for checkpoint in measured.checkpoints:
-        log_side(run, "adjusted", checkpoint.side, checkpoint.n_examples or 0)
-    log_side(run, "adjusted", adjusted, _last_step(measured, pattern))
-    log_side(run, "gain", {name: gain[name] for name in ("score", "stderr", "score_paper")})
+        run.metrics(side_metrics("adjusted", checkpoint.side), checkpoint.n_examples or 0)
+    run.metrics(side_metrics("adjusted", adjusted), _last_step(measured, pattern))
+    run.metrics(side_metrics("gain", {name: gain[name] for name in ("score", "stderr", "score_paper")}))
     run.flush(cell_params(cell, source=f"results of lm-eval ({pattern.name})", precision="unknown"))
     result = CellResult(
         run_id=run.run_id,

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ttt.cell.record import cell_params, cell_tags, log_items, read_items
+from ttt.cell.log import log_items
+from ttt.cell.params import cell_params, cell_tags
+from ttt.cell.read import read_items
 from ttt.cell.saturation import RESULT, read_study, tag_cells, verdict_at
 from ttt.files.rows import DataFiles
 from ttt.masking import shown_uri
