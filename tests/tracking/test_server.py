@@ -138,4 +138,4 @@ def test_a_server_that_goes_away_in_the_middle_of_a_run(server: Server, tmp_path
     assert found.data.params == {"facts": "x" * 7000}
     assert tracker.read_json(run.run_id, "folder/result.json") == {"kept": True}
     assert tracker.artifact(run.run_id, "folder/nothing.json") is None
-    assert tracker.run("0" * 32) is None
+    assert tracker.read_run("0" * 32) is None

@@ -31,20 +31,6 @@ from ttt.tracking.run_log import RunLog
 EXPERIMENT = "made/sums"
 
 
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database without experiments, which takes seconds to make."""
-    return Tracker(Tracking(root=str(tmp_path_factory.mktemp("empty")))).database
-
-
-@pytest.fixture
-def root(empty: Path, tmp_path: Path) -> Path:
-    root = tmp_path / "mlruns"
-    root.mkdir()
-    shutil.copy(empty, root)
-    return root
-
-
 def opened(root: Path) -> Tracker:
     return Tracker(Tracking(root=str(root)))
 
@@ -306,7 +292,8 @@ def test_an_empty_file_is_no_database(tmp_path: Path) -> None:
 def test_artifacts_that_go_elsewhere_are_told(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     tracker = opened(root)
     tracker.client.create_experiment(EXPERIMENT, artifact_location=(tmp_path / "theirs").as_uri())
-    begun(tracker)
+    with tracker.run(EXPERIMENT, "a run", {}):
+        pass
     assert f"keeps its artifacts outside of {root}: file://{tmp_path}/theirs/" in caplog.text
 
 

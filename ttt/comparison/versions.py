@@ -60,7 +60,7 @@ def version_conclusions(tracker: Tracker, name: str) -> dict[str, Any]:
     rows, contenders, runs = [], [], []
     left_out: list[dict[str, str]] = []
     for version, aliases in found:
-        run = tracker.run(version.run_id)
+        run = tracker.read_run(version.run_id)
         lacks = TAGS - run.data.tags.keys() if run else TAGS
         if run is None or lacks:
             why = f"its run {version.run_id or ''} is gone"

@@ -12,7 +12,22 @@ logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # what it
 from mlflow.exceptions import MlflowException as WriteError  # noqa: E402
 
 from ttt.tracking.opening import StoreError, is_of_the_store  # noqa: E402
+from ttt.tracking.queries import last_step  # noqa: E402
+from ttt.tracking.registry import Registry, Version, alias_of  # noqa: E402
+from ttt.tracking.run import PARENT_ENV, commit  # noqa: E402
 from ttt.tracking.run_log import RunLog  # noqa: E402
-from ttt.tracking.store import PARENT_ENV, Tracker, commit, last_step  # noqa: E402
+from ttt.tracking.tracker import Tracker  # noqa: E402
 
-__all__ = ["PARENT_ENV", "RunLog", "StoreError", "Tracker", "WriteError", "commit", "is_of_the_store", "last_step"]
+__all__ = [
+    "PARENT_ENV",
+    "Registry",
+    "RunLog",
+    "StoreError",
+    "Tracker",
+    "Version",
+    "WriteError",
+    "alias_of",
+    "commit",
+    "is_of_the_store",
+    "last_step",
+]

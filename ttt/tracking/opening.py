@@ -121,6 +121,11 @@ def is_of_the_store(error: BaseException) -> bool:
     return isinstance(error, StoreError) or (isinstance(error, OSError) and error.errno != errno.ENAMETOOLONG)
 
 
+def is_passing(error: MlflowException) -> bool:
+    """Whether the same call can succeed later: the database is locked, the server or what is before it is away."""
+    return error.error_code == "TEMPORARILY_UNAVAILABLE" or does_not_answer(error)
+
+
 def does_not_answer(error: BaseException) -> bool:
     """Whether a server is not there, or something before it says so."""
     return isinstance(error.__cause__ or error.__context__, requests.RequestException) or bool(

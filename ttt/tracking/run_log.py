@@ -7,9 +7,9 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 from mlflow import MlflowClient
@@ -17,12 +17,41 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
 from ttt.masking import masked
+from ttt.tracking.liveness import Heartbeat
+from ttt.tracking.opening import StoreError, is_passing
 
 log = logging.getLogger(__name__)
 
 
+T = TypeVar("T")
+
+PATIENCE = 60
+"""Seconds for which a store that fails is asked again."""
+
+
+def patiently(ask: Callable[[], T]) -> T:
+    """What asking the store brings, also if it fails for a while: its database is locked, its server begins anew.
+
+    Raises StoreError if that lasts. What the store refuses is raised at once, as it is.
+    """
+    end, pause = time.monotonic() + PATIENCE, 1.0
+    while True:
+        try:
+            return ask()
+        except MlflowException as error:
+            if not is_passing(error):
+                raise
+            if time.monotonic() + pause > end:
+                raise StoreError(f"the store does not answer: {masked(str(error)).splitlines()[0][:300]}") from error
+        time.sleep(pause)
+        pause = min(2 * pause, 10)
+
+
 class RunLog:
-    """A run being written. Failures to log fail the run; nothing is swallowed."""
+    """A run being written. Failures to log fail the run; nothing is swallowed.
+
+    Each call is made again for a minute where the store fails, and then raises StoreError.
+    """
 
     def __init__(self, client: MlflowClient, run_id: str, artifacts: Path | None, resumed: bool = False):
         self.client = client
@@ -31,19 +60,28 @@ class RunLog:
         """The folder of the run's artifacts where it is on this machine."""
         self.monitor: Any = None
         """What samples the machine's load into the run, if anything does."""
+        self.heartbeat: Heartbeat | None = None
+        """What shows other processes that this one works on the run, if it does."""
+        self.superseded: set[str] = set()
+        """Runs whose place this one takes once it is finished."""
         self._before: dict[str, set[tuple[int, float]]] | None = {} if resumed else None
         """Points of metrics that an attempt that was stopped has logged, as far as they were asked for."""
         self._waiting: list[Metric] = []
         self._sent = time.monotonic()
 
     def params(self, values: Mapping[str, Any]) -> None:
-        present = self.client.get_run(self.run_id).data.params
+        present = patiently(lambda: self.client.get_run(self.run_id)).data.params
         new = [param for param in _params(values) if param.key not in present]
-        self.client.log_batch(self.run_id, params=new)
+        patiently(lambda: self.client.log_batch(self.run_id, params=new))
 
     def tags(self, values: Mapping[str, str]) -> None:
         check_tags(values)
-        self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in values.items()])
+        tags = [RunTag(key, value) for key, value in values.items()]
+        patiently(lambda: self.client.log_batch(self.run_id, tags=tags))
+
+    def supersede(self, run_ids: Iterable[str]) -> None:
+        """Take the place of other runs, in the moment in which this one is finished."""
+        self.superseded |= {run_id for run_id in run_ids if run_id != self.run_id}
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Metrics of a step. They are sent in batches, at the latest after two seconds or with `flush`.
@@ -60,46 +98,70 @@ class RunLog:
         if self._before is None:
             return set()
         if name not in self._before:
-            points = self.client.get_metric_history(self.run_id, name)
+            points = patiently(lambda: self.client.get_metric_history(self.run_id, name))
             self._before[name] = {(point.step, point.value) for point in points}
         return self._before[name]
 
     def flush(self, params: Mapping[str, Any] | None = None) -> None:
-        """Send the metrics that wait, and the params of a run that has none yet, in as few calls as MLflow allows."""
+        """Send the metrics that wait, and the params of a run that has none yet, in as few calls as MLflow allows.
+
+        Whatever makes work count as done, such as the rename of a folder of weights, comes after this: a process that
+        is killed in between would otherwise leave a run without its last metrics, which nobody would log again.
+        Raises StoreError where another process has taken the run over.
+        """
+        if self.heartbeat and self.heartbeat.is_lost:
+            raise StoreError(f"run {self.run_id} was taken over by another process, as nothing was heard of this one")
         first = _params(params or {})
-        for start in range(0, max(len(self._waiting), len(first)), 800):  # MLflow takes at most 1,000 a call
-            self.client.log_batch(self.run_id, metrics=self._waiting[start : start + 800], params=first)
-            first = []
-        self._waiting, self._sent = [], time.monotonic()
+        while self._waiting or first:
+            part = self._waiting[:800]  # MLflow takes at most 1,000 a call
+            # MLflow keeps a point that is sent twice once: an answer that is lost on the way does no harm.
+            patiently(lambda part=part, first=first: self.client.log_batch(self.run_id, metrics=part, params=first))  # type: ignore[misc]
+            self._waiting, first = self._waiting[len(part) :], []
+        self._sent = time.monotonic()
+
+    def keep_unsent(self, file: Path) -> None:
+        """Leave the metrics that could not be sent in a file, for whoever takes the run up."""
+        if self._waiting:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(
+                json.dumps([[point.key, point.value, point.timestamp, point.step] for point in self._waiting])
+            )
+
+    def send_unsent(self, file: Path) -> None:
+        """Send what `keep_unsent` has left."""
+        if file.exists():
+            self._waiting += [Metric(*point) for point in json.loads(file.read_text())]
+            self.flush()
+            file.unlink()
 
     def text(self, content: str, path: str) -> None:
-        self.client.log_text(self.run_id, content, path)
+        patiently(lambda: self.client.log_text(self.run_id, content, path))
 
     def json(self, content: Any, path: str) -> None:
-        self.client.log_text(self.run_id, json.dumps(content, indent=2, default=str, ensure_ascii=False), path)
+        self.text(json.dumps(content, indent=2, default=str, ensure_ascii=False), path)
 
     def table(self, columns: Mapping[str, list[Any]], path: str) -> None:
         """A small table that the UI shows. An attempt that was stopped may have left one: it is replaced."""
         # MLflow's own `log_table` would append to it.
-        self.client.log_text(self.run_id, pd.DataFrame(dict(columns)).to_json(orient="split", index=False), path)
+        self.text(pd.DataFrame(dict(columns)).to_json(orient="split", index=False), path)
         tag = "mlflow.loggedArtifacts"
-        shown = json.loads(self.client.get_run(self.run_id).data.tags.get(tag, "[]"))
+        shown = json.loads(patiently(lambda: self.client.get_run(self.run_id)).data.tags.get(tag, "[]"))
         entry = {"path": path, "type": "table"}
-        self.client.set_tag(self.run_id, tag, json.dumps([*(e for e in shown if e != entry), entry]))
+        self.tags({tag: json.dumps([*(e for e in shown if e != entry), entry])})
 
     def describe(self, markdown: str) -> None:
         """What stands at the head of the run's page in the UI."""
-        self.client.set_tag(self.run_id, "mlflow.note.content", markdown[:8000])
+        self.tags({"mlflow.note.content": markdown[:MAX_TAG]})
 
     def file(self, file: Path, folder: str = "") -> None:
-        self.client.log_artifact(self.run_id, str(file), folder or None)
+        patiently(lambda: self.client.log_artifact(self.run_id, str(file), folder or None))
 
     def folder(self, folder: Path) -> None:
         """All that is in a folder, in one call."""
-        self.client.log_artifacts(self.run_id, str(folder))
+        patiently(lambda: self.client.log_artifacts(self.run_id, str(folder)))
 
     def figure(self, figure: Any, path: str) -> None:
-        self.client.log_figure(self.run_id, figure, path)
+        patiently(lambda: self.client.log_figure(self.run_id, figure, path))
 
     def weights(self, folder: Path, path: str) -> None:
         """A folder of weights among the run's artifacts: linked, not copied (an upload where they are not local).
@@ -108,7 +170,7 @@ class RunLog:
         """
         local = self.artifacts
         if local is None:
-            self.client.log_artifacts(self.run_id, str(folder), path)
+            patiently(lambda: self.client.log_artifacts(self.run_id, str(folder), path))
             return
         target, making = local / path, local / f"{path}.part"
         shutil.rmtree(making, ignore_errors=True)
@@ -122,7 +184,8 @@ class RunLog:
     def history(self, name: str) -> list[tuple[int, float]]:
         """(step, value) of a metric, in order; the last value logged at a step counts."""
         self.flush()
-        points = sorted(self.client.get_metric_history(self.run_id, name), key=lambda point: point.timestamp)
+        logged = patiently(lambda: self.client.get_metric_history(self.run_id, name))
+        points = sorted(logged, key=lambda point: point.timestamp)
         return sorted({point.step: point.value for point in points}.items())
 
     def watch_machine(self) -> None:
@@ -131,6 +194,11 @@ class RunLog:
 
         self.monitor = SystemMetricsMonitor(self.run_id, tracking_uri=self.client.tracking_uri)
         self.monitor.start()
+
+    def end_watching(self) -> None:
+        if self.monitor:
+            self.monitor.finish()
+            self.monitor = None
 
     def finish(self) -> None:
         self.flush()
