@@ -49,7 +49,8 @@ class Made:
     checkpoints: Sequence[tuple[int, float]] = ()
     logged: Sequence[tuple[int, float]] = ()
     """Scores on the way as metrics only, as (examples, score)."""
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str | None] = field(default_factory=dict)
+    """Added to the run's; None takes one away."""
     params: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     """Added to the run's; None takes one away."""
@@ -97,8 +98,9 @@ def write(root: Path, cells: Sequence[Made]) -> Tracker:
 
 def _write(tracker: Tracker, made: Made, key: str) -> None:
     cell = Cell(suite=made.suite, model=made.model, bench=made.bench, adjustment=made.adjustment, seed=made.seed)
+    tags = {**cell_tags(cell, key, DataFiles()), **made.tags}
     run = tracker.start(
-        f"{cell.suite}/{cell.bench.name}", cell.label, {**cell_tags(cell, key, DataFiles()), **made.tags}
+        f"{cell.suite}/{cell.bench.name}", cell.label, {name: tag for name, tag in tags.items() if tag is not None}
     )
     stderr = {side: (score * (1 - score) / N_ITEMS) ** 0.5 for side, score in _scores(made).items()}
     values: dict[str, float | None] = {}

@@ -24,8 +24,8 @@ MODULES = sorted(
 )
 
 FLOORS = (
-    ("spec", "masking", "stopping", "stats"),
-    ("files", "catalogue"),
+    ("spec", "masking", "stopping", "formatting", "stats"),
+    ("files", "catalogue", "plotting"),
     ("cli", "tasks"),
     ("engine", "tracking", "report"),
     ("cell", "lab"),

@@ -17,7 +17,7 @@ from ttt.cli.command import Closer, Command
 from ttt.cli.composition import faults_by_bench
 from ttt.cli.imports import uncollected
 from ttt.cli.offline import work_offline_if_silent
-from ttt.report.numbers import with_error
+from ttt.formatting import with_error
 from ttt.spec import Cell, Spec, SpecError, Tracking, Trainer, check
 
 

@@ -14,7 +14,7 @@ from ttt.cli import terminal
 from ttt.cli.command import Command
 from ttt.cli.imports import uncollected
 from ttt.cli.offline import work_offline_if_silent
-from ttt.report.numbers import count, duration, flops, signed, signed_interval, with_error
+from ttt.formatting import count, duration, flops, signed, signed_interval, with_error
 from ttt.spec import Cell, Name, Spec, SpecError, Tracking, Trainer, check
 from ttt.study.space import Plan
 

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from tests.report import fakes
+from ttt.formatting import DASH, UNIDENTIFIED
 from ttt.report.comparison import FIGURES, render
-from ttt.report.numbers import DASH, UNIDENTIFIED
 
 SETS = {
     "published": fakes.conclusions,

@@ -19,8 +19,8 @@ from ttt.cell.read import read_result
 from ttt.cell.resolve import read_back
 from ttt.cell.result import CellResult
 from ttt.compare import COMMAND
+from ttt.comparison.cells import facts_of
 from ttt.comparison.options import Options
-from ttt.comparison.rows import facts_of
 from ttt.comparison.versions import version_conclusions
 from ttt.comparison.work import compare_items
 from ttt.spec import Cell, SpecError, Tracking, check

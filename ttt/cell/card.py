@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ttt.cell.result import CellResult
-from ttt.report.numbers import with_error
+from ttt.formatting import with_error
 from ttt.spec import Bench, Cell
 
 TYPES = {"32": "float32", "bf16": "bfloat16"}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from ttt.report.style import ADJUSTED, BASE, MUTED, new_figure
+from ttt.plotting import ADJUSTED, BASE, MUTED, new_figure
 from ttt.spec import Cell
 
 

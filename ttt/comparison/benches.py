@@ -3,49 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
+from ttt.comparison.alike import OF_MODEL, refuse_mixed
+from ttt.comparison.cells import choose_adjustment, finished_cells
 from ttt.comparison.conclude import provenance
 from ttt.comparison.fits import fit_side, told
 from ttt.comparison.gate import provisional_reasons, refuse_unless_final
-from ttt.comparison.inputs import MIN_MODELS, Inputs, finished_cells, read_inputs
+from ttt.comparison.inputs import MIN_MODELS, Excluded, Inputs, exclusions, is_excluded, read_inputs
 from ttt.comparison.models import split_models
 from ttt.comparison.options import Options
 from ttt.comparison.table import SIDES, json_able, table_of
-from ttt.report.numbers import signed
-from ttt.spec import SpecError, nearest
+from ttt.formatting import signed
+from ttt.spec import SpecError
 from ttt.stats.ranking import Association, first_component_share, kendall
 from ttt.tracking import Tracker
 
 
-def read_common(tracker: Tracker, benches: Sequence[str], options: Options) -> list[Inputs]:
-    """The inputs of each bench, cut to the models that all of them have, in the same order."""
+def read_common(tracker: Tracker, benches: Sequence[str], options: Options) -> tuple[list[Inputs], list[Excluded]]:
+    """The inputs of each bench, of the models that all of them have, in the same order; and what was left out, and why.
+
+    A model of which a bench has no cell at all is left out before anything is asked of its cells.
+    """
     cells = {bench: finished_cells(tracker, bench, options) for bench in benches}
-    names = {b: {n for run in of for n in (run.data.tags["ttt.model"], run.info.run_id)} for b, of in cells.items()}
-    unknown = [name for name in options.exclude if not any(name in of for of in names.values())]
-    if unknown:
-        choices = {run.data.tags["ttt.model"] for of in cells.values() for run in of}
-        raise SpecError(f"exclude: there are no cells of {unknown[0]!r}; there are: {nearest(unknown[0], choices, 8)}")
-    inputs = []
+    excluded = exclusions([run for of in cells.values() for run in of], options)
+    kept: dict[str, list[Any]] = {}
+    there: dict[str, set[str]] = {}
     for bench, runs in cells.items():
-        here = tuple(name for name in options.exclude if name in names[bench])
-        inputs.append(read_inputs(tracker, bench, options.model_copy(update={"exclude": here}), runs))
-    common = set.intersection(*({model.model for model in of.models} for of in inputs))
+        stay = [run for run in runs if not is_excluded(run, options)]
+        if not stay:
+            raise SpecError(f"exclude: nothing is left to compare on bench '{bench}'")
+        adjustment = choose_adjustment(stay, options)
+        kept[bench] = [run for run in stay if run.data.tags["ttt.adjustment"] in ("none", adjustment)]
+        there[bench] = {run.data.tags["ttt.model"] for run in kept[bench]}
+    common = set.intersection(*there.values())
+    excluded += [
+        {"model": model, "reason": f"no cells on {', '.join(bench for bench in benches if model not in there[bench])}"}
+        for model in sorted(set.union(*there.values()) - common)
+    ]
     if len(common) < MIN_MODELS:
-        raise SpecError(f"{len(common)} models have cells on all the benches: at least {MIN_MODELS} are needed")
+        left_out = "; ".join(f"{line['model']}: {line['reason']}" for line in excluded)
+        raise SpecError(
+            f"{len(common)} models have cells on all the benches: at least {MIN_MODELS} are needed"
+            + (f"\nleft out: {left_out}" if left_out else "")
+        )
+    asked = options.model_copy(update={"exclude": ()})
+    inputs = [
+        read_inputs(tracker, bench, asked, [run for run in kept[bench] if run.data.tags["ttt.model"] in common])
+        for bench in benches
+    ]
+    refuse_mixed(tracker, [cell.run for of in inputs for cell in of.cells], [], [], OF_MODEL)
     if options.final:
         for of in inputs:
-            refuse_unless_final(of.models)
-    return [replace(of, models=[model for model in of.models if model.model in common]) for of in inputs]
+            refuse_unless_final(of.models, [f"{of.bench}: {reason}" for reason in of.reasons])
+    return inputs, excluded
 
 
 def bench_conclusions(tracker: Tracker, benches: Sequence[str], options: Options) -> dict[str, Any]:
     """Kendall's tau of every two benches and the share of the first principal component, before and after adjusting."""
-    inputs = read_common(tracker, benches, options)
+    inputs, excluded = read_common(tracker, benches, options)
     models = inputs[0].models
     scores = {side: np.array([[getattr(m, side) for m in of.models] for of in inputs]).T for side in SIDES}
     shared: dict[str, Any] = {
@@ -61,7 +80,7 @@ def bench_conclusions(tracker: Tracker, benches: Sequence[str], options: Options
     component = {side: _agreement(first_component_share(scores[side], **shared)) for side in SIDES}
     conclusions = {
         "kind": "benches",
-        **_request(inputs, options),
+        **_request(inputs, excluded, options),
         "pairs": pairs,
         "first_component": component,
         "models": [
@@ -76,7 +95,8 @@ def bench_conclusions(tracker: Tracker, benches: Sequence[str], options: Options
 
 def format_conclusions(tracker: Tracker, benches: Sequence[str], options: Options) -> dict[str, Any]:
     """The same questions as cloze, as multiple choice, and as multiple choice adjusted: a fit of each."""
-    inputs = read_common(tracker, benches, options)
+    inputs, excluded = read_common(tracker, benches, options)
+    refuse_mixed(tracker, [cell.run for of in inputs for cell in of.cells], [], ["limit", "precision"], [])
     fits = []
     for of, side in ((inputs[0], "base"), (inputs[1], "base"), (inputs[1], "adjusted")):
         table = table_of(of, split_models(of.models, options), options)
@@ -85,7 +105,7 @@ def format_conclusions(tracker: Tracker, benches: Sequence[str], options: Option
     split = split_models(inputs[0].models, options)
     conclusions = {
         "kind": "reformulation",
-        **_request(inputs, options),
+        **_request(inputs, excluded, options),
         "split": {name: getattr(split, name) for name in ("field", "cutoff", "older", "newer")},
         "fits": fits,
         "provenance": provenance(tracker, [run for of in inputs for model in of.models for run in model.run_ids]),
@@ -99,15 +119,15 @@ def format_conclusions(tracker: Tracker, benches: Sequence[str], options: Option
     return json_able({**conclusions, "verdict": f"What the newer group scores more at equal compute: {theta}."})
 
 
-def _request(inputs: Sequence[Inputs], options: Options) -> dict[str, Any]:
-    reasons = [f"{of.bench}: {reason}" for of in inputs for reason in provisional_reasons(of.models)]
+def _request(inputs: Sequence[Inputs], excluded: Sequence[Excluded], options: Options) -> dict[str, Any]:
+    reasons = [f"{of.bench}: {reason}" for of in inputs for reason in provisional_reasons(of.models, of.reasons)]
     return {
         "suite": options.suite,
         "benches": [of.bench for of in inputs],
         "adjustments": {of.bench: of.adjustment for of in inputs},
         "n_models": len(inputs[0].models),
         **{name: getattr(options, name) for name in ("policy", "score_rule", "inference", "cluster")},
-        "excluded": [line for of in inputs for line in of.excluded],
+        "excluded": list(excluded),
         "provisional": bool(reasons),
         "provisional_reasons": reasons,
     }

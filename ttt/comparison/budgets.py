@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from ttt.cell.read import check_result
+from ttt.comparison.cells import CellRow
 from ttt.comparison.inputs import MIN_MODELS, Inputs
 from ttt.comparison.options import MANY_MODELS, Options
-from ttt.comparison.rows import CellRow
 from ttt.comparison.table import Table
 from ttt.spec import SpecError
 from ttt.stats.emergence import emergence

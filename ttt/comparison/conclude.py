@@ -33,7 +33,7 @@ def conclude(tracker: Tracker, inputs: Inputs, options: Options) -> dict[str, An
     """
     split = split_models(inputs.models, options)
     if options.final:
-        refuse_unless_final(inputs.models)
+        refuse_unless_final(inputs.models, inputs.reasons)
     table = table_of(inputs, split, options)
     older = [int(i) for i in np.flatnonzero(table.newer == 0)]
     # Of the older models only, as in the paper: the newer ones may have trained on the task before any budget.
@@ -55,7 +55,7 @@ def _conclusions(
     other: Inference = "paper" if options.inference == "clustered" else "clustered"
     fits = {side: fit_side(table, side, options.inference, options) for side in SIDES}
     others = {side: fit_side(table, side, other, options) for side in SIDES}
-    reasons = provisional_reasons(inputs.models)
+    reasons = provisional_reasons(inputs.models, inputs.reasons)
     apart, tie_test = told_apart(tracker, inputs, table)
     return {
         "kind": "comparison",
@@ -86,7 +86,7 @@ def _conclusions(
         **effects(table, options),
         **frontiers(table),
         "emergence": emergence_rows(budgets, inputs, table, older, options) if len(older) >= MIN_MODELS else [],
-        "confound": confound_of(inputs, table, options),
+        "confound": confound_of(tracker, inputs, table, options),
         "models": model_list(inputs, table, apart),
         "tie_test": tie_test,
         "ranking_agreement": agreement(table, options),

@@ -1,4 +1,4 @@
-"""Whether a comparison may be called final: every model adjusted until more would change nothing."""
+"""Whether a comparison may be called final: every model adjusted until more would change nothing, all alike."""
 
 from __future__ import annotations
 
@@ -7,36 +7,40 @@ from typing import Any
 
 from ttt.comparison.inputs import Inputs
 from ttt.comparison.models import ModelRow
-from ttt.comparison.rows import some
+from ttt.formatting import first_few
 from ttt.spec import SpecError
 from ttt.tracking import Tracker
 
-WORDS = {
+STATES = {
     "no": "not saturated",
     "undecided": "undecided: more items are needed",
     "unknown": "not judged yet (python -m ttt.saturate)",
 }
 
 
-def provisional_reasons(models: Sequence[ModelRow]) -> list[str]:
-    """A line for each state other than saturated, with the models in it; empty if all are saturated."""
-    states = sorted({model.saturated for model in models} - {"yes"})
-    reasons = []
-    for state in states:
+def provisional_reasons(models: Sequence[ModelRow], reasons: Sequence[str]) -> list[str]:
+    """Those that the cells have, then a line for each state other than saturated; empty if nothing stands in the way.
+
+    `reasons` are the inputs' own.
+    """
+    lines = list(reasons)
+    for state in sorted({model.saturated for model in models} - {"yes"}):
         names = sorted(model.model for model in models if model.saturated == state)
-        reasons.append(f"{len(names)} of {len(models)} models {WORDS.get(state, state)}: {some(names)}")
-    return reasons
+        lines.append(f"{len(names)} of {len(models)} models {STATES.get(state, state)}: {first_few(names)}")
+    return lines
 
 
-def refuse_unless_final(models: Sequence[ModelRow]) -> None:
-    """SpecError that names every model which is not shown to be saturated."""
+def refuse_unless_final(models: Sequence[ModelRow], reasons: Sequence[str]) -> None:
+    """SpecError that names what keeps a comparison from being final, with every model that is not saturated."""
+    lines = [f"final: {reason}" for reason in reasons]
     states = sorted({model.saturated for model in models} - {"yes"})
-    lines = []
+    if states:
+        lines.append("final: these cells are not shown to be saturated")
     for state in states:
         cells = [f"{model.model} (run {', '.join(model.run_ids)})" for model in models if model.saturated == state]
-        lines.append(f"{WORDS.get(state, state)}: {', '.join(cells)}")
+        lines.append(f"{STATES.get(state, state)}: {', '.join(cells)}")
     if lines:
-        raise SpecError("final: these cells are not shown to be saturated\n" + "\n".join(lines))
+        raise SpecError("\n".join(lines))
 
 
 def treatment(tracker: Tracker, inputs: Inputs) -> dict[str, Any]:

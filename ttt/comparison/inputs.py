@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ttt.comparison.alike import reasons_of, refuse_mixed
+from ttt.comparison.cells import CellRow, cell_rows, choose_adjustment, finished_cells, missing_halves, score_key
 from ttt.comparison.models import ModelRow, model_rows
 from ttt.comparison.options import Options
-from ttt.comparison.rows import CellRow, cell_rows, choose_adjustment, missing_halves, score_key
 from ttt.spec import SpecError, nearest
 from ttt.tracking import Tracker
 
 MIN_MODELS = 4
-TAGS = ("ttt.model", "ttt.adjustment", "ttt.seed")
-"""What a cell is read by; MLflow's UI lets anybody remove them."""
+Excluded = dict[str, str]
+"""A `model` that is left out, and the `reason`."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,9 @@ class Inputs:
     score_key: str
     models: list[ModelRow]
     cells: list[CellRow]
-    excluded: list[dict[str, str]]
+    excluded: list[Excluded]
+    reasons: list[str]
+    """Why nothing that is concluded of these cells is final, whatever the studies of them say."""
     runs: list[Any]
     """All finished cells of the bench, but for what is excluded."""
     scored_on_the_way: bool
@@ -42,10 +43,14 @@ class Inputs:
 def read_inputs(tracker: Tracker, bench: str, options: Options, runs: Sequence[Any] | None = None) -> Inputs:
     """The inputs for one bench, of its finished cells. SpecError, by name, where they cannot be compared."""
     runs = finished_cells(tracker, bench, options) if runs is None else runs
-    kept, excluded = _exclude(runs, options)
+    excluded = exclusions(runs, options)
+    kept = [run for run in runs if not is_excluded(run, options)]
+    if not kept:
+        raise SpecError("exclude: nothing is left to compare")
     adjustment = choose_adjustment(kept, options)
     missing_halves([run for run in kept if run.data.tags["ttt.adjustment"] in ("none", adjustment)], adjustment)
     chosen = [run for run in kept if run.data.tags["ttt.adjustment"] == adjustment]
+    refuse_mixed(tracker, chosen)
     key = score_key(chosen, options)
     cells = cell_rows(chosen, key)
     models = model_rows(cells, options.policy)
@@ -67,51 +72,24 @@ def read_inputs(tracker: Tracker, bench: str, options: Options, runs: Sequence[A
         models=models,
         cells=cells,
         excluded=excluded,
+        reasons=reasons_of(chosen),
         runs=kept,
         scored_on_the_way=bool(config["adjustment"].get("evaluate_at")),
     )
 
 
-def finished_cells(tracker: Tracker, bench: str, options: Options) -> list[Any]:
-    """Runs of a suite's finished cells on a bench; SpecError naming what there is instead of none."""
-    experiment = f"{options.suite}/{bench}"
-    with _no_collections():
-        runs = tracker.runs(experiment, "cell")
-    if not runs:
-        there = sorted(str(e.name) for e in tracker.client.search_experiments(max_results=1000))
-        known = nearest(experiment, [name for name in there if "/" in name], 12) or "nothing yet"
-        raise SpecError(f"suite '{options.suite}' has no finished cells on bench '{bench}'; tracked is: {known}")
-    for run in runs:
-        if lacking := [tag for tag in TAGS if tag not in run.data.tags]:
-            raise SpecError(f"{run.info.run_name} (run {run.info.run_id}) has lost its tag {lacking[0]}: put it back")
-    return runs
-
-
-@contextmanager
-def _no_collections() -> Iterator[None]:
-    """Hold the garbage collector back: over the many objects of a large store, all alive, it is most of the work."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-def _exclude(runs: Sequence[Any], options: Options) -> tuple[list[Any], list[dict[str, str]]]:
-    """The runs that stay, and a line for each name or id that was left out."""
+def exclusions(runs: Sequence[Any], options: Options) -> list[Excluded]:
+    """A line for each name or id that is left out. SpecError for one that no run has."""
     names = {run.data.tags["ttt.model"] for run in runs}
     ids = {run.info.run_id: run.info.run_name for run in runs}
     unknown = [name for name in options.exclude if name not in names and name not in ids]
     if unknown:
         raise SpecError(f"exclude: there are no cells of {unknown[0]!r}; there are: {nearest(unknown[0], names, 8)}")
-    gone = set(options.exclude)
-    kept = [run for run in runs if run.data.tags["ttt.model"] not in gone and run.info.run_id not in gone]
-    if not kept:
-        raise SpecError("exclude: nothing is left to compare")
-    lines = [
+    return [
         {"model": name, "reason": "asked for"} if name in names else {"model": ids[name], "reason": f"run {name}"}
         for name in options.exclude
     ]
-    return kept, lines
+
+
+def is_excluded(run: Any, options: Options) -> bool:
+    return run.data.tags["ttt.model"] in options.exclude or run.info.run_id in options.exclude

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ttt.comparison.cells import CellRow, facts_of
 from ttt.comparison.options import Options
-from ttt.comparison.rows import CellRow, facts_of
 from ttt.spec import SpecError, nearest
 
 SATURATION = ("no", "undecided", "unknown", "yes")

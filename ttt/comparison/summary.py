@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from ttt.report.numbers import probability, signed
+from ttt.formatting import probability, signed
 
 Finding = Literal["ahead", "behind", "open", "none"]
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ttt.cli.terminal import Terminal
 from ttt.comparison.table import SIDES
-from ttt.report.numbers import (
+from ttt.formatting import (
     DASH,
     UNIDENTIFIED,
     decimal,

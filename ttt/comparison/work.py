@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ttt.comparison.alike import reasons_of, refuse_mixed
 from ttt.comparison.benches import bench_conclusions, format_conclusions
+from ttt.comparison.cells import cell_rows, choose_adjustment, finished_cells
 from ttt.comparison.conclude import conclude, provenance
-from ttt.comparison.inputs import finished_cells, read_inputs
+from ttt.comparison.gate import provisional_reasons, refuse_unless_final
+from ttt.comparison.inputs import exclusions, is_excluded, read_inputs
 from ttt.comparison.log import comparison_run, log_comparison, not_kept, write_json, write_table
+from ttt.comparison.models import model_rows
 from ttt.comparison.options import Options
 from ttt.comparison.pairs import paired_tests, read_side, score_of, ties
-from ttt.comparison.rows import choose_adjustment
 from ttt.comparison.table import SIDES, json_able
 from ttt.comparison.versions import version_conclusions
 from ttt.spec import SpecError, nearest
@@ -47,7 +50,8 @@ def compare_items(tracker: Tracker, bench: str, models: Sequence[str], options: 
     there = {run.data.tags["ttt.model"] for run in runs}
     if missing := [model for model in models if model not in there]:
         raise SpecError(f"items: there are no cells of {missing[0]!r}; there are: {nearest(missing[0], there, 8)}")
-    runs = [run for run in runs if run.data.tags["ttt.model"] in models and run.info.run_id not in options.exclude]
+    excluded = exclusions(runs, options)
+    runs = [run for run in runs if run.data.tags["ttt.model"] in models and not is_excluded(run, options)]
     adjustment = choose_adjustment(runs, options)
     ids = {
         model: [
@@ -59,6 +63,12 @@ def compare_items(tracker: Tracker, bench: str, models: Sequence[str], options: 
     }
     if alone := [model for model, found in ids.items() if not found]:
         raise SpecError(f"the adjusted half ({adjustment}) is missing: {', '.join(alone)}")
+    chosen = [run for run in runs if run.info.run_id in {one for of in ids.values() for one in of}]
+    refuse_mixed(tracker, chosen)
+    models_compared = model_rows(cell_rows(chosen, "score"), "raw")
+    if options.final:
+        refuse_unless_final(models_compared, reasons_of(chosen))
+    reasons = provisional_reasons(models_compared, reasons_of(chosen))
     scores, pairs = [], []
     for side in SIDES:
         contenders = [read_side(tracker, ids[model], side, model) for model in models]
@@ -71,6 +81,9 @@ def compare_items(tracker: Tracker, bench: str, models: Sequence[str], options: 
         "suite": options.suite,
         "bench": bench,
         "adjustment": adjustment,
+        "excluded": excluded,
+        "provisional": bool(reasons),
+        "provisional_reasons": reasons,
         "models": scores,
         "pairs": pairs,
         "provenance": provenance(tracker, [run_id for found in ids.values() for run_id in found]),

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from ttt.report.numbers import count, known, power
-from ttt.report.style import ALERT, GRID, INK, MUTED, NEWER, NEWER_EDGE, OLDER, OLDER_EDGE, new_figure
+from ttt.formatting import clean, count, known
+from ttt.plotting import ALERT, INK, MUTED, NEWER, NEWER_EDGE, OLDER, OLDER_EDGE, new_figure, quiet
 
 Row = Mapping[str, Any]
 WIDE, NARROW = 9.2, 4.0  # inches: a page's width, and a phone's, where the panels stand below each other
@@ -44,12 +42,6 @@ def group_label(split: Row, group: Group) -> str:
     return clean(split.get(side) or side) + (f" ({count(size)})" if known(size) is not None else "")
 
 
-def clean(text: object, length: int = 48) -> str:
-    """One line without control characters, cut where it would run out of a figure."""
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split())
-    return line if len(line) <= length else line[: length - 1] + "…"
-
-
 def panels(narrow: bool, height: float, **options: Any) -> tuple[Figure, list[Axes]]:
     """Two panels that share y: side by side, or below each other for a narrow screen."""
     if narrow:
@@ -59,35 +51,6 @@ def panels(narrow: bool, height: float, **options: Any) -> tuple[Figure, list[Ax
     for one in axes:
         quiet(one)
     return figure, list(axes)
-
-
-def quiet(axes: Axes) -> None:
-    """Axes that stay behind the data."""
-    axes.grid(color=GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(color=MUTED, labelcolor=INK, labelsize=9)
-    for spine in axes.spines.values():
-        spine.set_color(MUTED)
-
-
-def log_axis(axes: Axes, which: str, values: Iterable[float], label: str) -> None:
-    """A log axis whose ticks are plain text (10²²), and that has ticks even where the values span under a decade."""
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
-    positive = [value for value in values if value > 0]
-    decades = math.log10(max(positive) / min(positive)) if positive else 2.0
-    axis.set_major_locator(LogLocator(subs=(1.0,) if decades > 1.6 else (1.0, 2.0, 5.0), numticks=9))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
-    axis.set_label_text(label)
-
-
-def _tick(value: float) -> str:
-    if value <= 0:
-        return ""
-    exponent = math.floor(math.log10(value) + 1e-9)
-    mantissa = value / 10.0**exponent
-    return power(exponent) if abs(mantissa - 1) < 1e-6 else f"{mantissa:.2g}·{power(exponent)}"
 
 
 def draw_points(

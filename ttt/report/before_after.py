@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from ttt.formatting import known, signed, signed_interval
+from ttt.plotting import INK, MUTED, OLDER, log_axis
 from ttt.report.axes import (
     GROUPS,
     Group,
@@ -17,13 +19,10 @@ from ttt.report.axes import (
     group_handle,
     group_label,
     legend,
-    log_axis,
     mark_provisional,
     panels,
     sound,
 )
-from ttt.report.numbers import known, signed, signed_interval
-from ttt.report.style import INK, MUTED, OLDER
 
 CROWD = 150  # models, beyond which their marks would hide the fit
 SIDES = (("base", "Before adjusting"), ("adjusted", "After adjusting"))

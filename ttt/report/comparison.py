@@ -8,12 +8,12 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from ttt.formatting import decimal
 from ttt.report.before_after import before_after, theta_text
 from ttt.report.cost import cost
 from ttt.report.emergence import emergence
 from ttt.report.frontier import frontier
 from ttt.report.given import complete
-from ttt.report.numbers import decimal
 from ttt.report.output import inline_svg, save_figure, svg_of
 from ttt.report.page import Drawn, page
 

@@ -8,6 +8,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
+from ttt.formatting import duration, known
+from ttt.plotting import log_axis, new_figure, quiet
 from ttt.report.axes import (
     NARROW,
     WIDE,
@@ -15,15 +17,11 @@ from ttt.report.axes import (
     group_handle,
     group_label,
     legend,
-    log_axis,
     mark_provisional,
-    quiet,
     sound,
 )
 from ttt.report.labels import Label, place_labels
-from ttt.report.numbers import duration, known
 from ttt.report.strips import whiskers
-from ttt.report.style import new_figure
 
 TICKS = (0.1, 1, 10, 60, 600, 3600, 36_000, 360_000, 3_600_000)
 """Seconds at which people think: 1 s, 10 s, 1 min, 10 min, 1 h, 10 h."""

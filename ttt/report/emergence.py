@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from ttt.report.axes import NARROW, WIDE, clean, legend, log_axis, mark_provisional, quiet
-from ttt.report.numbers import known
-from ttt.report.style import ADJUSTED, INK, MUTED, NEWER, NEWER_EDGE, OLDER, OLDER_EDGE, new_figure
+from ttt.formatting import clean, known
+from ttt.plotting import ADJUSTED, INK, MUTED, NEWER, NEWER_EDGE, OLDER, OLDER_EDGE, log_axis, new_figure, quiet
+from ttt.report.axes import NARROW, WIDE, legend, mark_provisional
 
 Row = Mapping[str, Any]
 MEASURES = {"score": "score", "brier": "Brier score", "gold_logprob": "log-probability of the right answer"}

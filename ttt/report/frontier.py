@@ -9,21 +9,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ttt.formatting import decimal, known
+from ttt.plotting import INK, OLDER, log_axis
 from ttt.report.axes import (
     GROUPS,
     draw_points,
     group_handle,
     group_label,
     legend,
-    log_axis,
     mark_provisional,
     panels,
     sound,
 )
 from ttt.report.before_after import SIDES
 from ttt.report.labels import Label, place_labels
-from ttt.report.numbers import decimal, known
-from ttt.report.style import INK, OLDER
 
 Row = Mapping[str, Any]
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ttt.report.axes import clean
-from ttt.report.numbers import known
+from ttt.formatting import clean, known
 
 PARTS: dict[str, Any] = {
     "base": {},

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.transforms import Bbox
 
-from ttt.report.axes import clean
+from ttt.formatting import clean
+from ttt.plotting import INK
 from ttt.report.output import settle
-from ttt.report.style import INK
 
 PLACES = ((-6, 0, "right"), (6, 0, "left"), (-5, 8, "right"), (5, -8, "left"), (5, 8, "left"), (-5, -8, "right"))
 """Offsets in points and alignment, tried in this order."""

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from ttt.report import numbers, strips
-from ttt.report.axes import clean
+from ttt import formatting
+from ttt.formatting import clean
+from ttt.report import strips
 
 CONFOUND = (
     ("untouched", "Nobody trained on the test task"),
@@ -35,23 +36,23 @@ def page(conclusions: dict[str, Any], figures: Mapping[str, Drawn]) -> str:
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     for write in (
-        numbers.count,
-        numbers.decimal,
-        numbers.duration,
-        numbers.probability,
-        numbers.signed,
+        formatting.count,
+        formatting.decimal,
+        formatting.duration,
+        formatting.probability,
+        formatting.signed,
         clean,
     ):
         environment.filters[write.__name__] = write
-    environment.filters.update(flops=_unbroken(numbers.flops), percent=_unbroken(numbers.percent))
+    environment.filters.update(flops=_unbroken(formatting.flops), percent=_unbroken(formatting.percent))
     environment.globals.update(
-        known=lambda value: numbers.known(value) is not None,
-        signed_interval=numbers.signed_interval,
-        flops_interval=lambda *bounds: numbers.flops_interval(*bounds).replace(" × ", "\u00a0×\u00a0"),
+        known=lambda value: formatting.known(value) is not None,
+        signed_interval=formatting.signed_interval,
+        flops_interval=lambda *bounds: formatting.flops_interval(*bounds).replace(" × ", "\u00a0×\u00a0"),
         whiskers=strips.whiskers,
         width=strips.WIDTH,
-        DASH=numbers.DASH,
-        UNIDENTIFIED=numbers.UNIDENTIFIED,
+        DASH=formatting.DASH,
+        UNIDENTIFIED=formatting.UNIDENTIFIED,
     )
     other = conclusions["other_inference"]
     fits = [conclusions["base"], conclusions["adjusted"], other["base"], other["adjusted"]]
@@ -74,7 +75,7 @@ def page(conclusions: dict[str, Any], figures: Mapping[str, Drawn]) -> str:
 def _unbroken(write: Callable[..., str]) -> Callable[..., str]:
     """The same number, its parts on one line; the words for a missing one may break."""
     return lambda value, *missing: (
-        write(value, *missing) if numbers.known(value) is None else write(value).replace(" ", "\u00a0")
+        write(value, *missing) if formatting.known(value) is None else write(value).replace(" ", "\u00a0")
     )
 
 

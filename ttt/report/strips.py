@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from ttt.report.numbers import known
+from ttt.formatting import known
 
 WIDTH, MARGIN = 120.0, 6.0  # CSS pixels
 

@@ -17,10 +17,10 @@ from ttt.cell.read import read_items
 from ttt.cell.saturation import RESULT, read_study, tag_cells, verdict_at
 from ttt.files.rows import DataFiles
 from ttt.masking import shown_uri
-from ttt.report.study import curve_figure, study_figures
 from ttt.spec import Cell, SpecError
 from ttt.stats.items import paired_interval
 from ttt.stats.plateau import Plateau
+from ttt.study.figures import curve_figure, study_figures
 from ttt.study.space import Plan
 from ttt.study.studied import Studied
 from ttt.study.trial import Climbed, Scores

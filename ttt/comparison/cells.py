@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
+from ttt.comparison.alike import HINT, models_of
 from ttt.comparison.options import Options
+from ttt.formatting import first_few
 from ttt.spec import SpecError, nearest
+from ttt.tracking import Tracker
 
-BENCH_PARAMS = ("bench_version", "format", "metric", "num_fewshot", "limit")
-ADJUSTMENT_PARAMS = ("method", "budget", "batch_size", "max_tokens", "task_data")
-"""What must be the same in all cells of a comparison; the learning rate may follow the model's size."""
-N_NAMED = 8
+TAGS = ("ttt.model", "ttt.adjustment", "ttt.seed")
+"""What a cell is read by; MLflow's UI lets anybody remove them."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,38 @@ class CellRow:
         return dict(self.run.data.params)
 
 
+def finished_cells(tracker: Tracker, bench: str, options: Options) -> list[Any]:
+    """Runs of a suite's finished cells on a bench; SpecError naming what there is instead of none."""
+    experiment = f"{options.suite}/{bench}"
+    with _no_collections():
+        runs = tracker.runs(experiment, "cell")
+    if not runs:
+        there = sorted(str(e.name) for e in tracker.client.search_experiments(max_results=1000))
+        known = nearest(experiment, [name for name in there if "/" in name], 12) or "nothing yet"
+        raise SpecError(f"suite '{options.suite}' has no finished cells on bench '{bench}'; tracked is: {known}")
+    for run in runs:
+        if lacking := [tag for tag in TAGS if tag not in run.data.tags]:
+            raise SpecError(f"{run.info.run_name} (run {run.info.run_id}) has lost its tag {lacking[0]}: put it back")
+    return runs
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Hold the garbage collector back: over the many objects of a large store, all alive, it is most of the work."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def choose_adjustment(runs: Sequence[Any], options: Options) -> str:
     """The adjustment that counts as adjusted. SpecError names those there are where that is not clear."""
     there = sorted({run.data.tags["ttt.adjustment"] for run in runs} - {"none"})
     if not there:
-        raise SpecError(f"suite '{options.suite}': no adjusted cells, only base models: {_models(runs)}")
+        raise SpecError(f"suite '{options.suite}': no adjusted cells, only base models: {models_of(runs)}")
     if options.adjustment is not None:
         if options.adjustment not in there:
             raise SpecError(
@@ -74,26 +104,24 @@ def score_key(runs: Sequence[Any], options: Options) -> str:
     has = ["adjusted/score_paper" in run.data.metrics for run in runs]
     if any(has) and not all(has):
         lack = [run for run, there in zip(runs, has, strict=True) if not there]
-        raise SpecError(f"score_rule: mixed: these cells have no score by the paper's rule: {_models(lack)}")
+        raise SpecError(f"score_rule: mixed: these cells have no score by the paper's rule: {models_of(lack)}")
     return "score_paper" if all(has) else "score"
 
 
 def cell_rows(runs: Sequence[Any], key: str) -> list[CellRow]:
-    """Rows of adjusted cells. SpecError for a missing half, a score that is none, mixed cells or duplicates."""
+    """Rows of adjusted cells. SpecError for a missing half, a score that is none, or duplicates."""
     faults: list[str] = []
     for side in ("base", "adjusted"):
         missing = [run for run in runs if f"{side}/{key}" not in run.data.metrics]
         if missing:
-            faults.append(f"the {side} half is missing: {_models(missing)}")
+            faults.append(f"the {side} half is missing: {models_of(missing)}")
         for run in runs:
             value = run.data.metrics.get(f"{side}/{key}", 0.0)
             if not (math.isfinite(value) and 0 <= value <= 1):
                 faults.append(f"{_where(run)}: {side} score {value}, which is not between 0 and 1")
-    faults += _mixed(runs, "bench definitions", BENCH_PARAMS) + _mixed(runs, "adjustments", ADJUSTMENT_PARAMS)
     faults += _duplicates(runs)
     if faults:
-        hint = "\nleave cells out with exclude=[model or run id, ...]"
-        raise SpecError("\n".join(faults) + hint)
+        raise SpecError("\n".join([*faults, HINT]))
     return [_row(run, key) for run in runs]
 
 
@@ -124,7 +152,7 @@ def missing_halves(runs: Sequence[Any], adjustment: str) -> None:
     alone = sorted({run.data.tags["ttt.model"] for run in runs} - adjusted)
     if alone:
         raise SpecError(
-            f"the adjusted half ({adjustment}) is missing: {some(alone)}\n"
+            f"the adjusted half ({adjustment}) is missing: {first_few(alone)}\n"
             f"adjust them, or leave them out with exclude=[{','.join(alone)}]"
         )
 
@@ -147,20 +175,10 @@ def facts_of(run: Any) -> dict[str, Any]:
     }
 
 
-def _mixed(runs: Sequence[Any], what: str, names: Iterable[str]) -> list[str]:
-    """A line for each param that is not the same in all cells, with the models on the smaller sides."""
-    faults = []
-    for name in names:
-        by = _by(runs, lambda run, name=name: str(run.data.params.get(name)))  # type: ignore[misc]
-        if len(by) > 1:
-            values = sorted(by.items(), key=lambda item: -len(item[1]))
-            told = "; ".join(f"{value} in {len(of)} cells ({_models(of)})" for value, of in values)
-            faults.append(f"mixed {what}: {name} is {told}")
-    return faults
-
-
 def _duplicates(runs: Sequence[Any]) -> list[str]:
-    by = _by(runs, lambda run: (run.data.tags["ttt.model"], run.data.tags["ttt.seed"]))
+    by: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for run in runs:
+        by[run.data.tags["ttt.model"], run.data.tags["ttt.seed"]].append(run)
     return [
         f"duplicates: {model}, seed {seed}, has {len(of)} finished cells: {', '.join(run.info.run_id for run in of)}"
         for (model, seed), of in by.items()
@@ -168,19 +186,5 @@ def _duplicates(runs: Sequence[Any]) -> list[str]:
     ]
 
 
-def _by(runs: Sequence[Any], key: Callable[[Any], Any]) -> dict[Any, list[Any]]:
-    return {value: list(of) for value, of in groupby(sorted(runs, key=key), key)}
-
-
 def _where(run: Any) -> str:
     return f"{run.info.run_name} (run {run.info.run_id})"
-
-
-def _models(runs: Sequence[Any]) -> str:
-    return some(sorted({run.data.tags["ttt.model"] for run in runs}))
-
-
-def some(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
-    more = f", and {len(names) - N_NAMED} more" if len(names) > N_NAMED else ""
-    return ", ".join(names[:N_NAMED]) + more

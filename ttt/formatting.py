@@ -1,8 +1,12 @@
-"""How numbers are written for people. What is not known, null or not finite, is a dash or words, never a number."""
+"""How numbers, names and lists are written for people.
+
+What is not known, null or not finite, is a dash or words, never a number.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
@@ -42,7 +46,7 @@ def count(value: Any, missing: str = DASH) -> str:
 
 
 def percent(value: Any, missing: str = DASH) -> str:
-    """A share as `64.6 %`."""
+    """A fraction as `64.6 %`."""
     number = known(value)
     return missing if number is None else f"{100 * number:.1f} %"
 
@@ -97,3 +101,15 @@ def flops_interval(low: Any, high: Any, missing: str = DASH) -> str:
 def _typeset(text: str) -> str:
     """A true minus; and none before what rounds to zero."""
     return text.lstrip("+-") if not text.strip("+-0.") else text.replace("-", "−")
+
+
+def clean(text: object, length: int = 48) -> str:
+    """One line without control characters, cut where it would run out of a figure."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split())
+    return line if len(line) <= length else line[: length - 1] + "…"
+
+
+def first_few(names: Sequence[str], n: int = 8) -> str:
+    """The first names, and how many more there are."""
+    more = f", and {len(names) - n} more" if len(names) > n else ""
+    return ", ".join(names[:n]) + more

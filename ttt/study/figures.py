@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
-from ttt.report.numbers import count
-from ttt.report.style import ADJUSTED, ALERT, BASE, MUTED, new_figure
+from ttt.formatting import count
+from ttt.plotting import ADJUSTED, ALERT, BASE, MUTED, new_figure
 
 if TYPE_CHECKING:
     from optuna import Study
