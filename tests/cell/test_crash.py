@@ -46,9 +46,9 @@ POINTS = [
     ("ttt.tracking:RunLog.json", 1),  # the base model's run was just made
     ("ttt.engine.scoring.answers:Answers.add", 3),  # while the base model is scored
     ("ttt.engine.scoring.answers:Answers.add", 12),
-    ("ttt.engine.training.module:AdjustmentModule.training_step", 7),  # between two checkpoints
+    ("ttt.engine.training.step:TrainingStep.take", 7),  # between two checkpoints
     ("ttt.engine.training.checkpoints:last_checkpoint", 1),
-    ("torch:save", 2),  # in place of the second checkpoint
+    ("torch.distributed.checkpoint:save", 2),  # in place of the second checkpoint
     ("ttt.cell.run:asdict", 2),  # trained, and not yet saved
     ("ttt.tracking:RunLog.weights", 1),
     ("ttt.cell.run:register", 2),  # the weights are among the artifacts, and not yet a version
@@ -107,7 +107,8 @@ def test_a_broken_checkpoint_is_told_of_and_the_one_before_is_gone_on_from(
     newest = last_checkpoint(folder)
     assert newest is not None
     assert step_of(newest) == 3
-    newest.write_bytes(newest.read_bytes()[:-100])
+    shard = newest / "__0_0.distcp"
+    shard.write_bytes(shard.read_bytes()[:-100])
     again = run_cell(asked.cell, asked.trainer, Tracker(asked.tracking))
     assert "is broken" in caplog.text
     assert "the one before it is tried" in caplog.text
@@ -130,10 +131,10 @@ def test_a_full_disk_fails_the_run_and_the_rerun_goes_on(
 ) -> None:
     import errno
 
-    import torch
+    from torch.distributed import checkpoint as dcp
 
     asked = request(conf, tmp_path, "adjustment.evaluate_at=[2,3]")
-    real, calls = torch.save, []
+    real, calls = dcp.save, []
 
     def full(*args: Any, **kwargs: Any) -> None:
         calls.append(1)
@@ -141,7 +142,7 @@ def test_a_full_disk_fails_the_run_and_the_rerun_goes_on(
             raise OSError(errno.ENOSPC, "No space left on device")
         real(*args, **kwargs)
 
-    monkeypatch.setattr(torch, "save", full)
+    monkeypatch.setattr(dcp, "save", full)
     with pytest.raises(OSError, match="No space left"):
         run_cell(asked.cell, asked.trainer, Tracker(asked.tracking))
     tracker = Tracker(asked.tracking)

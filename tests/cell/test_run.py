@@ -12,7 +12,7 @@ from tests.cells import request
 from ttt.cell.evaluation import ITEM_COLUMNS
 from ttt.cell.result import CellResult
 from ttt.cell.run import run_cell
-from ttt.engine.training.module import NonFiniteLossError
+from ttt.engine.training.step import NonFiniteLossError
 from ttt.run import Request
 from ttt.spec import SpecError
 from ttt.tracking import Tracker
@@ -141,7 +141,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(
 ) -> None:
     import torch
 
-    from ttt.engine.training import module as adjustment
+    from ttt.engine.training import step as adjustment
 
     steps = []
     real = adjustment.negative_log_likelihood

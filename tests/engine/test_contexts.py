@@ -13,12 +13,12 @@ from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from ttt.engine.training.module import negative_log_likelihood
 
 from tests.cells import request
 from ttt.engine.batches import collate
 from ttt.engine.lm import Backend
 from ttt.engine.training.adjust import adjust, encode
-from ttt.engine.training.module import negative_log_likelihood
 from ttt.spec import SpecError, Trainer
 from ttt.tasks.task_data import Example
 

@@ -61,7 +61,7 @@ def test_a_checkpoint_is_gone_on_from_with_and_without_shards(conf: Path, tmp_pa
     (n_first, first), (n_then, then) = ways if shards_first else ways[::-1]
     asked = ["bench=sums", "adjustment.method=full"]
     died = run(n_first, arguments(conf, tmp_path / "a", *asked, *first),
-               die_at=("ttt.engine.training.module:AdjustmentModule.training_step", 4))  # fmt: skip
+               die_at=("ttt.engine.training.step:TrainingStep.take", 4))  # fmt: skip
     assert died.returncode != 0
     assert list(tmp_path.glob("a/cells/*/checkpoints/step-00000002.*"))
     for root, n, more in (("a", n_then, then), ("b", 1, [])):

@@ -15,9 +15,9 @@ from transformers import TrainingArguments
 from tests.performance.model import DATA
 from tests.performance.pairs import Line, compare
 from ttt.engine.lm import Backend
-from ttt.engine.training.adjust import encode
-from ttt.engine.training.loop import fit
-from ttt.engine.training.module import Plan
+from ttt.engine.training.data import ExampleSampler, encode
+from ttt.engine.training.loop import Keeping, Training
+from ttt.engine.training.schedule import schedule
 from ttt.spec import Adjustment, Bench, TaskDataset, Trainer
 from ttt.tasks.task_data import load_task_data
 
@@ -59,9 +59,13 @@ def adjusting(model: Any, tokenizer: Any, n: int, rounds: int) -> Line:
     def ours() -> float:
         model.load_state_dict(weights)
         with tempfile.TemporaryDirectory() as folder:
-            plan = Plan(n, n, 64, 0)
+            sampler, keeping = ExampleSampler(n, n, 64, 0), Keeping(Path(folder))
+            rate = schedule(recipe, 2e-5, sampler.n_steps)
             losses: list[float] = []
-            fit(model, rows, plan, recipe, 2e-5, trainer, Path(folder), lambda step: losses.append(step.loss))
+            training = Training(
+                model, rows, sampler, recipe, rate, trainer, keeping, lambda step: losses.append(step.loss)
+            )
+            training.to_the_end()
         return statistics.mean(losses)
 
     def peer() -> float:

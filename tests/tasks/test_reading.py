@@ -12,7 +12,7 @@ from tests.files.test_rows import AWKWARD, WRITERS, write_lines, write_text
 from ttt.cell.evaluation import evaluate
 from ttt.engine.lm import Backend
 from ttt.engine.load import load
-from ttt.engine.training.adjust import encode
+from ttt.engine.training.data import encode
 from ttt.files.rows import DataFiles
 from ttt.spec import Bench, Model, SpecError, TaskDataset, Trainer
 from ttt.tasks.bench import load_tasks

@@ -22,8 +22,8 @@ from ttt.cell.saturation import tag_by_study
 from ttt.cell.workbench import Workbench
 from ttt.engine.load import digest, load
 from ttt.engine.scoring.answers import Answers
-from ttt.engine.training.adjust import adjust
-from ttt.engine.training.loop import Step
+from ttt.engine.training.adjust import Adjusting
+from ttt.engine.training.loop import Checkpoint, Keeping
 from ttt.files import scratch
 from ttt.files.model_source import folder_source
 from ttt.spec import Cell, SpecError, Trainer
@@ -196,22 +196,20 @@ def _adjusted_weights(cell: Cell, key: str, work: Workbench, run: RunLog, say: S
 
     scored = {step for step, _ in run.history("adjusted/score")}  # by an attempt that was stopped
 
-    def on_step(step: Step) -> None:
+    def on_step(step: Checkpoint) -> None:
         run.metrics({"train/loss": step.loss, "train/learning_rate": step.learning_rate}, step.n_examples)
 
-    def on_checkpoint(step: Step) -> None:
-        if step.n_examples in scored:
-            return
-        scores, _ = _evaluate(cell, key, work)
-        say(f"{cell.label} on {cell.bench.name}: {scores.score:.3f} after step {step.step}")
-        run.metrics(side_metrics("adjusted", {"score": scores.score, "stderr": scores.stderr}), step.n_examples)
-        run.flush()
-
     say(f"{cell.label} on {cell.bench.name}: adjusting")
-    done = adjust(
-        work.backend, cell, work.task_data.examples, work.trainer, folder, on_step, on_checkpoint, run.flush, say
-    )
-    facts = asdict(done)
+    keeping = Keeping(folder, before_saving=run.flush)
+    adjusting = Adjusting(work.backend, cell, work.task_data.examples, work.trainer, keeping, on_step, say)
+    for checkpoint in adjusting.run():
+        if checkpoint.n_examples not in scored:
+            scores, _ = _evaluate(cell, key, work)
+            say(f"{cell.label} on {cell.bench.name}: {scores.score:.3f} after step {checkpoint.step}")
+            side = side_metrics("adjusted", {"score": scores.score, "stderr": scores.stderr})
+            run.metrics(side, checkpoint.n_examples)
+            run.flush()
+    facts = asdict(adjusting.took)
     making = folder / f"{WEIGHTS}.part"
     shutil.rmtree(making, ignore_errors=True)
     work.backend.model.save_pretrained(making)

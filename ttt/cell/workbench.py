@@ -11,7 +11,7 @@ from ttt.engine.load import as_stored, check_tokenizer, digest, load
 from ttt.engine.precision import arithmetic
 from ttt.engine.scoring.answers import KeepingBackend
 from ttt.engine.scoring.generation_options import check_options
-from ttt.engine.training.module import Plan
+from ttt.engine.training.data import ExampleSampler
 from ttt.files.model_source import model_source
 from ttt.files.rows import DataFiles
 from ttt.spec import Cell, Model, SpecError, Trainer
@@ -111,7 +111,7 @@ class Workbench:
 def _said_of_steps(cell: Cell, n_available: int) -> list[str]:
     adjustment = cell.adjustment
     n_examples = adjustment.n_examples(n_available)
-    n_steps = Plan(n_available, n_examples, adjustment.batch_size, cell.seed).n_steps
+    n_steps = ExampleSampler(n_available, n_examples, adjustment.batch_size, cell.seed).n_steps
     if n_steps >= FEW_STEPS:
         return []
     return [

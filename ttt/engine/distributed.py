@@ -73,31 +73,69 @@ def follow(does: Mapping[str, Callable[..., None]], until: str = "end") -> None:
         does[what](*arguments)
 
 
-def share(batches: Sequence[T]) -> Sequence[T]:
+def own_part(batches: Sequence[T]) -> Sequence[T]:
     """This process's part of batches that all of them know."""
     return batches[rank() :: n_ranks()]
 
 
 def gather(answers: list[T]) -> list[T]:
-    """At rank zero the answers of all; elsewhere none."""
+    """At rank zero the answers of all; elsewhere none. Collective."""
     if n_ranks() == 1:
         return answers
-    found: list[Any] = [None] * n_ranks()
-    dist.gather_object(answers, found if rank() == 0 else None)
-    return [answer for of_rank in found for answer in of_rank or ()]
+    of_ranks: list[Any] = [None] * n_ranks()
+    dist.gather_object(answers, of_ranks if rank() == 0 else None)
+    return [answer for of_rank in of_ranks for answer in of_rank or ()]
 
 
-def as_at_zero(decision: bool) -> bool:
-    """What rank zero has decided, in every process. All must ask together."""
+def on_rank_zero(function: Callable[[], T]) -> T:
+    """What the function returns at rank zero, where alone it is called. Collective: every process calls this.
+
+    For decisions that depend on what only rank zero sees (the store, the terminal, a folder); the value is pickled and
+    should be small. A single process just calls the function. An exception of the function leaves rank zero as it is,
+    and the others as `RankZeroFailed`.
+    """
     if n_ranks() == 1:
-        return decision
-    told = torch.tensor(int(decision))
-    dist.broadcast(told, 0)
-    return bool(told)
+        return function()
+    outcome: list[Any] = [None, None]
+    failure: BaseException | None = None
+    if rank() == 0:
+        try:
+            outcome[0] = function()
+        except BaseException as error:
+            failure, outcome[1] = error, f"{type(error).__name__}: {error}"
+    dist.broadcast_object_list(outcome)
+    if failure is not None:
+        raise failure
+    if outcome[1] is not None:
+        raise RankZeroFailed(outcome[1])
+    result: T = outcome[0]
+    return result
+
+
+class RankZeroFailed(SystemExit):
+    """Rank zero ends with an exception, which it reports itself; this process ends with it, without a word."""
+
+    def __init__(self, reason: str):
+        super().__init__(1)
+        self.reason = reason
+
+
+def any_rank(flag: bool) -> bool:
+    """Whether the flag is set in any process. Collective."""
+    if n_ranks() == 1:
+        return flag
+    total = torch.tensor(int(flag))
+    dist.all_reduce(total)
+    return bool(total)
+
+
+def barrier() -> None:
+    """Wait until all processes are here. Collective."""
+    any_rank(False)
 
 
 def add_up(loss: float, parameters: Iterable[torch.nn.Parameter]) -> float:
-    """Sum the gradients of all processes in place, and the loss, which is returned."""
+    """Sum the gradients of all processes in place, and the loss, which is returned. Collective."""
     if n_ranks() == 1:
         return loss
     for parameter in parameters:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -11,8 +10,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from ttt.engine import distributed
 from ttt.engine.batches import Tokens
 from ttt.engine.scoring.module import predict
-from ttt.engine.training.loop import fit
-from ttt.engine.training.module import Plan
+from ttt.engine.training.data import ExampleSampler
+from ttt.engine.training.loop import Keeping, Training
+from ttt.engine.training.schedule import LearningRateAt
 from ttt.spec import Adjustment, Trainer
 
 
@@ -20,7 +20,7 @@ class Follower:
     def __init__(self) -> None:
         self.model: PreTrainedModel
         self.tokenizer: PreTrainedTokenizerBase
-        self.does: dict[str, Callable[..., None]] = {"hold": self.hold, "predict": self.predict, "fit": self.fit}
+        self.does: dict[str, Callable[..., None]] = {"hold": self.hold, "predict": self.predict, "train": self.train}
 
     def hold(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         self.model, self.tokenizer = model, tokenizer
@@ -28,15 +28,17 @@ class Follower:
     def predict(self, batches: Sequence[Any], trainer: Trainer) -> None:
         predict(self.model, self.tokenizer, batches, trainer)
 
-    def fit(
+    def train(
         self,
         rows: Mapping[int, Tokens],
-        plan: Plan,
+        sampler: ExampleSampler,
         recipe: Adjustment,
-        learning_rate: float,
+        learning_rate_at: LearningRateAt,
         trainer: Trainer,
-        begin_from: Path | None,
+        keeping: Keeping,
+        stops: Sequence[int],
     ) -> None:
         trainer = trainer.model_copy(update={"progress": False})
-        fit(self.model, rows, plan, recipe, learning_rate, trainer, None, begin_from=begin_from,
-            on_checkpoint=lambda step: distributed.follow(self.does, until="go on"))  # fmt: skip
+        training = Training(self.model, rows, sampler, recipe, learning_rate_at, trainer, keeping)
+        for _ in training.run(stops):
+            distributed.follow(self.does, until="go on")

@@ -94,6 +94,12 @@ class Backend(TemplateLM):
             )
         )
 
+    def asked(self, prompt: str, answer: str, chat: bool) -> tuple[str, str]:
+        """A prompt and its answer as they are learnt and scored: with `chat` the prompt is a user's only message."""
+        if not chat:
+            return prompt, answer
+        return self.apply_chat_template([{"role": "user", "content": prompt}]), answer.lstrip()
+
     def encode_pairs(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
         """Token ids of prompts and of answers, split where lm-eval splits them; for training and scoring alike."""
         self._tokenize_pairs(pairs)

@@ -13,13 +13,12 @@ from ttt.spec import Bench, SpecError, Trainer
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
+    from lightning_fabric import Fabric
 
 for name in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda"):
     logging.getLogger(name).setLevel(logging.WARNING)  # "GPU available: ...", once a trainer
 warnings.filterwarnings("ignore", message=".*does not have many workers.*")
 warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists.*")
-warnings.filterwarnings("ignore", message=".*`LightningModule.training_step` returned `None`.*")
 
 
 def precision(trainer: Trainer) -> str:
@@ -57,12 +56,8 @@ def lightning_trainer(trainer: Trainer, **options: Any) -> pl.Trainer:
     """A Lightning trainer that keeps no logs of its own; `options` are Lightning's."""
     import pytorch_lightning as pl  # a second to import, and `precision` is asked for where nothing is trained
 
-    if trainer.threads:
-        torch.set_num_threads(trainer.threads)
     defaults: dict[str, Any] = {
-        "accelerator": trainer.accelerator,
-        "devices": 1 if trainer.accelerator == "cpu" or not torch.cuda.is_available() else [local_rank()],
-        "precision": {"32": "32-true", "bf16": "bf16-mixed"}[precision(trainer)],
+        **_machine(trainer),
         "logger": False,
         "enable_checkpointing": False,
         "enable_model_summary": False,
@@ -70,3 +65,20 @@ def lightning_trainer(trainer: Trainer, **options: Any) -> pl.Trainer:
         "inference_mode": not trainer.shard,  # shards that were brought together in it could not be trained
     }
     return pl.Trainer(**{**defaults, **options})
+
+
+def make_fabric(trainer: Trainer) -> Fabric:
+    """Lightning's Fabric: the device and the precision of a loop of our own."""
+    from lightning_fabric import Fabric
+
+    return Fabric(**_machine(trainer))
+
+
+def _machine(trainer: Trainer) -> dict[str, Any]:
+    if trainer.threads:
+        torch.set_num_threads(trainer.threads)
+    return {
+        "accelerator": trainer.accelerator,
+        "devices": 1 if trainer.accelerator == "cpu" or not torch.cuda.is_available() else [local_rank()],
+        "precision": {"32": "32-true", "bf16": "bf16-mixed"}[precision(trainer)],
+    }

@@ -16,8 +16,9 @@ from transformers.utils import logging
 
 from ttt.engine.batches import Tokens
 from ttt.engine.load import digest
-from ttt.engine.training.loop import Step, fit
-from ttt.engine.training.module import Plan
+from ttt.engine.training.data import ExampleSampler
+from ttt.engine.training.loop import Checkpoint, Keeping, Training
+from ttt.engine.training.schedule import schedule
 from ttt.files.digests import file_digest
 from ttt.lab.ladder import BATCH, LENGTH, N_HEADS, N_LAYERS, LabModel
 from ttt.lab.prose import pretraining_tokens, text
@@ -74,7 +75,7 @@ def new_model(model: LabModel, seed: int) -> GPTNeoXForCausalLM:
     return GPTNeoXForCausalLM(config)
 
 
-def pretrain(model: LabModel, store: Store, on_step: Callable[[Step], None]) -> Pretrained:
+def pretrain(model: LabModel, store: Store, on_step: Callable[[Checkpoint], None]) -> Pretrained:
     """Train the model and leave it complete in its making place; an attempt that was stopped is continued or redone."""
     start = time.perf_counter()
     making = store.making(model)
@@ -82,15 +83,16 @@ def pretrain(model: LabModel, store: Store, on_step: Callable[[Step], None]) -> 
     sequences = read_tokens(model, store)
     rows = {i: Tokens(i, tuple(ids.tolist()), LENGTH - 1) for i, ids in enumerate(sequences)}
     recipe = model.recipe
-    plan = Plan(len(rows), len(rows), BATCH, seed=store.seed)
+    sampler = ExampleSampler(len(rows), len(rows), BATCH, seed=store.seed)
     weights = new_model(model, store.seed)
     losses: dict[int, float] = {}
 
-    def heard(step: Step) -> None:
+    def heard(step: Checkpoint) -> None:
         losses[step.step] = step.loss
         on_step(step)
 
-    fit(weights, rows, plan, recipe, recipe.learning_rate, TRAINER, making, heard)
+    rate = schedule(recipe, recipe.learning_rate, sampler.n_steps)
+    Training(weights, rows, sampler, recipe, rate, TRAINER, Keeping(making), heard).to_the_end()
     made = Pretrained(
         making / "model",
         digest(weights),

@@ -15,8 +15,8 @@ from optuna.trial import TrialState
 from ttt.cell.resolve import starting_point
 from ttt.cell.workbench import Workbench
 from ttt.engine.load import load
-from ttt.engine.training.loop import Step
-from ttt.engine.training.module import NonFiniteLossError
+from ttt.engine.training.loop import Checkpoint
+from ttt.engine.training.step import NonFiniteLossError
 from ttt.files import scratch
 from ttt.spec import Cell, SpecError, Trainer
 from ttt.stopping import stoppable
@@ -116,7 +116,7 @@ def _climber(studied: Studied, values: dict[str, float], key: str, run: RunLog) 
     cell, work = studied.cell, studied.work
     recipe = studied.plan.recipe(cell.adjustment, cell.model, values)
 
-    def on_step(step: Step) -> None:
+    def on_step(step: Checkpoint) -> None:
         run.metrics({"train/loss": step.loss, "train/learning_rate": step.learning_rate}, step.n_examples)
 
     return Climber(

@@ -16,10 +16,11 @@ import numpy.typing as npt
 from ttt.engine.batches import Tokens
 from ttt.engine.load import digest
 from ttt.engine.scoring.answers import Answers, KeepingBackend
-from ttt.engine.training import module as steps
-from ttt.engine.training.adjust import encode, in_words, with_lora
 from ttt.engine.training.checkpoints import last_checkpoint, step_of
-from ttt.engine.training.loop import Step, fit
+from ttt.engine.training.data import ExampleSampler, encode, said_of_cut
+from ttt.engine.training.loop import Checkpoint, Keeping, Took, Training
+from ttt.engine.training.lora import with_lora
+from ttt.engine.training.schedule import LearningRateAt, schedule
 from ttt.files import scratch
 from ttt.spec import Adjustment, Cell, Trainer
 from ttt.study.space import Ladder
@@ -59,7 +60,7 @@ class Climber:
         validation: Validation,
         trainer: Trainer,
         folder: Path,
-        on_step: Callable[[Step], None],
+        on_step: Callable[[Checkpoint], None],
         before_saving: Callable[[], None],
         say: Callable[[str], None] = log.info,
     ):
@@ -83,11 +84,11 @@ class Climber:
                 shutil.rmtree(main, ignore_errors=True)
                 self._begun = False
             self._begin()
-            trunk = self._fit(first, main, self.ladder.constant, self.on_step)
+            trunk = self._fit(first, main, self._times(self.ladder.constant), self.on_step)
             begin_from = last_checkpoint(main / "checkpoints")
             assert begin_from is not None
             assert step_of(begin_from) == first
-            took = self._fit(last, branch, self.ladder.falling(place), lambda step: None, begin_from)
+            took = self._fit(last, branch, self._times(self.ladder.falling(place)), lambda step: None, begin_from)
             before = self._trunk(place - 1) if reached else 0
             found = self._score(file, place, took.n_tokens, took.n_tokens - before, took.seconds, trunk.n_tokens)
             shutil.rmtree(branch)
@@ -99,7 +100,9 @@ class Climber:
         found = self._read(file)
         if found is None:
             self._begin()
-            took = self._fit(self.ladder.steps[place], self.folder / "anew", None, self.on_step)
+            n_steps = self.ladder.steps[place]
+            own = schedule(self.recipe, self.recipe.learning_rate, n_steps)
+            took = self._fit(n_steps, self.folder / "anew", own, self.on_step)
             found = self._score(file, place, took.n_tokens, took.n_tokens, took.seconds)
         return found
 
@@ -114,34 +117,35 @@ class Climber:
         self,
         n_steps: int,
         folder: Path,
-        schedule: Callable[[int], float] | None,
-        on_step: Callable[[Step], None],
+        learning_rate_at: LearningRateAt,
+        on_step: Callable[[Checkpoint], None],
         begin_from: Path | None = None,
-    ) -> Any:
+    ) -> Took:
         examples, size = self.validation.training.examples, self.recipe.batch_size
-        plan = steps.Plan(len(examples), n_steps * size, size, self.cell.seed)
-        new = {index: examples[index] for index in plan.used() if index not in self._rows}
+        sampler = ExampleSampler(len(examples), n_steps * size, size, self.cell.seed)
+        new = {index: examples[index] for index in sampler.used() if index not in self._rows}
         bench = self.cell.bench
         generates = bench.format == "generate"
         rows, n_cut = encode(self.backend, new, self.recipe.max_tokens, bench.chat_template, generates)
         self._rows |= rows
         self.n_cut += n_cut
         if n_cut:
-            self.say(in_words(self.n_cut, len(self._rows), self.cell, self.backend))
-        return fit(
+            self.say(said_of_cut(self.n_cut, len(self._rows), self.cell, self.backend))
+        training = Training(
             self.backend.model,
             self._rows,
-            plan,
+            sampler,
             self.recipe,
-            self.recipe.learning_rate,
+            learning_rate_at,
             self.trainer,
-            folder,
+            Keeping(folder, begin_from, last=True, before_saving=self.before_saving),
             on_step,
-            before_saving=self.before_saving,
-            schedule=schedule,
-            begin_from=begin_from,
-            save_last=True,
         )
+        training.to_the_end()
+        return training.took
+
+    def _times(self, decay: Callable[[int], float]) -> LearningRateAt:
+        return lambda step: self.recipe.learning_rate * decay(step)
 
     def _score(
         self, file: Path, place: int, n_tokens: int, n_taken: int, seconds: float, n_trunk: int = 0

@@ -48,7 +48,8 @@ class Validation:
                     "use validation=task_data"
                 )
             return items.sort_values(["task", "doc_id"])["correct"].to_numpy(dtype=np.float64)
-        pairs = [_asked(backend, example, self.bench.chat_template) for example in self.held_out]
+        chat = self.bench.chat_template
+        pairs = [backend.asked(example.prompt, example.answer, chat) for example in self.held_out]
         requests = [Instance("loglikelihood", {}, pair, index) for index, pair in enumerate(pairs)]
         answers = backend.loglikelihood(requests, disable_tqdm=True)
         if self.bench.format != "generate":
@@ -93,9 +94,3 @@ def make_validation(bench: Bench, tasks: dict[str, Any], data: TaskData, plan: P
     kept = remove_leaks(data, [Question(example.prompt, (example.answer,)) for example in held_out.values()])
     measure = "probability a token of the answer" if bench.format == "generate" else "answers given to the letter"
     return Validation(bench, kept, f"{measure}, held-out task data", tuple(held_out.values()))
-
-
-def _asked(backend: Backend, example: Example, chat: bool) -> tuple[str, str]:
-    if not chat:
-        return example.prompt, example.answer
-    return backend.apply_chat_template([{"role": "user", "content": example.prompt}]), example.answer.lstrip()

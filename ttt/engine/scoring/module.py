@@ -113,7 +113,7 @@ def predict(
         model = sharded(model, settings)
     training = model.training
     module = EvaluationModule(model, tokenizer).eval()
-    loader: DataLoader[Any] = DataLoader(distributed.share(batches), batch_size=None, collate_fn=_as_is)  # type: ignore[arg-type]
+    loader: DataLoader[Any] = DataLoader(distributed.own_part(batches), batch_size=None, collate_fn=_as_is)  # type: ignore[arg-type]
     with in_step(model) if settings.shard else nullcontext():
         answers = trainer.predict(module, loader) or []
     model.train(training)

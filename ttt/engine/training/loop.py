@@ -1,34 +1,41 @@
-"""The training loop: a plan of steps carried out by Lightning, with checkpoints to go on from.
+"""The training loop: a generator that yields the model where the caller wants to score it, with checkpoints to resume.
 
 A rerun after a kill takes the steps that were not taken yet; on one CPU thread it ends with the very weights that it
-would have had.
+would have had. The loop is our own, on Lightning's Fabric (device and precision), since the `fit` of its Trainer cannot
+be left in the middle and entered again.
 """
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
+import torch
+from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from ttt.engine import distributed
-from ttt.engine.batches import Tokens
+from ttt.engine.batches import Tokens, by_length, collate
 from ttt.engine.logits import n_scored_at_once
-from ttt.engine.precision import lightning_trainer
+from ttt.engine.precision import make_fabric
 from ttt.engine.shards import sharded, write_back
-from ttt.engine.training.checkpoints import CheckpointFiles, last_checkpoint
-from ttt.engine.training.module import AdjustmentModule, Plan, Steps
+from ttt.engine.training import checkpoints
+from ttt.engine.training.data import ExampleSampler
+from ttt.engine.training.schedule import LearningRateAt
+from ttt.engine.training.step import TrainingStep
 from ttt.spec import Adjustment, Trainer
 from ttt.stopping import asked, deferred, stop_if_asked
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
-class Step:
-    """What is known after a step. Losses are nats an answer token."""
+class Checkpoint:
+    """What is known after a step. The loss is nats an answer token."""
 
     step: int
     n_examples: int
@@ -37,149 +44,221 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class Took:
     """What training took, interrupted attempts included. Tokens passed the model; padding is not counted."""
 
     n_tokens: int
     seconds: float
+    """Without what the caller did at the stops."""
 
 
-def fit(
-    model: PreTrainedModel,
-    rows: Mapping[int, Tokens],
-    plan: Plan,
-    recipe: Adjustment,
-    learning_rate: float,
-    trainer: Trainer,
-    folder: Path | None,
-    on_step: Callable[[Step], None] = lambda step: None,
-    on_checkpoint: Callable[[Step], None] = lambda step: None,
-    *,
-    before_saving: Callable[[], None] = lambda: None,
-    schedule: Callable[[int], float] | None = None,
-    begin_from: Path | None = None,
-    save_last: bool = False,
-) -> Fitted:
-    """Train the model in place on the rows that the plan names; a checkpoint in `folder` is continued.
+def _nothing() -> None:
+    pass
 
-    `on_step` hears of every step, `on_checkpoint` of the steps of `recipe.evaluate_at`, with the model as it is then.
-    Checkpoints are written every `trainer.checkpoint_minutes`, at the steps of `recipe.evaluate_at`, on SIGTERM, and
-    after the last step with `save_last`; `before_saving` is called first, so that what it keeps is never behind them.
-    `schedule` (step from 0 to a share of the learning rate) replaces the recipe's. `begin_from` is a checkpoint of
-    another folder to begin from where this one has none. Without a folder nothing is kept. Where several processes
-    share the work, those that follow rank zero take the same steps. Raises NonFiniteLossError before a step that would
-    spoil the weights, and `Stopped` after a checkpoint when SIGTERM came.
+
+@dataclass(frozen=True)
+class Keeping:
+    """Where checkpoints are kept, and what training begins from."""
+
+    folder: Path | None = None
+    """The folder `checkpoints` in it holds them; None keeps nothing."""
+    begin_from: Path | None = None
+    """A checkpoint of another training to begin from where this one has none."""
+    last: bool = False
+    """Keep one after the last step, too."""
+    before_saving: Callable[[], None] = _nothing
+    """Called before a checkpoint is written, so that what it keeps is never behind the checkpoint."""
+
+
+class Training:
+    """Trains a model in place on the rows that the sampler names.
+
+    `learning_rate_at` gives each step's rate (`ttt.engine.training.schedule`); `on_step` hears of every step.
+    A checkpoint is kept every `trainer.checkpoint_minutes`, at the stops, on SIGTERM, and on the way out when an
+    exception ends training after a completed step. Where the log fails (`before_saving`), the checkpoint holds the
+    steps that it has not kept, and `on_step` hears of them again.
     """
-    start = time.perf_counter()
-    checkpoints = folder and folder / "checkpoints"
-    last = (checkpoints and last_checkpoint(checkpoints)) or begin_from
-    distributed.tell("fit", rows, plan, recipe, learning_rate, trainer, last)
-    model.train()
-    if trainer.gradient_checkpointing:
-        model.gradient_checkpointing_enable()
-    trained = sharded(model, trainer) if trainer.shard else model
-    module = AdjustmentModule(trained, recipe, learning_rate, plan.n_steps, plan.seed)
-    if schedule:
-        module.rate_at = schedule  # type: ignore[method-assign, assignment]
-    save_at = {*recipe.evaluate_at, *([plan.n_steps] if save_last else [])}
-    saving = _Saving(checkpoints, trainer.checkpoint_minutes, save_at, before_saving)
-    give_back = (lambda: write_back(model)) if trainer.shard else (lambda: None)
-    listener = _Listener(plan, recipe.evaluate_at, on_step, on_checkpoint, saving, give_back)
-    lightning = lightning_trainer(
-        trainer,
-        max_steps=plan.n_steps,
-        max_epochs=-1,
-        callbacks=[listener],
-        plugins=[CheckpointFiles()],
-        use_distributed_sampler=False,
-    )
-    n_scored = max(1, n_scored_at_once(model) // 4)  # logits, their softmax and gradient are in memory at once
-    steps = Steps(rows, plan, trainer.train_tokens, n_scored, lambda: lightning.global_step)
-    with deferred():
-        lightning.fit(module, steps, ckpt_path=str(last) if last else None, weights_only=True)
-    stop_if_asked()
-    if lightning.global_step < plan.n_steps:
-        raise KeyboardInterrupt(f"training stopped after step {lightning.global_step} of {plan.n_steps}")
-    model.eval()
-    return Fitted(listener.n_tokens, time.perf_counter() - start - listener.seconds + listener.seconds_before)
-
-
-@dataclass
-class _Saving:
-    """When a checkpoint is due."""
-
-    folder: Path | None
-    minutes: float
-    at: set[int]
-    before: Callable[[], None]
-    saved: float = field(default_factory=time.monotonic)
-
-    def save_if_due(self, trainer: pl.Trainer) -> None:
-        late = time.monotonic() - self.saved > 60 * self.minutes
-        if not distributed.as_at_zero(self.folder is not None and (asked() or trainer.global_step in self.at or late)):
-            return
-        self.before()
-        trainer.save_checkpoint(self.folder or "", weights_only=False)
-        self.saved = time.monotonic()
-
-
-class _Listener(pl.Callback):
-    """Tells the pipeline of steps, and of those after which it wants to score the model; sees to the checkpoints."""
 
     def __init__(
         self,
-        plan: Plan,
-        evaluate_at: Sequence[int],
-        on_step: Callable[[Step], None],
-        on_checkpoint: Callable[[Step], None],
-        saving: _Saving,
-        give_back: Callable[[], None],
+        model: PreTrainedModel,
+        rows: Mapping[int, Tokens],
+        sampler: ExampleSampler,
+        recipe: Adjustment,
+        learning_rate_at: LearningRateAt,
+        trainer: Trainer,
+        keeping: Keeping = Keeping(),
+        on_step: Callable[[Checkpoint], None] = lambda checkpoint: None,
     ):
-        self.plan, self.evaluate_at, self.on_step, self.on_checkpoint = plan, set(evaluate_at), on_step, on_checkpoint
-        self.saving, self.give_back = saving, give_back
-        self.start = time.perf_counter()
-        self.seconds = 0.0
-        """Spent in `on_checkpoint`, which is not adjusting."""
-        self.seconds_before = 0.0
-        """Spent adjusting by earlier attempts, up to the checkpoint that is gone on from."""
-        self.n_tokens = 0
-        self.last: Step | None = None
+        self.model, self.rows, self.sampler, self.recipe = model, rows, sampler, recipe
+        self.learning_rate_at, self.trainer, self.keeping, self.on_step = learning_rate_at, trainer, keeping, on_step
+        self.folder = keeping.folder and keeping.folder / "checkpoints"
+        self.n_done = 0
+        """Steps that are in the weights."""
+        self.last: Checkpoint | None = None
+        self._n_tokens, self._seconds = 0, 0.0
+        self._unlogged: list[Checkpoint] = []
+        """Steps since `before_saving` was last called with success."""
+        self._heard = True
+        """`on_step` took the last step."""
+        self._saved_at, self._saved_time = 0, time.monotonic()
 
-    def state_dict(self) -> dict[str, Any]:
-        assert self.last is not None
-        spent = self.seconds_before + time.perf_counter() - self.start - self.seconds
-        return {"seconds": spent, "n_tokens": self.n_tokens, "last": asdict(self.last)}
+    @property
+    def took(self) -> Took:
+        return Took(self._n_tokens, self._seconds)
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.seconds_before, self.n_tokens = state_dict["seconds"], state_dict["n_tokens"]
-        self.last = Step(**state_dict["last"])
+    def run(self, stops: Sequence[int] | None = None) -> Iterator[Checkpoint]:
+        """Train to the last step; yields after each of the `stops` before it, the model in evaluation mode.
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        assert isinstance(pl_module, AdjustmentModule)
-        pl_module.n_tokens = self.n_tokens
-        if self.last is not None:
-            self._score(self.last)  # it may have been stopped between its checkpoint and its scores
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        assert isinstance(pl_module, AdjustmentModule)
-        done = trainer.global_step
-        seen = min(done * self.plan.batch_size, self.plan.n_examples)
-        rate = pl_module.rate_at(done - 1) * pl_module.learning_rate
-        self.last, self.n_tokens = Step(done, seen, pl_module.last_loss, rate), pl_module.n_tokens
-        self.on_step(self.last)
-        self.saving.save_if_due(trainer)
-        stop_if_asked()
-        self._score(self.last)
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.give_back()
-
-    def _score(self, step: Step) -> None:
-        if step.step in self.evaluate_at and step.step < self.plan.n_steps:
-            start = time.perf_counter()
-            self.give_back()
-            self.on_checkpoint(step)
+        The stops are the recipe's `evaluate_at` by default. A resumed training yields the step of its last checkpoint
+        once more if that is a stop: it may have been killed before the caller was done with it.
+        Raises NonFiniteLossError before a step that would spoil the weights, and `Stopped` after a checkpoint when
+        SIGTERM came. Collective where there are several processes.
+        """
+        n_steps = self.sampler.n_steps
+        wanted = {stop for stop in (self.recipe.evaluate_at if stops is None else stops) if stop < n_steps}
+        keeping = Keeping(self.keeping.folder, self.keeping.begin_from, self.keeping.last)
+        distributed.tell("train", self.rows, self.sampler, self.recipe, self.learning_rate_at, self.trainer, keeping,
+                         sorted(wanted))  # fmt: skip
+        self._begin()
+        if self.n_done in wanted:
+            yield self._at_stop()
             distributed.tell("go on")
-            self.seconds += time.perf_counter() - start
+        for stop in sorted({*wanted, n_steps}):
+            if stop > self.n_done:
+                self._train_to(stop, save=stop in wanted or self.keeping.last)
+                if stop in wanted:
+                    yield self._at_stop()
+                    distributed.tell("go on")
+        if self.trainer.shard:
+            write_back(self.model)
+        self.model.eval()
+
+    def to_the_end(self) -> None:
+        """Train without a stop on the way."""
+        for _ in self.run(stops=()):
+            raise AssertionError("no stop was asked for")
+
+    def _at_stop(self) -> Checkpoint:
+        assert self.last is not None
+        if self.trainer.shard:
+            write_back(self.model)
+        self.model.eval()
+        return self.last
+
+    def _begin(self) -> None:
+        """Take the model to its device and fill it from the last checkpoint, if there is one."""
+        start = time.perf_counter()
+        last = distributed.on_rank_zero(
+            lambda: (self.folder and checkpoints.last_checkpoint(self.folder)) or self.keeping.begin_from
+        )
+        fabric = make_fabric(self.trainer)
+        if self.trainer.gradient_checkpointing:
+            self.model.gradient_checkpointing_enable()
+        trained = sharded(self.model, self.trainer) if self.trainer.shard else self.model.to(fabric.device)  # type: ignore[arg-type]
+        self._step = TrainingStep(trained, self.recipe, fabric, self.sampler.n_steps, self.sampler.seed)
+        # Logits, their softmax and their gradient are in memory at once.
+        self._n_scored = max(1, n_scored_at_once(self.model) // 4)
+        if last:
+            self._resume(last)
+        self._seconds += time.perf_counter() - start
+
+    def _resume(self, checkpoint: Path) -> None:
+        facts = checkpoints.load(checkpoint, self._tensors(), self._step.sharded)
+        self.n_done = self._saved_at = checkpoints.step_of(checkpoint)
+        self.last = Checkpoint(**facts["last"])
+        self._n_tokens, self._seconds = facts["n_tokens"], facts["seconds"]
+        for unlogged in facts["unlogged"]:
+            self._unlogged.append(Checkpoint(**unlogged))
+            self.on_step(self._unlogged[-1])
+
+    def _train_to(self, stop: int, save: bool) -> None:
+        self.model.train()
+        begun, before = time.perf_counter(), self._seconds
+        bar = tqdm(
+            total=self.sampler.n_steps, initial=self.n_done, desc="Adjusting", unit="step",
+            disable=not self.trainer.progress or distributed.rank() > 0,
+        )  # fmt: skip
+        try:
+            with deferred(), bar:
+                while self.n_done < stop:
+                    self._take_step()
+                    self._seconds = before + time.perf_counter() - begun
+                    bar.set_postfix(loss=f"{self.last.loss:.3f}" if self.last else "")
+                    bar.update()
+                    self._after_step(save and self.n_done == stop)
+        except BaseException:
+            self._save_on_the_way_out()
+            raise
+
+    def _take_step(self) -> None:
+        step = self.n_done
+        rows = [self.rows[index] for index in self.sampler.examples_at(step)]
+        batches = [collate(group) for group in by_length(rows, self.trainer.train_tokens, self._n_scored)]
+        loss = self._step.take(step, batches, self.learning_rate_at(step))
+        self.n_done = step + 1
+        self._n_tokens += sum(int(batch.attention_mask.sum()) for batch in batches)
+        self.last = Checkpoint(self.n_done, self.sampler.n_seen(self.n_done), loss, self.learning_rate_at(step))
+        self._unlogged.append(self.last)
+
+    def _after_step(self, save: bool) -> None:
+        """Report the step, and write a checkpoint where one is due in any process: shards are written by all."""
+        assert self.last is not None
+        failure: BaseException | None = None
+        self._heard = False
+        try:
+            self.on_step(self.last)
+            self._heard = True
+        except BaseException as error:  # raised once the checkpoint is there
+            failure = error
+        late = time.monotonic() - self._saved_time > 60 * self.trainer.checkpoint_minutes
+        if self.folder and distributed.any_rank(save or late or asked() or failure is not None):
+            self._save()
+        if failure is not None:
+            raise failure
+        stop_if_asked()
+
+    def _save(self) -> None:
+        assert self.folder is not None
+        assert self.last is not None
+        failure: BaseException | None = None
+        try:
+            self.keeping.before_saving()
+            self._unlogged = [] if self._heard else [self.last]
+        except BaseException as error:  # the checkpoint then holds what the log does not
+            failure = error
+        facts = {
+            "last": asdict(self.last),
+            "n_tokens": self._n_tokens,
+            "seconds": self._seconds,
+            "unlogged": [asdict(checkpoint) for checkpoint in self._unlogged],
+        }
+        self._saved_at, self._saved_time = self.n_done, time.monotonic()
+        checkpoints.save(self.folder, self.n_done, self._tensors(), facts, self._step.sharded)
+        if failure is not None:
+            raise failure
+
+    def _save_on_the_way_out(self) -> None:
+        """Keep the last completed step, unless the weights are half updated or other processes would have to help."""
+        alone = not self._step.sharded or distributed.n_ranks() == 1
+        if self.folder and alone and not self._step.updating and self.n_done > self._saved_at:
+            try:
+                self._save()
+            except Exception as error:  # what ended training is raised, not this
+                log.warning(f"no checkpoint of step {self.n_done} was left: {type(error).__name__}: {error}")
+
+    def _tensors(self) -> dict[str, Any]:
+        """The trained weights and the optimiser's state, by parameter, as they are in memory."""
+        weights, states = {}, {}
+        for name, parameter in self._step.model.named_parameters():
+            if parameter.requires_grad:
+                weights[name] = parameter.detach()
+                states[name] = self._step.optimizer.state[parameter] or _new_state(parameter)
+                self._step.optimizer.state[parameter] = states[name]
+        return {"weights": weights, "optimizer": states}
+
+
+def _new_state(parameter: torch.nn.Parameter) -> dict[str, Any]:
+    """AdamW's state before its first step, as it makes it itself."""
+    moments = {name: torch.zeros_like(parameter.detach()) for name in ("exp_avg", "exp_avg_sq")}
+    return {"step": torch.tensor(0.0), **moments}
