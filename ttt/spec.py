@@ -97,6 +97,8 @@ class TaskDataset(Spec):
     part_of: Name | None = None
     """What several datasets are called together (`gsm8kaux`)."""
     hub: str | None = None
+    revision: str = "main"
+    """A branch, a tag or a commit of the hub's data set; the commit that it is counts in the cell's key."""
     config: str | None = None
     split: str = "train"
     files: str | tuple[str, ...] | None = None
@@ -139,6 +141,9 @@ class Bench(Spec):
     """Local files by split, read instead of the data that the tasks name; a split without a file is left out."""
     files_by: str | None = None
     """The column of `files` that holds a task's own dataset name (MMLU's subject)."""
+    revisions: tuple[Annotated[str, StringConstraints(pattern=r"^[^@]+@[^@]+$")], ...] = ()
+    """`org/name@revision` (a branch, a tag or a commit) of data sets of the hub that the tasks read; without one, the
+    task's own or `main`. The commit that it is counts in the cell's key."""
     chat_template: bool = False
     truncation: Literal["left", "refuse"] = "left"
     """What to do with prompts longer than the context: cut them on the left as lm-eval does, or refuse to run."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import lm_eval.utils
 import pytest
 from lm_eval.api.registry import get_metric
 from lm_eval.utils import apply_template
@@ -17,7 +18,7 @@ from ttt.spec import Bench, SpecError, TaskDataset
 from ttt.tasks.bench import load_tasks
 from ttt.tasks.remote_metrics import LOAD, check_none_refused, guard_metrics
 from ttt.tasks.task_data import load_task_data
-from ttt.tasks.templates import render_in_sandbox, template
+from ttt.tasks.templates import template
 
 ESCAPES = [
     "{{{{ cycler.__init__.__globals__.os.system('touch {0}') }}}}",
@@ -71,11 +72,17 @@ def test_task_data_s_templates_run_nothing(text: str, field: str, tmp_path: Path
     assert not marker.exists()
 
 
-def test_lm_evals_own_rendering_is_in_the_sandbox() -> None:
-    render_in_sandbox()
-    assert apply_template("{{question|regex_replace('q', 'r')}}{{choices[1]}}", ROW) == "rx"
+def test_lm_evals_own_environment_is_left_alone(tmp_path: Path) -> None:
+    """Tasks render in the sandbox, and what else of lm-eval renders in this process does so as it always did."""
+    before = lm_eval.utils.env
+    (task,) = load_tasks(bench(tmp_path, {"doc_to_text": "{{question|regex_replace('q', 'r')}}{{choices[1]}}"}))[
+        "tasks"
+    ].values()
+    assert task.doc_to_text(ROW) == "rx"
     with pytest.raises(Exception, match="unsafe"):
-        apply_template("{{ question.__class__ }}", ROW)
+        task.doc_to_text(ROW, "{{ question.__class__ }}")
+    assert lm_eval.utils.env is before
+    assert apply_template("{{ question.__class__.__name__ }}", ROW) == "str"
     assert template("{{question}}") is template("{{question}}"), "compiled once"
 
 

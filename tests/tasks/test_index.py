@@ -6,42 +6,36 @@ import json
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import lm_eval.tasks
 import pytest
-from lm_eval.tasks import TaskManager
 
 from ttt.files import scratch
 from ttt.tasks import index
 
+Index = dict[str, index.Known]
+
 
 @pytest.fixture(scope="module")
-def built() -> TaskManager:
-    return TaskManager()
+def built() -> Index:
+    return index.built()
 
 
 @pytest.fixture
-def cache_home(tmp_path: Path, built: TaskManager, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def cache_home(tmp_path: Path, built: Index, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(index, "TaskManager", lambda: SimpleNamespace(task_index=built.task_index))
+    monkeypatch.setattr(index, "built", lambda: built)
     index.known_tasks.cache_clear()
     yield tmp_path / "cache"
     index.known_tasks.cache_clear()
 
 
-def test_the_kept_index_names_what_was_found(
-    cache_home: Path, built: TaskManager, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_kept_index_names_what_was_found(cache_home: Path, built: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     index.known_tasks()
     index.known_tasks.cache_clear()
-    monkeypatch.setattr(index, "TaskManager", None)  # read, not built
-    kept = index.known_tasks()
-    assert {n: (e.kind, e.yaml_path, e.tags) for n, e in kept.items()} == {
-        n: (e.kind, e.yaml_path, e.tags) for n, e in built.task_index.items()
-    }
-    assert all(kept[name].cfg == entry.cfg for name, entry in built.task_index.items() if not entry.yaml_path)
+    monkeypatch.setattr(index, "built", None)  # read, not built
+    assert index.known_tasks() == built
 
 
 def edited(file: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -69,7 +63,7 @@ POISON: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("case", POISON)
 def test_a_damaged_index_is_made_again(
-    cache_home: Path, built: TaskManager, caplog: pytest.LogCaptureFixture, case: str
+    cache_home: Path, built: Index, caplog: pytest.LogCaptureFixture, case: str
 ) -> None:
     index.known_tasks()
     [file] = cache_home.glob("ttt/tasks-*.json")
@@ -77,7 +71,7 @@ def test_a_damaged_index_is_made_again(
     whole = file.read_bytes()
     POISON[case](file)
     index.known_tasks.cache_clear()
-    assert index.known_tasks()["mmlu"].yaml_path == built.task_index["mmlu"].yaml_path
+    assert index.known_tasks()["mmlu"] == built["mmlu"]
     assert f"{file} is damaged, and made again" in caplog.text
     assert file.read_bytes() == whole
 

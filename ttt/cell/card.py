@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ttt.cell.result import CellResult
+from ttt.files.rows import DataFiles
 from ttt.formatting import with_error
 from ttt.spec import Bench, Cell
+from ttt.tasks.commits import commits_of_bench, commits_of_task_data
 
 TYPES = {"32": "float32", "bf16": "bfloat16"}
 
 
-def card(cell: Cell, result: CellResult, source: str, precision: str) -> str:
+def card(cell: Cell, result: CellResult, source: str, precision: str, files: DataFiles) -> str:
+    """The text; `files` knows the commits of the hub's data sets that the cell reads."""
     model, bench, adjustment = cell.model, cell.bench, cell.adjustment
     number, _, generator = precision.partition(", ")
     lines = [
@@ -41,6 +44,13 @@ def card(cell: Cell, result: CellResult, source: str, precision: str) -> str:
         "",
         f"Weights: base `{result.digest_base[:16]}`, adjusted `{result.digest_adjusted[:16]}` (SHA-256).",
     ]
+    data = [f"`{hub}` at commit `{commit}`" for hub, commit in commits_of_bench(bench, files)]
+    if adjustment.method != "none":
+        commits = commits_of_task_data(bench, files)
+        sources = zip(bench.task_data, commits, strict=True)
+        data += [f"task data `{source.hub}` at commit `{commit}`" for source, commit in sources if commit]
+    if data:
+        lines += ["", f"Data of the hub: {'; '.join(data)}."]
     if result.warnings:
         lines += ["", "Warnings:", "", *(f"- {warning}" for warning in result.warnings)]
     return "\n".join(lines) + "\n"

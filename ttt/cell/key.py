@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ttt.files.digests import how_to_make, json_digest
 from ttt.files.rows import DataFiles
 from ttt.spec import Adjustment, Bench, Cell, SpecError
+from ttt.tasks.commits import commits_of_bench, commits_of_task_data
 
 if TYPE_CHECKING:
     from ttt.tasks.task_data import Example  # which imports datasets, a second for every look-up
@@ -36,23 +37,26 @@ def recipe_digest(adjustment: Adjustment) -> str:
 
 
 def bench_digest(bench: Bench, files: DataFiles | None) -> str:
-    """Twenty hexadecimal digits over the whole definition of the test and the content of its local files.
+    """Twenty hexadecimal digits over the whole definition of the test, the content of its local files, and the commits
+    of the hub's data sets that it reads.
 
-    `files` keeps the digests, for whoever reads the files later; without it the files' names count instead, as for
-    results that others measured: what their files held is not known.
+    `files` keeps what was looked up, for whoever reads the data later; without it the files' names count instead, and
+    no commits, as for results that others measured: what their data were is not known.
     """
-    definition = bench.model_dump(mode="json", exclude=set(OF_TASK_DATA))
+    definition = bench.model_dump(mode="json", exclude={*OF_TASK_DATA, "revisions"})
     definition["files"] = {split: _digest(files, file, f"bench.files.{split}") for split, file in bench.files.items()}
-    return json_digest([definition, version("lm_eval")])
+    commits = commits_of_bench(bench, files) if files else []
+    return json_digest([definition, version("lm_eval"), *([commits] if commits else [])])
 
 
 def task_data_digest(bench: Bench, files: DataFiles | None) -> str:
-    """Twenty hexadecimal digits over what the bench's task data are made of, and the content of their local files."""
+    """Twenty hexadecimal digits over what the bench's task data are made of, and their content; `files` as above."""
     datasets = []
-    for dataset in bench.task_data:
+    for dataset, commit in zip(bench.task_data, commits_of_task_data(bench, files), strict=True):
         named = [dataset.files] if isinstance(dataset.files, str) else dataset.files or ()
         contents = [_digest(files, file, f"bench.task_data '{dataset.name}'") for file in named]
-        datasets.append(dataset.model_dump(mode="json", exclude={"name", "part_of"}) | {"files": contents})
+        definition = dataset.model_dump(mode="json", exclude={"name", "part_of", "revision"}) | {"files": contents}
+        datasets.append(definition | ({"commit": commit} if commit else {}))
     # Leaks that are removed and those that stop the run leave the same examples.
     return json_digest([datasets, bench.task_data_seed, bench.leak == "report"])
 

@@ -86,7 +86,7 @@ def _done_or_do(cell: Cell, work: Workbench, force: bool, say: Say) -> CellResul
             )
             result = replace(result, num_fewshot=work.shots, warnings=warnings)
             run.json(asdict(result), "result.json")
-            text = card(cell, result, work.source, work.precision)
+            text = card(cell, result, work.source, work.precision, work.files)
             run.text(text, "card.md")
             run.describe(text)
             if found and finished:

@@ -18,6 +18,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from ttt.files.forms import FORMS, Row, UnreadableError
+from ttt.files.hub_commits import dataset_commit
 from ttt.spec import SpecError
 
 COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
@@ -33,14 +34,22 @@ NO_DATA = ("dev", "proc", "sys")
 
 
 class DataFiles:
-    """Local data files, each under the digest that it had when it was first asked for.
+    """The data that a request names: local files, each under the digest that it had when it was first asked for, and
+    data sets of the hub, each at the commit that it had then.
 
-    The digests are part of a cell's key. Rows are parsed from content that has the digest, so that what is scored is
-    what the key says; a file that changes in between is refused (SpecError).
+    Digests and commits are part of a cell's key. Rows are parsed from content that has the digest, and loaded at the
+    commit, so that what is scored is what the key says; a file that changes in between is refused (SpecError).
     """
 
     def __init__(self) -> None:
         self._digests: dict[Path, str] = {}
+        self._commits: dict[tuple[str, str], str] = {}
+
+    def commit(self, hub: str, revision: str, field: str) -> str:
+        """The commit of a data set of the hub, looked up once. SpecError beginning with `field` if there is none."""
+        if (hub, revision) not in self._commits:
+            self._commits[hub, revision] = dataset_commit(hub, revision, field)
+        return self._commits[hub, revision]
 
     def digest(self, file: str, field: str) -> str:
         """The file's form and the SHA-256 of its content, decompressed. SpecError if it cannot be read."""

@@ -9,7 +9,6 @@ from itertools import islice
 from typing import Any
 
 from lm_eval.api.metrics import mean
-from lm_eval.api.task import ConfigurableTask
 
 from ttt.spec import Bench, SpecError, nearest
 from ttt.tasks.answerable import (
@@ -23,6 +22,7 @@ from ttt.tasks.answerable import (
     task_name,
 )
 from ttt.tasks.labels import read_labels_as_indices
+from ttt.tasks.sandboxed import SandboxedTask
 from ttt.tasks.shots import Shots
 
 SCORES = {
@@ -133,7 +133,7 @@ def fault_of_first(bench: Bench, data: Mapping[str, Any]) -> SpecError | None:
         if isinstance(fields, str) or "output_type" not in fields:
             continue
         try:
-            task = ConfigurableTask(config={**copy.deepcopy(fields), **copy.deepcopy(data), **BLANK})
+            task = SandboxedTask(config={**copy.deepcopy(fields), **copy.deepcopy(data), **BLANK})
         except Exception:  # it is not its first document's questions and answers that fail
             continue
         for name in BLANK:

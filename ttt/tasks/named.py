@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from lm_eval.tasks._index import Entry, Kind
-from lm_eval.tasks._yaml_loader import load_yaml
-
 from ttt.spec import Bench, SpecError
+from ttt.tasks.definition import Definition, definitions
 from ttt.tasks.hub_data import check_no_path, is_reader
+from ttt.tasks.index import Known
 
-Definition = Mapping[str, Any]
+RENDERED = ("doc_to_text", "doc_to_target", "doc_to_choice", "description", "gen_prefix", "fewshot_config")
+"""Fields that are templates, or hold some."""
 
 
-def check_named(bench: Bench, index: Mapping[str, Entry]) -> None:
+def check_named(bench: Bench, index: Mapping[str, Known]) -> None:
     """Raise SpecError for a task of lm-eval's that would run what a model writes, or read other data than are meant.
 
     `index` has the tasks that can be named. Functions that make a task's data read whatever their arguments name, load
@@ -22,7 +22,7 @@ def check_named(bench: Bench, index: Mapping[str, Entry]) -> None:
     """
     for given in bench.tasks:
         own = {} if isinstance(given, str) else given
-        for name, definition in _definitions(given, {}, index):
+        for name, definition in definitions(given, {}, index):
             _check_definition(name, definition, own, bench)
 
 
@@ -41,6 +41,12 @@ def _check_definition(name: str, definition: Definition, own: Definition, bench:
     if definition.get("custom_dataset") or definition.get("class"):
         if bench.files:
             raise SpecError(f"{where} makes its data by code of its own, which does not read bench.files")
+        templates = [field for field in RENDERED if field in own and definition.get("class")]
+        if templates and not bench.trust_remote_code:
+            raise SpecError(
+                f"{where} is made by a class of its own, which renders templates outside the sandbox: a bench may give "
+                f"it {templates[0]} only with bench.trust_remote_code=true"
+            )
         given = [f"metadata.{field}" for field in own.get("metadata") or {} if field != "version"]
         given += [f"dataset_kwargs.{field}" for field in options]
         if given and not bench.trust_remote_code:
@@ -57,32 +63,3 @@ def _check_definition(name: str, definition: Definition, own: Definition, bench:
                 f"{where} reads files by `dataset_path: {path}`; dataset_kwargs.{next(iter(options))} could name "
                 "others than its own. Local files are given by bench.files"
             )
-
-
-def _definitions(
-    item: str | Definition, given: Definition, index: Mapping[str, Entry]
-) -> Iterator[tuple[str, Definition]]:
-    """Each task that lm-eval makes of a name or an entry of a group, with its fields; functions are their names."""
-    fields = {} if isinstance(item, str) else item
-    name = item if isinstance(item, str) else item.get("group") or item.get("task")
-    entry = index.get(str(name))
-    given = {**given, **fields}
-    if entry is None and isinstance(fields.get("task"), list):
-        yield from _members(fields, given, index)
-    elif entry is None:
-        yield str(name), given
-    elif entry.kind is Kind.TAG:
-        for member in sorted(entry.tags):
-            yield from _definitions(member, given, index)
-    else:
-        config = load_yaml(entry.yaml_path, resolve_func=False) if entry.yaml_path else dict(entry.cfg or {})
-        if entry.kind is Kind.GROUP:
-            yield from _members(config, {**config, **given}, index)
-        else:
-            yield str(name), {**config, **given}
-
-
-def _members(group: Definition, given: Definition, index: Mapping[str, Entry]) -> Iterator[tuple[str, Definition]]:
-    passed_on = {field: value for field, value in given.items() if field not in ("group", "task")}
-    for member in group["task"] if isinstance(group.get("task"), list) else ():
-        yield from _definitions(member, passed_on, index)

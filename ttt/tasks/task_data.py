@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-import datasets
-
 from ttt.files.forms import Row, listed
 from ttt.files.rows import DataFiles
 from ttt.spec import Bench, SpecError, TaskDataset
 from ttt.tasks.hub_data import check_hub_id
+from ttt.tasks.hub_loading import hub_rows
 from ttt.tasks.templates import MissingValueError, template
 
 
@@ -34,15 +33,17 @@ class TaskData:
 def load_task_data(bench: Bench, files: DataFiles | None = None) -> TaskData:
     """Every example of the bench's task data, shuffled by `task_data_seed`.
 
-    `files` knows the digests that local files must have. Empty prompts or answers and examples over `max_characters`
-    are dropped and counted, and so are rows of the hub that lack a value which their template prints. Raises SpecError
-    if a source cannot be read, a template does not fit a row, a local row lacks a value, or nothing is left.
+    `files` knows the digests that local files must have, and the commits of the hub's data sets. Empty prompts or
+    answers and examples over `max_characters` are dropped and counted, and so are rows of the hub that lack a value
+    which their template prints. Raises SpecError if a source cannot be read, a template does not fit a row, a local row
+    lacks a value, or nothing is left.
     """
+    files = files or DataFiles()
     examples: list[Example] = []
     dropped: dict[str, int] = {"empty": 0, "too_long": 0, "missing": 0}
     for source in bench.task_data:
         before, n_rows, columns = len(examples), 0, ""
-        for place, row in _rows(source, files or DataFiles()):
+        for place, row in _rows(source, files):
             n_rows, columns = n_rows + 1, listed(row)
             example = _render(source, row, place)
             if example is None:
@@ -71,10 +72,8 @@ def _rows(source: TaskDataset, files: DataFiles) -> Iterator[tuple[str, Row]]:
                 yield f"row {number} of {file}", row
         return
     check_hub_id(source.hub, f"{field}.hub", f"{field}.files")
-    try:
-        rows = datasets.load_dataset(source.hub, source.config, split=source.split)
-    except (ValueError, FileNotFoundError, ConnectionError, datasets.exceptions.DatasetsError) as error:
-        raise SpecError(f"{field}: {source.hub} (split '{source.split}') cannot be loaded: {error}") from error
+    assert source.hub
+    rows = hub_rows(source, files.commit(source.hub, source.revision, field), field)
     for number, row in enumerate(rows, 1):
         yield f"row {number} of {source.hub}", row
 

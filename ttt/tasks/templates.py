@@ -1,8 +1,8 @@
 """lm-eval's templates, in a sandbox: they come with benches that strangers write, and may compute but not reach out.
 
-Two things differ from lm-eval's own environment, in whose place this one renders for lm-eval too. Templates are
-compiled once; lm-eval compiles them anew for every document, most of what prompts cost. And a value that is missing
-(None) is not printed: "D. None" would be asked as if it were an option.
+Two things differ from lm-eval's own environment, in whose place this one renders a bench's tasks
+(`ttt.tasks.sandboxed`). Templates are compiled once; lm-eval compiles them anew for every document, most of what
+prompts cost. And a value that is missing (None) is not printed: "D. None" would be asked as if it were an option.
 """
 
 from __future__ import annotations
@@ -75,12 +75,6 @@ def _environment() -> _Environment:
 
 
 ENVIRONMENT = _environment()
-
-
-def render_in_sandbox() -> None:
-    """Have lm-eval render in this environment from now on."""
-    # It has no parameter for that. Every text that it renders goes through this variable of its module.
-    lm_eval.utils.env = ENVIRONMENT
 
 
 def template(text: str) -> Template:
