@@ -12,10 +12,12 @@ from ttt.files import scratch
 
 
 def test_what_was_kept_is_read(tmp_path: Path) -> None:
-    content = {"scores": [0.1, 1 / 3, math.inf], "name": "ä"}
+    content = {"scores": [0.1, 1 / 3, math.inf], "name": "ä", "9": 1, "10": 2}
     scratch.write(tmp_path / "kept.json", content, "me")
     assert scratch.read(tmp_path / "kept.json", "me") == content
     assert [file.name for file in tmp_path.iterdir()] == ["kept.json"]
+    scratch.write(tmp_path / "kept.json", {9: 1, 10: 2}, "me")
+    assert scratch.read(tmp_path / "kept.json", "me") == {"9": 1, "10": 2}
 
 
 @pytest.mark.parametrize("damage", [b"", b"[", b"\xff\xfe", b"[1]", b'["0", {"score": 0.9}]', b"[" * 100_000, b"null"])

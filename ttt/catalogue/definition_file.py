@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,14 @@ OUTSIDE = (
 )
 _PACKAGE = re.compile(r"^\s*#+\s*@package\s+(\S+)", re.MULTILINE)
 _PLAIN_NAME = re.compile(r"[^\s/@:${}]+")
+
+
+def file_of(folders: Iterable[Path], group: str, name: str) -> Path | None:
+    """A group's file of that name, None if no folder has one. SpecError if two that differ have it."""
+    found = [file for folder in folders if (file := folder / group / f"{name}.yaml").is_file()]
+    if len({file.read_bytes() for file in found}) > 1:
+        raise SpecError(f"{group}: {' and '.join(map(str, found))} have one name; rename your own")
+    return found[0] if found else None
 
 
 def read_definition(file: Path, group: str) -> DictConfig:

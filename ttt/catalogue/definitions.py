@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from ttt.catalogue.consent import plain_values, resolution_fault
-from ttt.catalogue.definition_file import read_definition
+from ttt.catalogue.definition_file import file_of, read_definition
 from ttt.spec import Adjustment, Bench, Model, Spec, SpecError, check, nearest
 
 S = TypeVar("S", bound=Spec)
@@ -102,10 +102,9 @@ class Definitions:
             return _unreadable(group, name, error)
 
     def _file(self, group: str, name: str) -> Path:
-        found = [file for folder in self.folders if (file := folder / group / f"{name}.yaml").is_file()]
-        if len({file.read_bytes() for file in found}) > 1:
-            raise SpecError(f"{group}: {' and '.join(map(str, found))} have one name; rename your own")
-        return found[0]
+        file = file_of(self.folders, group, name)
+        assert file is not None
+        return file
 
     def _read_file(self, group: str, name: str, kind: type[Spec]) -> Spec | SpecError:
         """The definition, or the fault that every asking for it raises."""

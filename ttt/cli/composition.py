@@ -24,7 +24,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from ttt.catalogue.consent import allow_environment, check_remote_code, leaves, plain_values, resolution_fault
-from ttt.catalogue.definition_file import GROUPS, OUTSIDE, read_definition
+from ttt.catalogue.definition_file import GROUPS, OUTSIDE, file_of, read_definition
 from ttt.cli.overrides import as_written, quoted, quoting
 from ttt.spec import SpecError, nearest
 
@@ -228,9 +228,7 @@ class Composer:
             if group not in GROUPS:
                 continue
             places = [CONF, *map(Path, self.folders)]
-            found = [file for place in places if (file := place / group / f"{name}.yaml").is_file()]
-            if len({file.read_bytes() for file in found}) > 1:
-                raise SpecError(f"{group}: {' and '.join(map(str, found))} have one name; rename your own")
+            file_of(places, group, name)
 
     def _fault(self, message: str, cause: str) -> str:
         """Hydra's message for an unknown key, with the keys that there are."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import uuid
 from pathlib import Path
 from typing import Any
 
+from ttt.files.whole import beside, write_whole
 from ttt.spec import SpecError
 
 
@@ -24,7 +24,7 @@ def check_output(file: str | None) -> None:
                 raise PermissionError(13, "Permission denied")
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        making = _beside(path)
+        making = beside(path)
         making.open("x").close()
         making.unlink()
     except (OSError, ValueError) as error:
@@ -40,10 +40,7 @@ def write_output(file: str | None, result: Any) -> None:
         with path.open("a", encoding="utf-8") as stream:
             stream.write(text)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    making = _beside(path)
-    making.write_text(text, encoding="utf-8")
-    making.replace(path)
+    write_whole(path, text)
 
 
 def _target(file: str) -> Path:
@@ -59,7 +56,3 @@ def _target(file: str) -> Path:
 def _is_special(path: Path) -> bool:
     """Whether it is a device or a pipe (/dev/null, /dev/stdout), which is written to and never replaced."""
     return path.exists() and not path.is_file()
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(f".{uuid.uuid4().hex}.part")

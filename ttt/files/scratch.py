@@ -5,22 +5,22 @@ What is damaged, or belongs to something else, counts as absent: it is set aside
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import shutil
-import uuid
 from pathlib import Path
 from typing import Any
+
+from ttt.files.digests import json_digest
+from ttt.files.whole import write_whole
 
 log = logging.getLogger(__name__)
 
 
 def write(file: Path, content: Any, owner: str) -> None:
     """Keep `content` (JSON's types) for `owner`, such as a cell's key: there in full, or not there at all."""
-    making = file.with_name(f"{file.name}.{uuid.uuid4().hex}.part")  # another process may write the same
-    making.write_text(json.dumps([digest(content, owner), content]), encoding="utf-8")
-    making.replace(file)
+    text = json.dumps(content)
+    write_whole(file, f'["{digest(json.loads(text), owner)}", {text}]')  # read back, a number as a key is a text
 
 
 def read(file: Path, owner: str) -> Any | None:
@@ -40,7 +40,7 @@ def read(file: Path, owner: str) -> Any | None:
 
 def digest(content: Any, owner: str) -> str:
     """Twenty hexadecimal digits over the content and whose it is."""
-    return hashlib.sha256(f"{owner} {json.dumps(content)}".encode()).hexdigest()[:20]
+    return json_digest([owner, content])
 
 
 def set_aside(path: Path, fault: str) -> None:

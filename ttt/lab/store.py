@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import shutil
@@ -10,8 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ttt.files.digests import file_digest
+from ttt.files.digests import file_digest, json_digest
 from ttt.files.model_files import read_json
+from ttt.files.whole import write_whole
 from ttt.lab.ladder import BATCH, LENGTH, N_HEADS, N_LAYERS, LabModel
 from ttt.lab.world import World, make_world
 from ttt.spec import SpecError
@@ -48,7 +48,7 @@ class Store:
             "shape": [N_LAYERS, N_HEADS, BATCH, LENGTH],
             "recipe": model.recipe.model_dump(),
         }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
+        return json_digest(content)
 
     def facts(self, model: LabModel) -> dict[str, Any] | None:
         """What is known of a finished model; None if it is missing, damaged or was made by another recipe."""
@@ -87,6 +87,4 @@ class Store:
             file = self.folder / f"{name}.jsonl"
             content = "".join(json.dumps(row) + "\n" for row in rows).encode()
             if not file.exists() or file.read_bytes() != content:
-                part = file.with_suffix(".part")
-                part.write_bytes(content)
-                part.rename(file)
+                write_whole(file, content)

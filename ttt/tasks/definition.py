@@ -22,14 +22,14 @@ _Loader.add_constructor("!function", lambda loader, node: str(loader.construct_s
 
 
 @cache
-def read_definition(file: str) -> Definition:
+def read_task_file(file: str) -> Definition:
     """The fields of one of lm-eval's files, with those of the files that it includes."""
     with open(file, "rb") as content:
         fields = dict(yaml.load(content, Loader=_Loader))
     includes = fields.pop("include", ())
     merged: dict[str, Any] = {}
     for included in [includes] if isinstance(includes, str) else includes:
-        merged |= read_definition(str((Path(file).parent / included).resolve()))
+        merged |= read_task_file(str((Path(file).parent / included).resolve()))
     return merged | fields
 
 
@@ -53,7 +53,7 @@ def definitions(
             yield from definitions(member, given, index)
     else:
         assert known.file is not None
-        config = read_definition(known.file)
+        config = read_task_file(known.file)
         if known.kind == "GROUP":
             yield from _members(config, {**config, **given}, index)
         else:
@@ -76,6 +76,6 @@ def names_in(item: str | Definition, index: Mapping[str, Known]) -> Iterator[str
         members = sorted(known.tags) if known.kind == "TAG" else ()
         if known.kind == "GROUP":
             assert known.file is not None
-            members = read_definition(known.file).get("task")
+            members = read_task_file(known.file).get("task")
     for member in members if isinstance(members, list) else ():
         yield from names_in(member, index)

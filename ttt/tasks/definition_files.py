@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from ttt.spec import Bench
-from ttt.tasks.definition import definitions, names_in, read_definition
+from ttt.tasks.definition import definitions, names_in, read_task_file
 from ttt.tasks.index import Known
 from ttt.tasks.sandboxed import SandboxedTask
 
@@ -50,7 +50,7 @@ def write_tasks(
             continue
         fields = {"include": file, "task": name}
         if name in commits:
-            options = read_definition(file).get("dataset_kwargs") or {}
+            options = read_task_file(file).get("dataset_kwargs") or {}
             fields["dataset_kwargs"] = {**options, "revision": commits[name][1]}
         _write(place, fields, CLASS)
 
