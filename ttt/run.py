@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,6 +14,7 @@ from ttt.cli.command import Closer, Command
 from ttt.cli.composition import faults_by_bench
 from ttt.cli.imports import uncollected
 from ttt.cli.offline import work_offline_if_silent
+from ttt.files.digests import json_digest
 from ttt.formatting import with_error
 from ttt.spec import Cell, Spec, SpecError, Tracking, Trainer, check
 
@@ -117,45 +115,22 @@ SIDES = ("base", "adjusted", "gain")
 
 
 def begin(requests: list[Request]) -> Closer:
-    """Open the multirun's parent run; the jobs find it by an environment variable, whatever the launcher.
-
-    A multirun that did not finish, asked for again, goes on in the parent run that it has.
-    """
+    """Open the multirun's run, which the jobs find whatever the launcher."""
     with uncollected():
-        from ttt.tracking import PARENT_ENV, Tracker
+        from ttt.tracking import Tracker
+        from ttt.tracking.multirun import begin_multirun
 
         tracker = Tracker(requests[0].tracking)
-    experiments = {f"{request.cell.suite}/{request.cell.bench.name}" for request in requests}
-    for experiment in experiments:
-        tracker.experiment(experiment)
-    suite = requests[0].cell.suite
-    home = next(iter(experiments)) if len(experiments) == 1 else f"{suite}/multirun"
-    os.environ.pop(PARENT_ENV, None)
-    cells = json.dumps([request.cell.model_dump(mode="json") for request in requests], sort_keys=True)
-    key = hashlib.sha256(f"multirun {cells}".encode()).hexdigest()[:20]
-    begun = tracker.unfinished(home, key)
-    tags = {"ttt.kind": "multirun", "ttt.suite": suite, "ttt.key": key}
-    parent = tracker.start(home, "multirun", tags, resume=begun.info.run_id if begun else None)
-    os.environ[PARENT_ENV] = parent.run_id
+    cells = [request.cell for request in requests]
+    benches = {cell.bench.name for cell in cells}
+    home = benches.pop() if len(benches) == 1 else "multirun"
+    key = json_digest(["multirun", [cell.model_dump(mode="json") for cell in cells]])
+    end = begin_multirun(tracker, f"{cells[0].suite}/{home}", key)
 
     def finish(results: list[dict[str, Any]], failures: list[str], stopped: bool) -> None:
-        if results:
-            names = ("model", "bench", "adjustment", "seed", "n_items", "run_id")
-            columns = {name: [result[name] for result in results] for name in names}
-            for side in SIDES:
-                columns[side] = [result[side]["score"] for result in results]
-            parent.table(columns, "results.json")
-        parent.metrics({"n_done": len(results), "n_failed": len(failures)})
-        if stopped:
-            for child in tracker.children(
-                parent.run_id, experiments, "RUNNING"
-            ):  # a worker may have had no time for it
-                tracker.open(child.info.run_id).fail("stopped from outside", status="KILLED")
-            parent.fail("stopped from outside", status="KILLED")
-        elif failures:
-            parent.fail("\n".join(failures))
-        else:
-            parent.finish()
+        names = ("model", "bench", "adjustment", "seed", "n_items", "run_id") if results else ()
+        table = {name: [result[name] for result in results] for name in names}
+        end(table | {side: [r[side]["score"] for r in results] for side in SIDES if results}, failures, stopped)
 
     return finish
 

@@ -6,32 +6,16 @@ import csv
 import json
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ttt.comparison.table import SIDES
-from ttt.tracking import RunLog, Tracker
+from ttt.tracking import Tracker
 
 log = logging.getLogger(__name__)
 
 THETA = ("theta", "theta_se", "theta_low", "theta_high", "theta_p", "alpha", "c_e", "c_e_low", "c_e_high", "r2")
-
-
-@contextmanager
-def comparison_run(tracker: Tracker, experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[RunLog]:
-    """A run of kind `comparison` that is FINISHED if the block ends and FAILED, with the reason, if it does not."""
-    run = tracker.start(experiment, name, {"ttt.kind": "comparison", **tags})
-    try:
-        yield run
-    except Exception as error:
-        run.fail(f"{type(error).__name__}: {error}")
-        raise
-    except BaseException:
-        run.fail("stopped from outside", status="KILLED")
-        raise
-    run.finish()
 
 
 def not_kept(tracker: Tracker, found: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,6 +30,7 @@ def log_comparison(tracker: Tracker, conclusions: dict[str, Any]) -> dict[str, A
         return {**not_kept(tracker, conclusions), "report": None}
     suite, bench = conclusions["suite"], conclusions["bench"]
     tags = {
+        "ttt.kind": "comparison",
         "ttt.suite": suite,
         "ttt.bench": bench,
         "ttt.bench_version": conclusions["bench_version"],
@@ -54,7 +39,7 @@ def log_comparison(tracker: Tracker, conclusions: dict[str, Any]) -> dict[str, A
         "ttt.n_inputs": str(len(conclusions["provenance"]["run_ids"])),
     }
     split = conclusions["split"]["field"]
-    with comparison_run(tracker, f"{suite}/{bench}", f"comparison {conclusions['adjustment']} {split}", tags) as run:
+    with tracker.run(f"{suite}/{bench}", f"comparison {conclusions['adjustment']} {split}", tags) as run:
         names = ("policy", "score_rule", "inference", "cluster", "adjustment")
         params = {name: conclusions[name] for name in names}
         params |= {"split": split, "cutoff": conclusions["split"]["cutoff"], "n_models": conclusions["n_models"]}

@@ -13,7 +13,7 @@ from ttt.comparison.cells import cell_rows, choose_adjustment, finished_cells
 from ttt.comparison.conclude import conclude, provenance
 from ttt.comparison.gate import provisional_reasons, refuse_unless_final
 from ttt.comparison.inputs import exclusions, is_excluded, read_inputs
-from ttt.comparison.log import comparison_run, log_comparison, not_kept, write_json, write_table
+from ttt.comparison.log import log_comparison, not_kept, write_json, write_table
 from ttt.comparison.models import model_rows
 from ttt.comparison.options import Options
 from ttt.comparison.pairs import paired_tests, read_side, score_of, ties
@@ -98,11 +98,11 @@ def _log(tracker: Tracker, experiment: str, name: str, found: Mapping[str, Any])
     """A run with the conclusions and their tables."""
     if not tracker.is_writable:
         return not_kept(tracker, found)
-    tags = {"ttt.suite": str(found["suite"]), "ttt.comparison": str(found["kind"])}
+    tags = {"ttt.kind": "comparison", "ttt.suite": str(found["suite"]), "ttt.comparison": str(found["kind"])}
     tags["ttt.n_inputs"] = str(len(found["provenance"]["run_ids"]))
     if "provisional" in found:
         tags["ttt.provisional"] = "yes" if found["provisional"] else "no"
-    with comparison_run(tracker, experiment, name, tags) as run, tempfile.TemporaryDirectory() as scratch:
+    with tracker.run(experiment, name, tags) as run, tempfile.TemporaryDirectory() as scratch:
         told = {**found, "run_id": run.run_id}
         write_json(told, Path(scratch) / "conclusions.json")
         write_json(found["provenance"], Path(scratch) / "inputs.json")

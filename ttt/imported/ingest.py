@@ -154,17 +154,15 @@ def _write_all(
     faults: list[str] = []
     for i, measured in enumerate(new):
         tick("writing cells", i + 1, len(new))
+        place = (measured.cell.model.name, measured.cell.label)
+        olds = [run["id"] for run in there[measured.cell.bench.name] if run["place"] == place]
         try:
-            run_id = _write(measured, pattern, tracker, omissions)
+            _write(measured, pattern, tracker, omissions, olds)
         except UnwritableError as error:
             omissions.skip("not written", f"{measured.cell.label} on {measured.cell.bench.name}", str(error))
             faults.append(f"{measured.cell.label} on {measured.cell.bench.name}: {legible(str(error))}")
             continue
         kept.append(measured)
-        place = (measured.cell.model.name, measured.cell.label)
-        olds = [run["id"] for run in there[measured.cell.bench.name] if run["place"] == place]
-        for old in olds:
-            tracker.supersede(old, by=run_id)
         n_superseded += bool(olds)
     if not kept:
         raise UnwritableError("none of the cells could be written\n" + "\n".join(faults[:10]))
@@ -193,26 +191,23 @@ class UnwritableError(Exception):
     """What one cell holds cannot be written; the store itself is well."""
 
 
-def _write(measured: Measured, pattern: Pattern, tracker: Tracker, omissions: Omissions) -> str:
-    """The id of the cell's run. UnwritableError, and a FAILED run, if the fault lies in what the cell holds."""
+def _write(measured: Measured, pattern: Pattern, tracker: Tracker, omissions: Omissions, olds: Iterable[str]) -> str:
+    """The id of the cell's run, which takes the place of those in `olds`.
+
+    UnwritableError, and a FAILED run, if the fault lies in what the cell holds.
+    """
     cell = measured.cell
     tags = cell_tags(cell, measured.key, files=None) | {"ttt.ingested": pattern.name}
-    run = None
     try:
-        run = tracker.start(f"{cell.suite}/{cell.bench.name}", cell.label, tags)
-        with tempfile.TemporaryDirectory() as scratch:
-            _log(measured, pattern, run, Path(scratch), omissions)
-        run.finish()
-    except Exception as error:
-        if run:
-            run.fail(f"{type(error).__name__}: {error}")
-        if is_of_the_store(error) or not isinstance(error, FAULTS):
+        # Without a key to be taken up by: what others measured takes milliseconds to write, and is written anew.
+        with tracker.run(f"{cell.suite}/{cell.bench.name}", cell.label, tags) as run:
+            with tempfile.TemporaryDirectory() as scratch:
+                _log(measured, pattern, run, Path(scratch), omissions)
+            run.supersede(olds)
+    except FAULTS as error:
+        if is_of_the_store(error):
             raise
         raise UnwritableError(str(error)) from error
-    except BaseException:
-        if run:
-            run.fail("stopped from outside", status="KILLED")
-        raise
     return run.run_id
 
 
@@ -311,17 +306,16 @@ def _report_key(folder: Path, cells: list[Measured], pattern: Pattern, omissions
 def _record(report: dict[str, Any], key: str, tracker: Tracker) -> str:
     """The run of the ingest itself, in `<suite>/ingest`; one that found the same and left the same out is kept."""
     experiment = f"{report['suite']}/ingest"
-    found = tracker.find(experiment, key)
-    if found and found.info.status == "FINISHED" and not report["n_new"] + report["n_superseded"]:
-        return str(found.info.run_id)
-    tags = {"ttt.kind": "ingest", "ttt.key": key, "ttt.suite": report["suite"], "ttt.ingested": report["pattern"]}
-    run = tracker.start(experiment, f"ingest {report['pattern']}", tags)
-    run.metrics({name: value for name, value in report.items() if name.startswith("n_")})
-    run.flush({"path": report["path"], "pattern": report["pattern"]})
-    run.json(report, "report.json")
-    rows = [(reason, name, why) for reason, named in report["skipped"].items() for name, why in named.items()]
-    if rows:
-        columns = zip(*rows, strict=True)
-        run.table(dict(zip(("reason", "name", "why"), map(list, columns), strict=True)), "skipped.json")
-    run.finish()
+    before = tracker.finished(experiment, key)
+    if before and not report["n_new"] + report["n_superseded"]:
+        return str(before.info.run_id)
+    tags = {"ttt.kind": "ingest", "ttt.suite": report["suite"], "ttt.ingested": report["pattern"]}
+    with tracker.run(experiment, f"ingest {report['pattern']}", tags, key=key, anew=True) as run:
+        run.metrics({name: value for name, value in report.items() if name.startswith("n_")})
+        run.flush({"path": report["path"], "pattern": report["pattern"]})
+        run.json(report, "report.json")
+        rows = [(reason, name, why) for reason, named in report["skipped"].items() for name, why in named.items()]
+        if rows:
+            columns = zip(*rows, strict=True)
+            run.table(dict(zip(("reason", "name", "why"), map(list, columns), strict=True)), "skipped.json")
     return run.run_id

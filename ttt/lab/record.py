@@ -20,39 +20,34 @@ def record(tracker: Tracker, suite: str, store: Store, model: LabModel, made: Pr
     experiment, key = f"{suite}/pretrain", store.key(model)
     tags = {
         "ttt.kind": "pretrain",
-        "ttt.key": key,
         "ttt.suite": suite,
         "ttt.model": model.name,
         "ttt.family": model.family,
         "ttt.seed": str(store.seed),
     }
-    found = tracker.find(experiment, key)
-    run = tracker.start(experiment, model.name, tags)
     recipe = model.recipe
-    for step in _thinned(len(made.losses)):
-        run.metrics({"train/loss": made.losses[step - 1]}, step)
-    run.metrics({"loss": made.losses[-1], "seconds": made.seconds}, len(made.losses))
-    run.flush(
-        {
-            "model": model.name,
-            "family": model.family,
-            "n_params": model.rung.n_params,
-            "n_tokens": model.rung.n_tokens,
-            "compute": f"{model.compute:.4g}",
-            "dose": model.dose,
-            "replicate": model.replicate,
-            "seed": store.seed,
-            "width": model.rung.width,
-            "steps": model.rung.n_steps,
-            "batch_size": BATCH,
-            "learning_rate": recipe.learning_rate,
-            "digest": made.digest,
-        }
-    )
-    run.text(made.sample, "sample.txt")
-    if found is not None:
-        tracker.supersede(found.info.run_id, by=run.run_id)
-    run.finish()
+    with tracker.run(experiment, model.name, tags, key=key) as run:
+        for step in _thinned(len(made.losses)):
+            run.metrics({"train/loss": made.losses[step - 1]}, step)
+        run.metrics({"loss": made.losses[-1], "seconds": made.seconds}, len(made.losses))
+        run.flush(
+            {
+                "model": model.name,
+                "family": model.family,
+                "n_params": model.rung.n_params,
+                "n_tokens": model.rung.n_tokens,
+                "compute": f"{model.compute:.4g}",
+                "dose": model.dose,
+                "replicate": model.replicate,
+                "seed": store.seed,
+                "width": model.rung.width,
+                "steps": model.rung.n_steps,
+                "batch_size": BATCH,
+                "learning_rate": recipe.learning_rate,
+                "digest": made.digest,
+            }
+        )
+        run.text(made.sample, "sample.txt")
     return run.run_id
 
 
