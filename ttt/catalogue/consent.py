@@ -8,10 +8,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
-from omegaconf import DictConfig, Node, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ttt.masking import given_uris
 from ttt.spec import SpecError
 
 ALLOWED_ENV = "TTT_ALLOWED_ENVIRONMENT"
@@ -41,15 +40,7 @@ def _environment(name: str, *default: Any) -> str | None:
     raise SpecError(f"the environment variable {name} is not set")
 
 
-def _given_uri(field: str, *, _node_: Node) -> str:
-    """The address that the command was given as a field, for that field alone."""
-    if _node_._get_full_key(None) != field:
-        raise SpecError(f"ttt.given: an address with a password is for {field} alone")
-    return given_uris()[field]
-
-
 OmegaConf.register_new_resolver("oc.env", _environment, replace=True)
-OmegaConf.register_new_resolver("ttt.given", _given_uri, replace=True)
 
 
 def plain_values(config: DictConfig) -> dict[str, Any]:

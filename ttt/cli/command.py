@@ -18,23 +18,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.hydra import Hydra
-from hydra._internal.utils import get_args_parser
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from ttt.catalogue.consent import check_secrets
+from ttt.cli.arguments import SHOWN, flags, parsed, quoted
 from ttt.cli.composition import CONF, Composer
-from ttt.cli.jobs import Job, records_in, write_requests
+from ttt.cli.jobs import Job, records_in, stopping_jobs, write_requests
 from ttt.cli.output import check_output, write_output
-from ttt.cli.overrides import quoted
 from ttt.cli.terminal import console, prepare
 from ttt.masking import SECRETS_ENV, masked, shown_uri
 from ttt.spec import SpecError
 
-__all__ = ["CONF", "INTERRUPTED", "Closer", "Command", "console"]
+__all__ = ["CONF", "Closer", "Command", "console"]
 
-INTERRUPTED = 128 + signal.SIGINT
+STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 URIS = ("tracking.uri", "study.storage")
 """Fields that may hold an address with a password."""
 
@@ -102,17 +100,17 @@ class Command:
                 console.print(traceback.format_exc())
             return _refuse(f"{type(error).__name__}: {error}", 1, "failed")
         except (KeyboardInterrupt, SystemExit) as error:
-            if isinstance(error, SystemExit) and error.code != INTERRUPTED:
+            code = error.code if isinstance(error, SystemExit) else STOPPED[0]
+            if code not in STOPPED:
                 raise
             console.print("stopped; the same command goes on with what is left", style="bold")
-            return INTERRUPTED
+            return int(code)
 
     def _answer(self, argv: list[str]) -> int:
         for word in argv:
             if not _is_utf8(word):
                 raise SpecError(f"{word}: this argument is not UTF-8; rename the file")
-        parser = get_args_parser()
-        args = parser.parse_intermixed_args(argv)
+        args = parsed(argv)
         if args.config_path or args.config_name or args.experimental_rerun:
             raise SpecError(
                 "--config-path, --config-name, --experimental-rerun: ttt's commands have their own configs; "
@@ -122,28 +120,22 @@ class Command:
             what = "several cells (-m)" if self.shares_work else f"ttt.{self.config}"
             raise SpecError(f"torchrun: its processes share one cell of ttt.run; begin {what} without it")
         composer = Composer(self.config, list(args.overrides), args.config_dir)
-        if args.help or args.hydra_help or args.info or args.cfg or args.shell_completion:
-            return self._show_config(composer, parser, args)
+        if any(getattr(args, flag) for flag in SHOWN):
+            return self._show_config(composer, flags(args))
         requests = self._requests(composer, args.multirun)
         return self._multirun(composer, requests) if args.multirun else self._single(requests[0])
 
-    def _show_config(self, composer: Composer, parser: Any, args: Any) -> int:
+    def _show_config(self, composer: Composer, flags: list[str]) -> int:
         """What Hydra shows of the configuration, without the passwords in it."""
-        hydra, overrides = Hydra(f"ttt.{self.config}", composer.loader), composer.requests()[0]
-        composer.configs(overrides)  # raises for what Hydra would tell in its own way
+        overrides = composer.requests()[0]
+        composer.configs(overrides)  # raises what Hydra would say in its own way
         overrides = [*overrides, *composer.benches_text, *(f"bench={quoted(name)}" for name in composer.benches[:1])]
         shown = io.StringIO()
-        with contextlib.redirect_stdout(shown):
-            if args.help:
-                hydra.app_help(self.config, parser, args)
-            elif args.hydra_help:
-                hydra.hydra_help(self.config, parser, args)
-            elif args.info:
-                hydra.show_info(args.info, self.config, overrides)
-            elif args.shell_completion:
-                hydra.shell_completion(self.config, overrides)
-            else:
-                hydra.show_cfg(self.config, overrides, args.cfg, args.package, args.resolve)
+        with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
+            try:
+                composer.begin_hydra(self.config, [*flags, *overrides], lambda _: None)
+            except ValueError as error:  # flags that exclude each other
+                raise SpecError(str(error)) from None
         with contextlib.suppress(BrokenPipeError):
             sys.stdout.write(masked(shown.getvalue()))
         return 0
@@ -214,29 +206,29 @@ class Command:
                 )
         finish = self.begin([asked.request for asked in requests]) if self.begin else None
         write_requests(jobs, [(asked.overrides, asked.values) for asked in requests])
-        overrides = ["hydra.mode=MULTIRUN", f"hydra.sweep.dir={quoted(str(root / 'hydra'))}"]
-        overrides += [*composer.hydra_texts, f"job=range({len(requests)})"]
-        job = Job(sys.modules["__main__"].__spec__.name, str(jobs))  # type: ignore[union-attr]
-        broken = None
+        job = Job(sys.modules["__main__"].__spec__.name, str(jobs), os.getpid())  # type: ignore[union-attr]
+        argv = ["--multirun", "hydra.mode=MULTIRUN", f"hydra.sweep.dir={quoted(str(root / 'hydra'))}"]
+        argv += [*composer.hydra_texts, f"job=range({len(requests)})"]
+        broken = []
         try:
-            Hydra(f"ttt.{self.config}", composer.loader).multirun("multirun", job, overrides)
+            with stopping_jobs(jobs):
+                composer.begin_hydra("multirun", argv, job)
         except (SpecError, HydraException, OmegaConfBaseException) as error:
-            broken = str(error)
+            broken = [str(error)]
         except Exception as error:  # a launcher that lost its workers; what finished is reported all the same
-            broken = f"the launcher stopped: {type(error).__name__}: {error}"
+            broken = [f"the launcher stopped: {type(error).__name__}: {error}"]
         except BaseException:
             if finish:
                 finish(*records_in(jobs)[:2], True)
             raise
         results, failures, codes = records_in(jobs)
-        failures += [broken] if broken else []
         if finish:
-            finish(results, failures, False)
+            finish(results, [*failures, *broken], False)
         code = 0
         if results:
             code = self._report(results, results, requests[0])
-        if failures:
-            _refuse("\n".join(failures), 1, f"{len(failures)} of {len(codes)} jobs failed")
+        if failures or broken:
+            _refuse("\n".join([*failures, *broken]), 1, f"{len(failures)} of {len(codes)} jobs failed")
             return 2 if set(codes) <= {0, 2} and not broken else 1
         return code
 

@@ -2,53 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from hydra import version
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
-from hydra._internal.utils import create_config_search_path
-from hydra.core.config_search_path import SearchPathQuery
+from hydra import compose, initialize_config_dir, main
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, Override
-from hydra.core.plugins import Plugins
-from hydra.core.utils import setup_globals
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, MissingConfigException
-from hydra.plugins.config_source import ConfigResult
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from ttt.catalogue.consent import allow_environment, check_remote_code, leaves, plain_values, resolution_fault
-from ttt.catalogue.definition_file import GROUPS, OUTSIDE, file_of, read_definition
-from ttt.cli.overrides import as_written, quoted, quoting
+from ttt.catalogue.definition_file import GROUPS, file_of
+from ttt.cli.arguments import as_written, quoted, quoting
+from ttt.cli.benches import (
+    check_equal_but_bench,
+    check_names_differ,
+    chosen_benches,
+    faults_by_bench,
+    field_of,
+    names_in,
+)
+from ttt.cli.search_path import CONF, own_folder, searched
 from ttt.spec import SpecError, nearest
 
-CONF = next(
-    folder for folder in (Path(__file__).parents[2] / "conf", Path(__file__).parents[1] / "conf") if folder.is_dir()
-)
-
+HYDRA = "1.3"
+"""The version of Hydra whose defaults hold, whichever is installed."""
 SCORES_BENCHES = ("run",)
 """The commands whose `benches=[...]` names files of conf/bench; those of ttt.compare are names in the store."""
-
-
-class OwnFolder(FileConfigSource):
-    """A folder of the user's own, whose files are read as `read_definition` reads them."""
-
-    @staticmethod
-    def scheme() -> str:
-        return "own"
-
-    def load_config(self, config_path: str) -> ConfigResult:
-        file = Path(self.path) / self._normalize_file_name(config_path)
-        if ".." in Path(config_path).parts:
-            raise SpecError(f"{file}: is not below {self.path}")
-        config = read_definition(file, Path(config_path).parts[0])
-        return ConfigResult(provider=self.provider, path=self.full_path(), config=config, header={"package": None})
 
 
 class Composer:
@@ -60,62 +49,44 @@ class Composer:
 
     def __init__(self, config: str, overrides: list[str], folder: str | None = None):
         self.config = config
-        version.setbase("1.3")
-        setup_globals()
-        Plugins.instance().register(OwnFolder)
         texts = [as_written(text) for text in overrides]
-        searched = [text for text in texts if text.split("=")[0].lstrip("+~") == "hydra.searchpath"]
-        self.folders = [_folder(folder)] if folder else []
-        places = create_config_search_path(str(CONF))
-        for text in searched:
-            for place in _names(_parse(OverridesParser.create(), text), "folders"):
-                if str(place).startswith("pkg://"):
-                    places.prepend("installed", place, SearchPathQuery(provider="schema"))
-                else:
-                    self.folders.append(_folder(str(place).removeprefix("file://")))
-        for own in self.folders:
-            places.prepend("own", f"own://{own}", SearchPathQuery(provider="schema"))
-        self.loader = ConfigLoaderImpl(places)
-        # The loader lists a group's files, for glob(...).
-        parser = OverridesParser.create(config_loader=self.loader)
-        given = [_parse(parser, text) for text in texts if text not in searched]
-        self.benches = self._benches(given) if config in SCORES_BENCHES else []
-        self.overrides = [o for o in given if not (self.benches and _field(o) == "benches")]
+        places = [text for text in texts if text.split("=")[0].lstrip("+~") == "hydra.searchpath"]
+        named = [place for text in places for place in names_in(_parse(OverridesParser.create(), text), "folders")]
+        self.packages = [place for place in named if place.startswith("pkg://")]
+        self.folders = [own_folder(folder)] if folder else []
+        self.folders += [own_folder(place.removeprefix("file://")) for place in named if place not in self.packages]
+        with self.hydra() as loader:
+            # The loader lists a group's files, for glob(...).
+            parser = OverridesParser.create(config_loader=loader)
+            given = [_parse(parser, text) for text in texts if text not in places]
+            self.benches = chosen_benches(given, loader) if config in SCORES_BENCHES else []
+        self.overrides = [o for o in given if not (self.benches and field_of(o) == "benches")]
         allow_environment(self.texts, self._allowed())
+
+    @contextmanager
+    def hydra(self) -> Iterator[ConfigLoader]:
+        """Within the body Hydra composes from `conf/` and the places that the command line names."""
+        with searched(self.folders, self.packages), initialize_config_dir(str(CONF), version_base=HYDRA):
+            yield GlobalHydra.instance().config_loader()
+
+    def begin_hydra(self, config: str, argv: list[str], task: Callable[[DictConfig], None]) -> None:
+        """Have Hydra do what a command line of its own says; it takes that from `sys.argv`, and from nowhere else."""
+        argv_before, environment_before = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+        sys.argv = [f"ttt.{self.config}", *argv, f"hydra.job.name=ttt.{self.config}"]
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # an error is raised, instead of printed before the process is ended
+        try:
+            with searched(self.folders, self.packages):
+                main(str(CONF), config, HYDRA)(task)()
+        finally:
+            sys.argv = argv_before
+            os.environ.pop("HYDRA_FULL_ERROR")
+            if environment_before is not None:
+                os.environ["HYDRA_FULL_ERROR"] = environment_before
 
     def _allowed(self) -> list[str]:
         """The names that `allow_env=[...]` holds."""
-        given = [o for o in self.overrides if _field(o) == "allow_env"]
-        return _names(given[-1], "names of environment variables") if given else []
-
-    def _benches(self, overrides: list[Override]) -> list[str]:
-        """The files of conf/bench that `benches=[...]` names; none where it is not given."""
-        given = [o for o in overrides if _field(o) == "benches"]
-        if not given:
-            return []
-        if len(given) > 1:
-            raise SpecError("benches: is given twice; name all benches in one list")
-        if given[0].is_delete() or any(_field(o) == "bench" for o in overrides):
-            raise SpecError("bench and benches exclude each other: give bench=NAME or benches=[NAME,NAME]")
-        value = given[0].value()
-        choices = self.loader.get_group_options("bench")
-        if isinstance(value, Glob):
-            names = value.filter(choices)
-        elif given[0].is_sweep_override():
-            raise SpecError("benches: a multirun has one list for all its jobs: benches=[NAME,NAME]")
-        else:
-            names = _names(given[0], "names of benches")
-        if not names:
-            raise SpecError(f"{given[0].input_line}: names no bench; leave it out, or name some: benches=[NAME,NAME]")
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise SpecError(f"benches: {', '.join(twice)} is named twice")
-        if unknown := [name for name in names if name not in choices]:
-            raise SpecError(
-                "\n".join(
-                    f"benches: there is no {name!r}; the choices are: {nearest(name, choices)}" for name in unknown
-                )
-            )
-        return names
+        given = [o for o in self.overrides if field_of(o) == "allow_env"]
+        return names_in(given[-1], "names of environment variables") if given else []
 
     @property
     def texts(self) -> list[str]:
@@ -160,7 +131,8 @@ class Composer:
     def compose(self, overrides: list[str]) -> DictConfig:
         """The config without Hydra's own part."""
         try:
-            config = self.loader.load_configuration(self.config, overrides, run_mode=RunMode.RUN)
+            with self.hydra():
+                config = compose(self.config, overrides, return_hydra_config=True)
         except MissingConfigException as error:
             missing = error.missing_cfg_file or ""
             group, _, value = missing.rpartition("/")
@@ -212,9 +184,9 @@ class Composer:
         values = several[0]
         if self.benches:
             for other in several[1:]:
-                _check_equal_but_bench(values, other)
+                check_equal_but_bench(values, other)
             values = {**values, "benches": [one["bench"] for one in several]}
-            _check_names_differ(self.benches, values["benches"])
+            check_names_differ(self.benches, values["benches"])
         return values, list(trusted)
 
     def _check_names(self, choices: Mapping[str, Any]) -> None:
@@ -244,39 +216,6 @@ class Composer:
         return f"{first} ({cause.splitlines()[0]})" if cause and cause != message else first
 
 
-def faults_by_bench(faults: Mapping[str, Sequence[str]], benches: Sequence[str]) -> str:
-    """One message of faults, each with the benches that have it unless all do."""
-    return "\n".join(
-        fault if len(having) in (0, len(benches)) else f"bench={','.join(having)}: {fault}"
-        for fault, having in faults.items()
-    )
-
-
-def _field(override: Override) -> str:
-    return override.get_key_element().lstrip("+~")
-
-
-def _check_equal_but_bench(first: Mapping[str, Any], other: Mapping[str, Any]) -> None:
-    """SpecError where another field takes its value from the bench: `benches=[...]` asks for one adjustment."""
-    for field in first:
-        if field != "bench" and repr(first[field]) != repr(other[field]):
-            raise SpecError(
-                f"{field}: differs between bench '{first['bench'].get('name')}' and '{other['bench'].get('name')}', as "
-                "it takes a value from the bench; with benches=[...] all have one: begin a command for each bench"
-            )
-
-
-def _check_names_differ(files: list[str], benches: list[Mapping[str, Any]]) -> None:
-    names = dict[str, str]()
-    for file, bench in zip(files, benches, strict=True):
-        name = str(bench.get("name"))
-        if name in names:
-            raise SpecError(
-                f"benches: {names[name]} and {file} both have the name {name!r}, by which their scores are kept"
-            )
-        names[name] = file
-
-
 def said(overrides: Sequence[str]) -> set[tuple[str, ...]]:
     """The paths of all values that stand in the overrides themselves, rather than in a file that they name."""
     paths: set[tuple[str, ...]] = set()
@@ -293,24 +232,6 @@ def resolved(config: DictConfig) -> dict[str, Any]:
     except OmegaConfBaseException as error:
         field = f"{error.full_key}: " if error.full_key else ""
         raise SpecError(f"{field}{resolution_fault(error)}") from None
-
-
-def _names(override: Override, what: str) -> list[str]:
-    names = override.value()
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise SpecError(f"{override.input_line}: {what}, as a list, are wanted: {override.key_or_group}=[...]")
-    return [str(name) for name in names]
-
-
-def _folder(text: str) -> str:
-    folder = Path(text).expanduser().absolute()
-    if not folder.is_dir():
-        raise SpecError(f"--config-dir: there is no folder {folder}")
-    for file in [*folder.glob("*.yaml"), *folder.glob("hydra/**/*.yaml")]:
-        shipped = CONF / file.relative_to(folder)
-        if file.parent != folder or (shipped.is_file() and shipped.read_bytes() != file.read_bytes()):
-            raise SpecError(f"{file}: {OUTSIDE}")
-    return str(folder)
 
 
 def _parse(parser: OverridesParser, text: str) -> Override:
