@@ -199,10 +199,7 @@ def _with(values: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any
 
 def _write_record(folder: Path, number: int, **outcome: Any) -> None:
     """Whole or not at all: a job may be killed while it writes. `pid` and `host` are in it while the job is at work."""
-    file = _record_file(folder, number)
-    making = file.with_suffix(".part")
-    making.write_text(json.dumps(outcome, default=str))
-    making.replace(file)
+    write_whole(_record_file(folder, number), json.dumps(outcome, default=str))
 
 
 def _request_file(folder: Path, number: int) -> Path:
