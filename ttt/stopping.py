@@ -11,8 +11,8 @@ from typing import Any
 SIGNALS: dict[int, Any] = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
 """The signals that are taken as a wish to stop, with what Python does about them by itself."""
 
-_state = {"asked": 0, "deferred": 0}
-"""The signal that came, and how many bodies it waits for."""
+_state = {"asked": 0, "deferred": 0, "raised": 0}
+"""The signal that came, how many bodies it waits for, and whether Stopped has been raised for it."""
 
 
 class Stopped(SystemExit):  # no error: the work goes on when the command is given again
@@ -33,7 +33,7 @@ def stoppable() -> Iterator[None]:
     if not mine:
         yield
         return
-    _state["asked"] = 0
+    _state["asked"] = _state["raised"] = 0
     for number in mine:
         signal.signal(number, _on_signal)
     try:
@@ -60,11 +60,14 @@ def asked() -> bool:
 
 def stop_if_asked() -> None:
     if asked():
+        _state["raised"] = 1
         raise Stopped(_state["asked"])
 
 
 def _on_signal(number: int, _: Any) -> None:
     again = _state["asked"] == number == signal.SIGINT  # whoever presses Ctrl-C again does not want to wait
     _state["asked"] = number
-    if again or not _state["deferred"]:
+    # What is already stopping is not interrupted again: a scheduler signals every process, and so does a multirun.
+    if again or not (_state["deferred"] or _state["raised"]):
+        _state["raised"] = 1
         raise Stopped(number)

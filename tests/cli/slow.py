@@ -28,9 +28,11 @@ def work(requests: list[Request]) -> dict[str, Any]:
                 n_steps += 1
                 stop_if_asked()
     except SystemExit:
+        (here / f"stopping-{seed}").touch()
+        time.sleep(1)  # as writing a checkpoint may
         (here / f"kept-{seed}").write_text(str(n_steps))
         raise
-    return {"seed": seed, "n_steps": n_steps}
+    return {"seed": seed, "n_params": requests[0].cell.model.n_params}
 
 
 def show(results: list[dict[str, Any]]) -> None:

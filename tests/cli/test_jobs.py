@@ -18,7 +18,7 @@ JOBLIB = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
 
 
 def begin(folder: Path, seeds: str, *argv: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.cli.slow", "-m", "model=pythia-70m", "bench=gsm8k", f"seed={seeds}", *argv]
+    command = [sys.executable, "-m", "tests.cli.slow", "-m", "bench=gsm8k", f"seed={seeds}", *argv]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
     pipe = subprocess.PIPE
     return subprocess.Popen(
@@ -81,6 +81,35 @@ def test_a_stopped_multirun_stops_its_jobs_which_keep_what_they_have(
         *["did not begin"] * (4 - n_side_by_side),
     ]
     wait_for(lambda: not any(map(is_alive, processes(folder))))
+
+
+def test_a_second_signal_does_not_interrupt_a_job_that_is_stopping(folder: Path) -> None:
+    """A scheduler signals every process; from the command, which is one of them, each job gets the signal again."""
+    multirun = begin(folder, "1,2", *JOBLIB)
+    wait_for(lambda: len(processes(folder)) == 2)
+    for process in processes(folder):
+        os.kill(process, signal.SIGTERM)
+    wait_for(lambda: len([*folder.glob("stopping-*")]) == 2)
+    multirun.send_signal(signal.SIGTERM)
+    _, said = multirun.communicate(timeout=60)
+    assert multirun.returncode == 143, said
+    assert len([*folder.glob("kept-*")]) == 2
+    assert [record["error"] for record in records(folder)] == ["stopped from outside"] * 2
+
+
+def test_a_job_does_what_was_asked_whatever_has_become_of_the_files(folder: Path) -> None:
+    file = folder / "my" / "model" / "m.yaml"
+    facts = {"name": "m", "family": "f", "hub": "a/b", "n_params": 1, "n_tokens": 1, "trained": "2024-01"}
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(facts))
+    one_worker = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.launcher.pre_dispatch=1"]
+    multirun = begin(folder, "1,0", *one_worker, "--config-dir", "my", "model=m")
+    wait_for(lambda: processes(folder))
+    file.write_text(json.dumps({**facts, "n_params": 2}))
+    os.kill(processes(folder).pop(), signal.SIGTERM)
+    shown, said = multirun.communicate(timeout=60)
+    assert shown == "[0]\n", said
+    assert [result["n_params"] for result in json.loads((folder / "out.json").read_text())] == [1]
 
 
 def test_workers_end_when_the_command_is_killed(folder: Path) -> None:

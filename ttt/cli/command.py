@@ -210,20 +210,20 @@ class Command:
         argv = ["--multirun", "hydra.mode=MULTIRUN", f"hydra.sweep.dir={quoted(str(root / 'hydra'))}"]
         argv += [*composer.hydra_texts, f"job=range({len(requests)})"]
         broken = []
-        try:
-            with stopping_jobs(jobs):
+        with stopping_jobs(jobs):
+            try:
                 composer.begin_hydra("multirun", argv, job)
-        except (SpecError, HydraException, OmegaConfBaseException) as error:
-            broken = [str(error)]
-        except Exception as error:  # a launcher that lost its workers; what finished is reported all the same
-            broken = [f"the launcher stopped: {type(error).__name__}: {error}"]
-        except BaseException:
+            except (SpecError, HydraException, OmegaConfBaseException) as error:
+                broken = [str(error)]
+            except Exception as error:  # a launcher that lost its workers; what finished is reported all the same
+                broken = [f"the launcher stopped: {type(error).__name__}: {error}"]
+            except BaseException:
+                if finish:
+                    finish(*records_in(jobs)[:2], True)
+                raise
+            results, failures, codes = records_in(jobs)
             if finish:
-                finish(*records_in(jobs)[:2], True)
-            raise
-        results, failures, codes = records_in(jobs)
-        if finish:
-            finish(results, [*failures, *broken], False)
+                finish(results, [*failures, *broken], False)
         code = 0
         if results:
             code = self._report(results, results, requests[0])

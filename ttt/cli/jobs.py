@@ -100,9 +100,11 @@ def stopping_jobs(folder: Path) -> Iterator[None]:
         stopping = threading.Event()
 
         def on_signal(number: int, frame: Any) -> None:
-            if not stopping.is_set():  # whoever asks again does not want to wait
+            if not stopping.is_set():
                 stopping.set()
                 _stop_jobs(folder)
+            elif number != signal.SIGINT:  # whoever presses Ctrl-C again does not want to wait
+                return
             stop[number](number, frame)  # type: ignore[operator, misc]
 
         for number in taken:
