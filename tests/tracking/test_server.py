@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.tracking.test_run import other_process
+from ttt.files.digests import file_digest
+from ttt.files.model_source import folder_source
 from ttt.spec import SpecError, Tracking
 from ttt.tracking import StoreError, Tracker, opening
 
@@ -107,35 +111,136 @@ class Server:
             self.process.wait()
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path, free_port())
+def begun_server(folder: Path) -> tuple[Server, Tracker]:
+    """A server that answers, and a store at it."""
+    server = Server(folder, free_port())
     server.start()
-    yield server
-    server.stop()
-
-
-@pytest.mark.slow
-def test_a_server_that_goes_away_in_the_middle_of_a_run(server: Server, tmp_path: Path) -> None:
     end = time.monotonic() + 120
     while True:
         try:
-            tracker = open_at(server.uri, tmp_path)
-            break
+            return server, open_at(server.uri, folder)
         except StoreError:
-            assert time.monotonic() < end, (tmp_path / "server.log").read_text()[-2000:]
-    run = tracker.start("made/sums", "a run", {"ttt.kind": "cell", "ttt.key": "k"})
+            assert time.monotonic() < end, (folder / "server.log").read_text()[-2000:]
+
+
+@pytest.fixture(scope="module")
+def at_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
+    server, tracker = begun_server(tmp_path_factory.mktemp("server"))
+    yield tracker
     server.stop()
-    back = threading.Timer(3, server.start)
-    back.start()
-    run.metrics({"adjusted/score": 0.5}, 10)
-    run.flush({"facts": "x" * 7000})
-    back.join()
-    run.json({"kept": True}, "folder/result.json")
-    run.finish()
-    (found,) = tracker.runs("made/sums", "cell")
-    assert found.data.metrics == {"adjusted/score": 0.5}
-    assert found.data.params == {"facts": "x" * 7000}
-    assert tracker.read_json(run.run_id, "folder/result.json") == {"kept": True}
-    assert tracker.artifact(run.run_id, "folder/nothing.json") is None
-    assert tracker.read_run("0" * 32) is None
+
+
+@pytest.fixture
+def tracker(at_server: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tracker]:
+    """The store at the server, from a folder of its own; nothing may be left among temporary files."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    yield open_at(at_server.uri, tmp_path)
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_server_that_goes_away_in_the_middle_of_a_run(tmp_path: Path) -> None:
+    server, tracker = begun_server(tmp_path)
+    try:
+        with tracker.run("made/sums", "a run", {"ttt.kind": "cell"}, key="k") as run:
+            server.stop()
+            back = threading.Timer(3, server.start)
+            back.start()
+            run.metrics({"adjusted/score": 0.5}, 10)
+            run.flush({"facts": "x" * 7000})
+            back.join()
+            run.json({"kept": True}, "folder/result.json")
+        (done,) = tracker.runs("made/sums", "cell")
+        assert done.data.metrics == {"adjusted/score": 0.5}
+        assert done.data.params == {"facts": "x" * 7000}
+        assert tracker.read_json(run.run_id, "folder/result.json") == {"kept": True}
+        assert tracker.artifact(run.run_id, "folder/nothing.json") is None
+        assert tracker.read_run("0" * 32) is None
+    finally:
+        server.stop()
+
+
+@pytest.mark.slow
+def test_a_life_at_a_server(tracker: Tracker, tmp_path: Path) -> None:
+    """A process that was killed there is buried, and its run taken up from a folder that it never saw."""
+    process, run_id = other_process(tmp_path / "theirs", tracker.uri)
+    said: list[str] = []
+    try:
+        assert tracker.bury_dead("made") == []
+        timer = threading.Timer(1, process.kill)
+        timer.start()
+        with tracker.run("made/sums", "killed", {"ttt.kind": "cell"}, key="k", say=said.append) as run:
+            run.metrics({"train/loss": 1.0}, 1)
+            run.metrics({"train/loss": 0.5}, 2)
+    finally:
+        process.kill()
+        process.wait()
+    assert run.run_id == run_id
+    assert said == [f"killed: run {run_id} is worked on (process {process.pid} on {socket.gethostname()}): waiting"]
+    assert run.history("train/loss") == [(1, 1.0), (2, 0.5)]
+    with pytest.raises(ValueError, match="no"), tracker.run("made/sums", "x", {"ttt.kind": "cell"}, key="x") as failed:
+        raise ValueError("no")
+    kept = tracker.read_run(failed.run_id)
+    assert kept is not None
+    assert (kept.info.status, kept.data.tags["ttt.failure"]) == ("FAILED", "ValueError: no")
+
+
+@pytest.mark.slow
+def test_what_is_downloaded_is_kept_once(tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    items = tmp_path / "base.parquet"
+    items.write_bytes(b"the items")
+    with tracker.run("made/cache", "a run", {"ttt.kind": "cell"}) as run:
+        run.file(items, "items")
+        run.json({"score": 1}, "result.json")
+    digest = file_digest(items)
+    first = tracker.artifact(run.run_id, "items/base.parquet", digest)
+    assert first == tracker.root / "cache" / run.run_id / "items" / "base.parquet"
+    assert first.read_bytes() == b"the items"
+    with tracker.run("made/cache", "another", {"ttt.kind": "cell"}) as other:
+        other.json({"score": 1}, "result.json")
+    for score in (1, 2):
+        tracker.open(run.run_id).json({"score": score}, "result.json")
+        assert tracker.read_json(run.run_id, "result.json") == {"score": score}, "without a digest it is asked for"
+    assert tracker.read_jsons(tracker.runs("made/cache", "cell"), "result.json") == [{"score": 1}, {"score": 2}]
+    first.write_bytes(b"something else")
+    again = tracker.artifact(run.run_id, "items/base.parquet", digest)
+    assert again is not None
+    assert again.read_bytes() == b"the items", "what somebody has changed in the cache is not believed"
+    monkeypatch.setattr(tracker.client, "list_artifacts", None)
+    monkeypatch.setattr(tracker.client, "download_artifacts", None)
+    assert tracker.artifact(run.run_id, "items/base.parquet", digest) == first, "without asking the server"
+    assert list((tracker.root / "cache" / "parts").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_versions_at_a_server(tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    (weights / "config.json").write_text("{}")
+    (weights / "model.safetensors").write_bytes(b"weights")
+    tags = {"ttt.digest": "d", "ttt.files": folder_source(weights), "ttt.adjusted_model": "key"}
+    versions = []
+    for suite in ("one", "two"):
+        with tracker.run(f"{suite}/adjusting", "m full s0", {"ttt.kind": "adjusting"}) as run:
+            run.weights(weights, "model")
+            versions.append(tracker.registry.register("m", run.run_id, "model", tags, ["adjusted-aux"]))
+    assert [version.number for version in versions] == [1, 1], "the same weights in another suite are one version"
+    (version,) = tracker.registry.versions("m")
+    downloads: list[str] = []
+    real = tracker.client.download_artifacts
+
+    def counted(run_id: str, path: str, place: str) -> str:
+        downloads.append(path)
+        return str(real(run_id, path, place))
+
+    monkeypatch.setattr(tracker.client, "download_artifacts", counted)
+    folders = {tracker.registry.folder(tracker.registry.find("m", which)) for which in (1, "adjusted-aux", "1")}
+    assert folders == {tracker.root / "cache" / version.run_id / "model"}
+    (folder,) = folders
+    assert (folder / "model.safetensors").read_bytes() == b"weights"
+    assert downloads == ["model"]
+    (folder / "model.safetensors").write_bytes(b"weighty")
+    assert tracker.registry.folder(version) == folder
+    assert (folder / "model.safetensors").read_bytes() == b"weights"
+    assert downloads == ["model", "model"]
