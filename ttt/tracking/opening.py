@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +14,9 @@ from urllib.parse import quote, urlencode
 
 import requests
 import sqlalchemy
+from alembic.util import CommandError
 from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
+from mlflow.exceptions import MlflowException, RestException
 
 from ttt.masking import masked, shown_uri
 from ttt.spec import SpecError
@@ -109,15 +111,27 @@ def has_content(file: Path) -> bool:
     return file.exists() and file.stat().st_size > 0
 
 
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and those that led to it: MLflow wraps what its database and its connection raise."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _sqlite_code(error: BaseException) -> int | None:
+    """SQLite's own code of what led to an error, if it did."""
+    codes = [getattr(cause, "sqlite_errorcode", None) for cause in _causes(error)]
+    return next((code & 0xFF for code in codes if code is not None), None)
+
+
 def is_locked(error: BaseException) -> bool:
-    return "database is locked" in str(error) or "database table is locked" in str(error)
+    return _sqlite_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def is_of_the_store(error: BaseException) -> bool:
     """Whether the store failed, and not what was to be written: a lock, a full disk, a server that is gone."""
     if isinstance(error, MlflowException):
-        refused = error.error_code in ("TEMPORARILY_UNAVAILABLE", "UNAUTHENTICATED", "PERMISSION_DENIED")
-        return refused or does_not_answer(error)
+        return is_passing(error) or error.error_code in REFUSED
     return isinstance(error, StoreError) or (isinstance(error, OSError) and error.errno != errno.ENAMETOOLONG)
 
 
@@ -127,31 +141,33 @@ def is_passing(error: MlflowException) -> bool:
 
 
 def does_not_answer(error: BaseException) -> bool:
-    """Whether a server is not there, or something before it says so."""
-    return isinstance(error.__cause__ or error.__context__, requests.RequestException) or bool(
-        re.search(r"failed with error code 5\d\d", str(error))
-    )
+    """Whether a server is not there, or something before it says so (a status of 500 and above)."""
+    return any(isinstance(cause, requests.RequestException) for cause in _causes(error))
+
+
+REFUSED = ("UNAUTHENTICATED", "PERMISSION_DENIED")
+"""MLflow's codes for the statuses 401 and 403."""
 
 
 def _cause(error: Exception, uri: str) -> str:
     text = str(getattr(error, "message", error))
-    code = re.search(r"failed with error code (\d+)", text)
-    refused = code and code[1] in ("401", "403")
-    if refused or getattr(error, "error_code", "") in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
-        told = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, say who asks"
-        return f"the server refuses{f' ({code[1]})' if code else ''}; {told}"
     if does_not_answer(error):
         return f"it does not answer (asked for {PATIENCE} seconds)"
-    if code or "not in a valid JSON format" in text:
-        return f"what answers there is no MLflow server{f' ({code[1]})' if code else ''}"
+    if isinstance(error, MlflowException) and error.error_code in REFUSED:
+        who = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, say who asks"
+        return f"the server refuses ({error.get_http_status_code()}); {who}"
+    if uri.startswith("http") and isinstance(error, MlflowException) and not isinstance(error, RestException):
+        status = error.get_http_status_code()  # of an answer that is no error by its status it is 500
+        return f"what answers there is no MLflow server{f' ({status})' if status < 500 else ''}"
+    # MLflow gives this error no code of its own, and shows the two schemas in its text alone.
     if schema := re.search(r"found version (\S+), but expected (\S+?)\)", text):
         return (
             f"its schema is {schema[1]}, and this MLflow's {schema[2]}: make a copy of it and run "
             f"`mlflow db upgrade {shown_uri(uri)}`, or install the MLflow that wrote it"
         )
-    if "Can't locate revision" in text:
+    if any(isinstance(cause, CommandError) for cause in _causes(error)):  # a step of migration that it does not know
         return "a newer MLflow wrote it: install that one, or a newer one still (pip install -U mlflow)"
-    if "file is not a database" in text or "malformed" in text:
+    if _sqlite_code(error) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         return "the file is damaged, or no SQLite database; put a copy in its place, or move it away to begin anew"
     return text.strip().splitlines()[0][:300] if text.strip() else type(error).__name__
 

@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 
 from ttt.masking import masked, shown_uri
 from ttt.spec import Tracking
-from ttt.stopping import deferred, stop_if_asked
+from ttt.stopping import asked, deferred, stop_if_asked
 from ttt.tracking.artifacts import Artifacts
 from ttt.tracking.liveness import HOST, PROCESS, Heartbeat, Watch, is_gone, owner_tags
 from ttt.tracking.opening import StoreError
@@ -100,6 +100,7 @@ class Runs(Queries, Artifacts):
                     if self.tracking.system_metrics:
                         run.watch_machine()
                     yield run
+                    was_asked = asked()
                     with deferred():  # a run is not half finished, and then marked KILLED
                         self._finish(run, experiment, key)
                 except Exception as error:
@@ -108,7 +109,8 @@ class Runs(Queries, Artifacts):
                 except BaseException:
                     self._mark(run, "KILLED", STOPPED)
                     raise
-        stop_if_asked()
+        if not was_asked:
+            stop_if_asked()
 
     def _begun(
         self,

@@ -16,6 +16,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
+from ttt.files.whole import write_whole
 from ttt.masking import masked
 from ttt.tracking.liveness import Heartbeat
 from ttt.tracking.opening import StoreError, is_passing
@@ -122,10 +123,8 @@ class RunLog:
     def keep_unsent(self, file: Path) -> None:
         """Leave the metrics that could not be sent in a file, for whoever takes the run up."""
         if self._waiting:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(
-                json.dumps([[point.key, point.value, point.timestamp, point.step] for point in self._waiting])
-            )
+            points = [[point.key, point.value, point.timestamp, point.step] for point in self._waiting]
+            write_whole(file, json.dumps(points))
 
     def send_unsent(self, file: Path) -> None:
         """Send what `keep_unsent` has left."""
@@ -172,6 +171,7 @@ class RunLog:
         if local is None:
             patiently(lambda: self.client.log_artifacts(self.run_id, str(folder), path))
             return
+        # A name of its own would stay among the artifacts for ever if this process is killed here; this one is reused.
         target, making = local / path, local / f"{path}.part"
         shutil.rmtree(making, ignore_errors=True)
         making.parent.mkdir(parents=True, exist_ok=True)
