@@ -79,8 +79,9 @@ def test_no_value_stops_the_reading(tmp_path: Path, definitions: Definitions, da
 
 def _measure(reading: Any, scratch: Path, omissions: Omissions) -> None:
     """Make a cell's items of a reading, as writing it does, without a store."""
-    from ttt.imported.ingest import _cells, _items
+    from ttt.imported.cells import cells_of
+    from ttt.imported.write import items_of
 
-    for measured in _cells([reading], "theirs", omissions):
-        for table in _items(measured, scratch, omissions).values():
+    for measured in cells_of([reading], "theirs", omissions):
+        for table in items_of(measured, scratch, omissions).values():
             assert table["correct"].mean() == pytest.approx(reading.side["score"])
