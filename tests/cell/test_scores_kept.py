@@ -17,7 +17,7 @@ from ttt.cell.run import run_cell
 from ttt.comparison.pairs import UnpairedError, read_side
 from ttt.run import Request, show
 from ttt.spec import Bench, SpecError
-from ttt.study.space import Plan
+from ttt.study.space import StudySpec
 from ttt.study.validation import make_validation
 from ttt.tasks.bench import load_tasks
 from ttt.tasks.task_data import TaskData
@@ -89,7 +89,7 @@ def test_a_score_that_is_better_when_lower(conf: Path, data: Path, tmp_path: Pat
     asked = asked.model_copy(update={"files": {**asked.files, "validation": asked.files["test"]}})
     asked.tasks[0]["validation_split"] = "validation"
     with pytest.raises(SpecError, match="brier_score,none is better when lower"):
-        make_validation(asked, load_tasks(asked), TaskData((), {}), Plan())
+        make_validation(asked, load_tasks(asked), TaskData((), {}), StudySpec())
 
 
 def test_few_steps_are_warned_of_before_the_work(conf: Path, tmp_path: Path) -> None:

@@ -61,11 +61,11 @@ def main(n_draws: int) -> None:
         rng = np.random.default_rng([5, number])
         to_come = np.array([curve[i + 1 :].max() - curve[i] for i in range(len(curve) - 1)])
         calls = [judge_items(BUDGETS, draw_items(curve, n_items, luck, rng)).smallest for _ in range(n_draws)]
-        found = [int(np.flatnonzero(call == BUDGETS)[0]) for call in calls if call is not None]
-        false = sum(bool(to_come[i] >= TOLERANCE - 1e-12) for i in found)
-        shares = [100 * count / n_draws for count in (false, len(found) - false, n_draws - len(found))]
-        median = f"{np.median(BUDGETS[found]):.0f}" if found else "-"
-        rows.append([name, str(n_items), *(f"{share:.1f}" for share in shares), median])
+        called = [int(np.flatnonzero(call == BUDGETS)[0]) for call in calls if call is not None]
+        false = sum(bool(to_come[i] >= TOLERANCE - 1e-12) for i in called)
+        percent = [100 * count / n_draws for count in (false, len(called) - false, n_draws - len(called))]
+        median = f"{np.median(BUDGETS[called]):.0f}" if called else "-"
+        rows.append([name, str(n_items), *(f"{value:.1f}" for value in percent), median])
         print(*rows[-1], sep=" | ", flush=True)
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
     page = PAGE.format(n_budgets=len(BUDGETS), n_draws=n_draws, tolerance=TOLERANCE, shared=SHARED, table=table)

@@ -17,17 +17,14 @@ import numpy as np
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from ttt.cell.saturation import verdict_at
+from ttt.cell.study_result import verdict_at
 from ttt.cell.workbench import Workbench
 from ttt.cli.command import CONF
-from ttt.engine.load import load
 from ttt.saturate import Request, parse
 from ttt.study.run import saturate
-from ttt.study.space import ladder
-from ttt.study.trial import Climber, score
-from ttt.study.validation import make_validation
+from ttt.study.setup import prepare
+from ttt.study.trial import TrialTraining, score
 from ttt.study.verdict import Curve, best_curve, judge
-from ttt.tasks.bench import load_tasks
 from ttt.tracking import Tracker
 
 DOC = Path(__file__).parents[2] / "docs" / "warm_rungs.md"
@@ -74,35 +71,27 @@ def request(lab: Path, model: str, root: str) -> Request:
 
 def anew(asked: Request, trials: list[dict[str, float]], seed: int, root: Path) -> tuple[Curve, int, float]:
     """The curve of all trials at all budgets, each trained from the start; tokens; seconds."""
-    cell, plan = asked.cell.model_copy(update={"seed": seed}), asked.plan
+    cell = asked.cell.model_copy(update={"seed": seed})
     work = Workbench(cell.model, cell, asked.trainer, Tracker(asked.tracking))
-    tasks = load_tasks(cell.bench)
-    validation = make_validation(cell.bench, tasks, work.task_data, plan)
-    rungs = ladder(plan, cell.adjustment, cell.adjustment.n_examples(len(work.task_data.examples)))
-    found = [{0: score(work.backend, validation, root / "base")[0]}]
+    setup = prepare(cell, asked.study, work, f"anew-{seed}", lambda text: None)
+    items = [{0: score(work.backend, setup.validation, root / "base")[0]}]
     n_tokens, start = 0, perf_counter()
     for number, values in enumerate(trials):
-        recipe = plan.recipe(cell.adjustment, cell.model, values)
-        found.append({})
-        for place, budget in enumerate(rungs.budgets):
+        recipe = asked.study.recipe(cell.adjustment, cell.model, values)
+        items.append({})
+        for place, budget in enumerate(setup.ladder.budgets):
             folder = root / f"{seed}-{number}-{place}"
-            climber = Climber(work.backend, lambda: load(work.model)[0], cell, recipe, rungs, validation, asked.trainer,
-                              folder, lambda step: None, lambda: None)  # fmt: skip
-            climber._begin()
-            took = climber._fit(rungs.steps[place], folder, rungs.falling(place), lambda step: None)
-            found[-1][budget] = score(work.backend, validation, folder / "answers")[0]
-            n_tokens += took.n_tokens
-    return best_curve([0, *rungs.budgets], found), n_tokens, perf_counter() - start
+            n_tokens += TrialTraining(setup, recipe, folder).straight(place).n_tokens
+            items[-1][budget] = score(work.backend, setup.validation, folder / "answers")[0]
+    return best_curve([0, *setup.ladder.budgets], items), n_tokens, perf_counter() - start
 
 
 def judged(asked: Request, curve: Curve) -> Judged:
-    plateau, n_own = judge(curve, asked.plan.tolerance), asked.cell.adjustment.examples
+    plateau, n_own = judge(curve, asked.study.tolerance), asked.cell.adjustment.examples
     assert n_own
-    verdict = verdict_at(plateau, n_own)[0]
     rung = next(rung for rung in plateau.rungs if rung.budget == n_own)
     smallest = "none" if plateau.smallest is None else f"{plateau.smallest:,.0f}"
-    named = {"yes": "saturated", "no": "not saturated"}.get(verdict, verdict)
-    return Judged(named, f"{rung.low:+.3f} to {rung.high:+.3f}", smallest)
+    return Judged(verdict_at(plateau, n_own)[0], f"{rung.low:+.3f} to {rung.high:+.3f}", smallest)
 
 
 def row(lab: Path, model: str) -> tuple[str, dict[str, Any]]:
@@ -110,24 +99,25 @@ def row(lab: Path, model: str) -> tuple[str, dict[str, Any]]:
     with tempfile.TemporaryDirectory() as root:
         asked = request(lab, model, root)
         start = perf_counter()
-        result = saturate(asked.cell, asked.plan, asked.trainer, Tracker(asked.tracking), lambda text: None)
+        result = saturate(asked.cell, asked.study, asked.trainer, Tracker(asked.tracking), lambda text: None)
         seconds = perf_counter() - start
-        trials = [trial["values"] for trial in result["trials"]]
+        trials = [dict(trial.values) for trial in result.trials]
         swept = [anew(asked, trials, seed, Path(root)) for seed in SEEDS]
     curves, n_anew, seconds_anew = [curve for curve, _, _ in swept], swept[0][1], swept[0][2]
     mean = Curve(curves[0].budgets, np.mean([curve.items for curve in curves], axis=0), ())
-    own = next(rung for rung in result["rungs"] if rung["budget"] == asked.cell.adjustment.examples)
-    smallest = "none" if result["smallest_budget"] is None else f"{result['smallest_budget']:,.0f}"
-    three = [Judged(result["verdict"], f"{own['low']:+.3f} to {own['high']:+.3f}", smallest), judged(asked, curves[0]),
+    own = next(rung for rung in result.judged if rung.budget == asked.cell.adjustment.examples)
+    smallest = "none" if result.smallest_budget is None else f"{result.smallest_budget:,.0f}"
+    three = [Judged(result.verdict, f"{own.low:+.3f} to {own.high:+.3f}", smallest), judged(asked, curves[0]),
              judged(asked, mean)]  # fmt: skip
-    n_tokens = result["cost_of_study"]["n_tokens"]
+    n_tokens = int(result.cost_of_study.n_tokens)
     cells = [model, f"{n_tokens:,}", f"{n_anew:,}", f"{100 * n_tokens / n_anew:.1f}", f"{seconds:.0f}",
              f"{seconds_anew:.0f}", *(f"{of.verdict} ({of.interval})" for of in three),
              *(of.smallest for of in three)]  # fmt: skip
-    share = sum(1 / 2**k for k in range(asked.plan.n_rungs))
-    facts = {**asked.plan.model_dump(), "n_seeds": len(SEEDS), "n_own": asked.cell.adjustment.examples,
+    spec = asked.study
+    halves = sum(1 / 2**k for k in range(spec.n_rungs))
+    facts = {**spec.model_dump(), "n_seeds": len(SEEDS), "n_own": asked.cell.adjustment.examples,
              "n_items": mean.items.shape[1],
-             "unhalved": 100 * (1 - asked.plan.cooldown + asked.plan.cooldown * share) / share}  # fmt: skip
+             "unhalved": 100 * (1 - spec.cooldown + spec.cooldown * halves) / halves}  # fmt: skip
     return f"| {' | '.join(cells)} |\n", facts
 
 

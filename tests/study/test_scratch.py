@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from optuna.trial import TrialState
 
 from tests.cell.test_kept import copy_store
-from tests.studies import arguments
-from tests.study.test_saturate import asked, do
+from tests.studies import arguments, asked, do, setup_of
 from ttt.cell.saturation import read_study
-from ttt.cell.workbench import Workbench
-from ttt.engine.load import load
-from ttt.engine.scoring.answers import KeepingBackend
+from ttt.cell.study_result import StudyResult
 from ttt.masking import shown_uri
 from ttt.saturate import COMMAND, Request
 from ttt.spec import SpecError
-from ttt.study.search import Study
-from ttt.study.space import Plan, ladder
-from ttt.study.trial import Climber
-from ttt.study.validation import make_validation
+from ttt.study.search import Search
+from ttt.study.space import StudySpec
+from ttt.study.trial import TrialTraining
 from ttt.tracking import Tracker
 
 SEARCH = {"learning_rate": {"low": 0.5, "high": 2.0, "relative": True}}
@@ -31,11 +27,9 @@ SEARCH = {"learning_rate": {"low": 0.5, "high": 2.0, "relative": True}}
 
 def study_of(folder: Path, n_trials: int) -> list[tuple[float, TrialState]]:
     """Carry a study out; its trials' values and states."""
-    plan = Plan(n_trials=n_trials, search=SEARCH)  # type: ignore[arg-type]
-    study = Study("s", plan, {"learning_rate": 1.0}, 0, folder)
-    for ask in study.trials():
-        ask.trial.report(0.5, 0)
-        study.study.tell(ask.trial, 0.5)
+    spec = StudySpec(n_trials=n_trials, search=SEARCH)  # type: ignore[arg-type]
+    study = Search("s", spec, {"learning_rate": 1.0}, 0, folder)
+    study.carry_out(lambda trial, values: 0.5)
     study.close()
     return [(trial.params["learning_rate"], trial.state) for trial in study.study.get_trials()]
 
@@ -64,11 +58,11 @@ def test_a_journal_that_cannot_be_read_is_set_aside(
 
 
 def test_a_journal_in_use_is_left_alone(tmp_path: Path) -> None:
-    plan = Plan(n_trials=2, search=SEARCH)  # type: ignore[arg-type]
-    first = Study("s", plan, {"learning_rate": 1.0}, 0, tmp_path)
+    spec = StudySpec(n_trials=2, search=SEARCH)  # type: ignore[arg-type]
+    first = Search("s", spec, {"learning_rate": 1.0}, 0, tmp_path)
     whole = (tmp_path / "journal.log").read_bytes()
     (tmp_path / "journal.log").write_bytes(whole + b'{"being written')
-    Study("s", plan, {"learning_rate": 1.0}, 0, tmp_path)
+    Search("s", spec, {"learning_rate": 1.0}, 0, tmp_path)
     assert (tmp_path / "journal.log").read_bytes().startswith(whole + b'{"being written')
     first.close()
 
@@ -77,7 +71,7 @@ SMALL = ("study.n_trials=2", "study.n_rungs=2", "study.compare_schedules=false")
 
 
 @pytest.fixture(scope="module")
-def finished(conf: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def finished(conf: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, StudyResult]:
     root = tmp_path_factory.mktemp("finished")
     return root, do(asked(conf, root, *SMALL))[0]
 
@@ -85,7 +79,7 @@ def finished(conf: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
 def test_trials_of_a_lost_journal_are_taken_from_their_runs(
     conf: Path,
     tmp_path: Path,
-    finished: tuple[Path, dict[str, Any]],
+    finished: tuple[Path, StudyResult],
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -96,69 +90,64 @@ def test_trials_of_a_lost_journal_are_taken_from_their_runs(
     journal.write_bytes(b"lost\n" + journal.read_bytes())
     for file in tmp_path.glob("cells/*/base.json"):
         file.write_text("[")
-    monkeypatch.setattr(Climber, "_fit", None)  # nothing is trained again
+    monkeypatch.setattr(TrialTraining, "_fit", None)  # nothing is trained again
     tracker = Tracker(made.tracking)
-    tracker.client.update_run(first["run_id"], status="FAILED")
-    again, _ = do(Request(made.cell, made.plan, made.trainer, made.tracking, False, 0.7))
+    tracker.client.update_run(first.run_id, status="FAILED")
+    again, _ = do(Request(made.cell, made.study, made.trainer, made.tracking, False, 0.7))
     assert "journal.log is damaged" in caplog.text
     assert "base.json is damaged" in caplog.text
-    assert [trial["scores"] for trial in again["trials"]] == [trial["scores"] for trial in first["trials"]]
-    assert (again["rungs"], again["verdict"]) == (first["rungs"], first["verdict"])
+    assert [trial.scores for trial in again.trials] == [trial.scores for trial in first.trials]
+    assert (again.rungs, again.verdict) == (first.rungs, first.verdict)
 
-    trial = first["trials"][0]["run_id"]
+    trial = first.trials[0].run_id
     rungs = tracker.artifact(trial, "rungs.json")
     assert rungs is not None
     content = json.loads(rungs.read_text())
     content[0]["score"] += 0.25
     rungs.write_text(json.dumps(content))
-    tracker.client.update_run(first["run_id"], status="FAILED")
+    tracker.client.update_run(first.run_id, status="FAILED")
     monkeypatch.undo()
     mended, _ = do(made)
     assert f"run {trial}: its rungs.json is not what was logged" in caplog.text
-    assert tracker.client.get_run(trial).data.tags["ttt.superseded"] in [one["run_id"] for one in mended["trials"]]
+    assert tracker.client.get_run(trial).data.tags["ttt.superseded"] in [one.run_id for one in mended.trials]
     assert _scores(mended) == _scores(first)
-    assert (mended["n_trials"], mended["verdict"]) == (2, first["verdict"])
+    assert (mended.n_trials, mended.verdict) == (2, first.verdict)
 
-    other = mended["trials"][0]["run_id"]
+    other = mended.trials[0].run_id
     gone = tracker.artifact(other, "items/validation.parquet")
     assert gone is not None
     gone.unlink()
     [journal] = tmp_path.glob("cells/*/study/journal.log")
     journal.unlink()  # so that the trial itself finds its run damaged, not only the study's end
-    tracker.client.update_run(first["run_id"], status="FAILED")
+    tracker.client.update_run(first.run_id, status="FAILED")
     again, _ = do(made)
     assert f"run {other}: items/validation.parquet is not what was logged" in caplog.text
     assert _scores(again) == _scores(first)
-    assert other not in [one["run_id"] for one in again["trials"]]
+    assert other not in [one.run_id for one in again.trials]
 
 
-def _scores(result: dict[str, Any]) -> list[tuple[str, dict[str, float]]]:
-    return sorted((str(trial["values"]), trial["scores"]) for trial in result["trials"])
+def _scores(result: StudyResult) -> list[tuple[str, Mapping[int, float]]]:
+    return sorted((str(trial.values), trial.scores) for trial in result.trials)
 
 
 @pytest.mark.parametrize("lost", [("rung-0.json",), ("rung-1.json",), ("rung-0.json", "rung-1.json")])
 def test_a_rung_that_was_lost_is_trained_again(
     conf: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, lost: tuple[str, ...]
 ) -> None:
-    made = asked(conf, tmp_path)
-    cell, work = made.cell, Workbench(made.cell.model, made.cell, made.trainer, Tracker(made.tracking))
-    validation = make_validation(cell.bench, work.tasks, work.task_data, made.plan)
-    recipe = made.plan.recipe(cell.adjustment, cell.model, {"learning_rate": 1.0})
-    rungs = ladder(made.plan, cell.adjustment, 64)
+    setup = setup_of(asked(conf, tmp_path))
+    recipe = setup.spec.recipe(setup.cell.adjustment, setup.cell.model, {"learning_rate": 1.0})
 
-    def climb() -> list[tuple[float, int, int, np.ndarray]]:
-        assert isinstance(work.backend, KeepingBackend)
-        climber = Climber(work.backend, lambda: load(cell.model)[0], cell, recipe, rungs, validation, made.trainer,
-                          tmp_path / "key", lambda step: None, lambda: None)  # fmt: skip
-        found = [climber.rung(place) for place in range(2)]
-        return [(climbed.score, climbed.n_examples, climbed.n_tokens, scores) for climbed, scores in found]
+    def reach_two() -> list[tuple[float, int, int, np.ndarray]]:
+        training = TrialTraining(setup, recipe, tmp_path / "key")
+        reached = [training.reach(place) for place in range(2)]
+        return [(rung.score, rung.n_examples, rung.n_tokens, scores) for rung, scores in reached]
 
-    first = climb()
+    first = reach_two()
     for name in lost:
         (tmp_path / "key" / name).write_text('["0", {}]')
     for answers in tmp_path.glob("key/answers/*"):
         answers.unlink()  # so that the weights are asked
-    again = climb()
+    again = reach_two()
     assert caplog.text.count("is damaged, and made again") == len(lost)
     for before, after in zip(first, again, strict=True):
         assert before[:3] == after[:3]
@@ -166,18 +155,18 @@ def test_a_rung_that_was_lost_is_trained_again(
 
 
 def test_a_studys_result_that_is_not_the_runs_is_made_again(
-    conf: Path, tmp_path: Path, finished: tuple[Path, dict[str, Any]], caplog: pytest.LogCaptureFixture
+    conf: Path, tmp_path: Path, finished: tuple[Path, StudyResult], caplog: pytest.LogCaptureFixture
 ) -> None:
     before, first = finished
     made = asked(conf, copy_store(before, tmp_path / "copy"), *SMALL)
     tracker = Tracker(made.tracking)
-    file = tracker.artifact(first["run_id"], "result.json")
+    file = tracker.artifact(first.run_id, "result.json")
     assert file is not None
     for content, message in ((file.read_text()[:200], "cannot be read"), ('{"n_trials": 9}', "cannot be read")):
         file.write_text(content)
-        assert read_study(tracker, tracker.client.get_run(first["run_id"])) is None
-        assert f"run {first['run_id']}: the study's result.json {message}" in caplog.text
-    file.write_text(json.dumps({**first, "smallest_budget": 1}))
+        assert read_study(tracker, tracker.client.get_run(first.run_id)) is None
+        assert f"run {first.run_id}: the study's result.json {message}" in caplog.text
+    file.write_text(json.dumps({**first.to_json(), "smallest_budget": 1}))
     again, said = do(made)
     assert "is not what was logged" in caplog.text
     assert not any("judged before" in line for line in said)
@@ -190,7 +179,7 @@ def test_a_study_begins_from_the_version_that_is_asked_for(conf: Path, tmp_path:
     model = made.cell.model.model_copy(update={"version": 7})
     cell = made.cell.model_copy(update={"model": model})
     with pytest.raises(SpecError, match="7 of 'tiny-sums' is not registered"):
-        do(Request(cell, made.plan, made.trainer, made.tracking, False, 0.7))
+        do(Request(cell, made.study, made.trainer, made.tracking, False, 0.7))
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from collections import Counter
 from typing import Any
 
 from ttt.cell.result import CellResult
-from ttt.cell.saturation import WORDS
+from ttt.cell.study_result import SATURATED_TAG, IngestedVerdict, IngestedVerdicts
 from ttt.spec import SpecError
-from ttt.stats.plateau import judge_scores
+from ttt.stats.plateau import Verdict, judge_scores
 from ttt.tracking import Tracker
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ CORRELATIONS = (0.5, 0.8)
 """Of one item's scores at two checkpoints: what the verdicts would be if it were so. No tag rests on them."""
 
 
-def judge_ingested(tracker: Tracker, suite: str, bench: str, from_share: float, tolerance: float) -> dict[str, Any]:
+def judge_ingested(tracker: Tracker, suite: str, bench: str, from_share: float, tolerance: float) -> IngestedVerdicts:
     """Judge every ingested, adjusted cell of a suite from the first checkpoint at `from_share` of its budget or more.
 
     That checkpoint is compared with every later one (`judge_scores`), and its verdict is the cell's tag
@@ -33,39 +33,22 @@ def judge_ingested(tracker: Tracker, suite: str, bench: str, from_share: float, 
     runs = [run for run in tracker.runs(f"{suite}/{bench}", "cell") if run.data.params.get("method") != "none"]
     results = tracker.read_jsons(runs, "result.json")
     rows, skipped = [], {}
-    counts = {correlation: Counter[str]() for correlation in (0.0, *CORRELATIONS)}
+    counts = {correlation: Counter[Verdict]() for correlation in (0.0, *CORRELATIONS)}
     for run, content in sorted(zip(runs, results, strict=True), key=lambda pair: pair[0].info.run_name):
-        name = str(run.info.run_name)
-        if content is None:
-            skipped[name] = f"run {run.info.run_id} has no result.json that can be read"
-            continue
-        if not content.get("checkpoints"):
-            continue
         try:
-            result = CellResult(**content)
-        except TypeError as error:
-            skipped[name] = f"the result.json of run {run.info.run_id} was written by another version of ttt ({error})"
+            result = _result(run, content)
+            ladder = _ladder(result, from_share)
+        except ValueError as error:
+            skipped[str(run.info.run_name)] = str(error)
             continue
-        last = max(point["n_examples"] or 0 for point in result.checkpoints)
-        points = {
-            point["n_examples"]: point
-            for point in result.checkpoints
-            if (point["n_examples"] or 0) >= from_share * last
-        }
-        sound = [points[n] for n in sorted(points, key=float) if None not in (points[n]["score"], points[n]["stderr"])]  # type: ignore[arg-type]
-        if len(sound) < 2:
-            skipped[name] = f"{len(sound)} checkpoints with a score and an error from {from_share:g} of the budget on"
+        if ladder is None:
             continue
-        budgets, scores, errors = ([float(p[key] or 0) for p in sound] for key in ("n_examples", "score", "stderr"))
-        n_items = _n_items(result, sound[-1])
         by_correlation = {
-            correlation: judge_scores(
-                budgets, scores, errors, n_items, correlation=correlation, tolerance=tolerance
-            ).rungs[0]
+            correlation: judge_scores(*ladder, correlation=correlation, tolerance=tolerance).rungs[0]
             for correlation in counts
         }
-        for correlation, found in by_correlation.items():
-            counts[correlation][found.verdict] += 1
+        for correlation, judged in by_correlation.items():
+            counts[correlation][judged.verdict] += 1
         rung = by_correlation[0.0]
         reason = (
             f"from {rung.budget:,.0f} to {rung.later:,.0f} examples the score gains {rung.gain:+.3f} "
@@ -74,20 +57,19 @@ def judge_ingested(tracker: Tracker, suite: str, bench: str, from_share: float, 
         if tracker.is_writable:
             tracker.open(run.info.run_id).tags(
                 {
-                    "ttt.saturated": WORDS[rung.verdict],
+                    "ttt.saturated": SATURATED_TAG[rung.verdict],
                     "ttt.saturated_reason": reason,
                     "ttt.saturated_by": "checkpoints",
                 }
             )
         rows.append(
-            {
-                "run_id": run.info.run_id,
-                "model": result.model,
-                "adjustment": result.adjustment,
-                "verdict": rung.verdict,
-                "reason": reason,
-                **{key: getattr(rung, key) for key in ("budget", "later", "gain", "low", "high", "n_items_to_decide")},
-            }
+            IngestedVerdict(
+                run_id=run.info.run_id,
+                model=result.model,
+                adjustment=result.adjustment,
+                reason=reason,
+                **{name: value for name, value in vars(rung).items() if name != "n_items"},
+            )
         )
     if not rows:
         raise SpecError(
@@ -96,17 +78,50 @@ def judge_ingested(tracker: Tracker, suite: str, bench: str, from_share: float, 
         )
     if not tracker.is_writable:
         log.warning(f"{tracker.root} cannot be written to: the verdicts are not put on its runs as tags")
-    return {
-        "suite": suite,
-        "bench": bench,
-        "tolerance": tolerance,
-        "from_share": from_share,
-        "counts": {verdict: counts[0.0][verdict] for verdict in WORDS},
-        "counts_if_correlated": {f"{c:g}": {verdict: counts[c][verdict] for verdict in WORDS} for c in CORRELATIONS},
-        "basis": BASIS,
-        "models": rows,
-        "skipped": skipped,
+    named = {f"{c:g}": {verdict: counts[c][verdict] for verdict in SATURATED_TAG} for c in CORRELATIONS}
+    return IngestedVerdicts(
+        suite=suite,
+        bench=bench,
+        tolerance=tolerance,
+        from_share=from_share,
+        counts={verdict: counts[0.0][verdict] for verdict in SATURATED_TAG},
+        counts_if_correlated=named,
+        basis=BASIS,
+        models=tuple(rows),
+        skipped=skipped,
+    )
+
+
+def _result(run: Any, content: Any) -> CellResult:
+    """The run's result. Raises ValueError if there is none that can be read."""
+    if content is None:
+        raise ValueError(f"run {run.info.run_id} has no result.json that can be read")
+    try:
+        return CellResult(**content)
+    except TypeError as error:
+        raise ValueError(
+            f"the result.json of run {run.info.run_id} was written by another version of ttt ({error})"
+        ) from error
+
+
+def _ladder(result: CellResult, from_share: float) -> tuple[list[float], list[float], list[float], int] | None:
+    """Budgets, scores, their errors and the number of items, from `from_share` of the last checkpoint's budget on.
+
+    None for a cell without checkpoints. Raises ValueError for one with fewer than two that can be judged.
+    """
+    if not result.checkpoints:
+        return None
+    last = max(point["n_examples"] or 0 for point in result.checkpoints)
+    points = {
+        float(point["n_examples"] or 0): point
+        for point in result.checkpoints
+        if (point["n_examples"] or 0) >= from_share * last
     }
+    sound = [points[n] for n in sorted(points) if None not in (points[n]["score"], points[n]["stderr"])]
+    if len(sound) < 2:
+        raise ValueError(f"{len(sound)} checkpoints with a score and an error from {from_share:g} of the budget on")
+    budgets, scores, errors = ([float(p[key] or 0) for p in sound] for key in ("n_examples", "score", "stderr"))
+    return budgets, scores, errors, _n_items(result, sound[-1])
 
 
 def _n_items(result: CellResult, point: dict[str, float | None]) -> int:

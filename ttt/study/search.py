@@ -1,38 +1,47 @@
-"""The Optuna study: trials asked for and told one by one, by any number of processes, killed or not."""
+"""The search for the best recipe at each budget: Optuna's study, shared by any number of processes, killed or not."""
 
 from __future__ import annotations
 
 import logging
 import time
-import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
-from filelock import FileLock, Timeout
-from optuna.storages import JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.exceptions import StorageInternalError, TrialPruned
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from ttt.files import scratch
 from ttt.masking import masked, shown_uri
 from ttt.spec import SpecError
-from ttt.study.space import Plan
+from ttt.study.space import StudySpec
+from ttt.study.storage import Database, Journal, TrialStorage
 
 log = logging.getLogger(__name__)
-optuna.logging.set_verbosity(optuna.logging.WARNING)
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # a trial that fails is reported by whoever carries it out
 COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
-WORKER = "worker"
+DIVERGED = "diverged"
+"""The attribute of a trial that ended with a loss or gradient that is not finite: why."""
 SECONDS_BETWEEN_LOOKS = 1.0
+
+Values = dict[str, float]
+
+
+class Diverged(TrialPruned):
+    """The training of a trial came to a loss or gradient that is not finite; what it reached before counts."""
+
+
+class _SuperfluousError(Exception):
+    """A trial that is not needed: others asked at the same moment."""
 
 
 class Halving(optuna.pruners.BasePruner):
     """Successive halving (arXiv 1810.05934, asynchronous): of those that reached a rung, the best 1/reduction go on.
 
-    Optuna's own counts the rungs of failed trials too, so that a killed trial, repeated, would compete with itself.
+    Optuna's own counts the rungs of failed trials too, so that a killed trial, repeated, would compete with itself. A
+    trial that diverged later competes no more: it would keep others from the rungs that it never reached.
     """
 
     def __init__(self, reduction: int):
@@ -42,152 +51,134 @@ class Halving(optuna.pruners.BasePruner):
         rung = trial.last_step
         if rung is None:
             return False
-        others = [
-            t for t in study.get_trials(deepcopy=False) if t.state != TrialState.FAIL and t.number != trial.number
+        rivals = [
+            other.intermediate_values[rung]
+            for other in study.get_trials(deepcopy=False)
+            if other.number != trial.number
+            and other.state != TrialState.FAIL
+            and DIVERGED not in other.user_attrs
+            and rung in other.intermediate_values
         ]
-        rivals = [t.intermediate_values[rung] for t in others if rung in t.intermediate_values]
         n_kept = max(1, (len(rivals) + 1) // self.reduction)
         return sum(score >= trial.intermediate_values[rung] for score in rivals) >= n_kept
 
 
-@dataclass
-class Ask:
-    """A trial to work on, with its values."""
+class Search:
+    """A study in its storage; `own` are the adjustment's own values, which are always among the trials.
 
-    trial: Trial
-    values: dict[str, float]
-
-
-class Study:
-    """A study shared through its storage; `folder` holds its journal, its lock and a lock a worker.
-
-    A trial whose worker is gone (its lock is free) is told FAIL and its values are asked for again: the next trial with
-    these values finds what the gone one left. Raises SpecError for a storage that cannot be used.
+    No two processes do the same trial, and together they do `spec.n_trials`. A trial whose process is gone fails, and
+    its values are asked for again: whoever gets them finds in the trial's run what was reached. Raises SpecError for a
+    storage that cannot be used.
     """
 
-    def __init__(self, name: str, plan: Plan, own: dict[str, float], seed: int, folder: Path):
-        self.plan, self.seed, self.folder = plan, seed, folder
-        (folder / "workers").mkdir(parents=True, exist_ok=True)
-        self.lock = FileLock(folder / "study.lock")
-        self.worker = uuid.uuid4().hex
-        self._alive = FileLock(self._worker_file(self.worker))
-        self._alive.acquire()
-        with self.lock:
-            if plan.storage is None:
-                self._mend_journal()
-            try:
-                self.study = self._open(name)
-            except (ValueError, ImportError, optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
-                where = shown_uri(plan.storage) if plan.storage else self._journal
-                raise SpecError(f"study.storage: {where} cannot be used: {masked(_first_line(error))}") from error
-            self.study.enqueue_trial(own, skip_if_exists=True)
+    def __init__(self, name: str, spec: StudySpec, own: Values, seed: int, folder: Path):
+        self.spec, self.own, self.seed = spec, own, seed
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.storage: TrialStorage = Database(spec.storage) if spec.storage else Journal(folder)
+            self.study = self._open(name)
+        except (ValueError, ImportError, StorageInternalError, SQLAlchemyError) as error:
+            where = shown_uri(spec.storage) if spec.storage else folder
+            raise SpecError(f"study.storage: {where} cannot be used: {masked(_first_line(error))}") from error
 
     def _open(self, name: str) -> optuna.Study:
         return optuna.create_study(
             study_name=name,
-            storage=RDBStorage(self.plan.storage) if self.plan.storage else _journal(self._journal),
+            storage=self.storage.storage,
             direction="maximize",
-            pruner=Halving(self.plan.reduction),
+            pruner=Halving(self.spec.reduction),
             load_if_exists=True,
         )
 
-    @property
-    def _journal(self) -> Path:
-        return self.folder / "journal.log"
+    def carry_out(self, objective: Callable[[Trial, Values], float]) -> None:
+        """Call `objective` with one trial after the other until the study has all; its return value is the last score.
 
-    def _mend_journal(self) -> None:
-        """Cut off the line that a kill has left unfinished; set aside a journal that cannot be read.
-
-        A study without its journal asks for the same trials, and finds what they reached in their runs. While others
-        work on the study its journal is theirs.
+        It reports its rungs to the trial, and raises TrialPruned where the trial ends early. While other processes
+        work on the last trials they are waited for: one of them may be killed.
         """
-        journal = self._journal
-        if not journal.exists() or any(self._works(file.stem) for file in (self.folder / "workers").glob("*.lock")):
-            return
-        content = journal.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) < len(content):
-            log.warning(f"{journal}: its last line is cut off, and left out")
-            with journal.open("r+b") as opened:
-                opened.truncate(len(whole))
-        try:
-            for study in optuna.get_all_study_names(_journal(journal)):
-                optuna.load_study(study_name=study, storage=_journal(journal)).get_trials(deepcopy=False)
-        except Exception as error:  # whatever Optuna makes of lines that it has not written
-            scratch.set_aside(journal, f"{type(error).__name__}: {error}")
 
-    def trials(self) -> Iterator[Ask]:
-        """Trials until the study has `plan.n_trials`; while others work on the last ones, it is waited for them."""
+        def work(trial: Trial) -> float:
+            self.storage.begin(trial)
+            values = self._suggest(trial)
+            try:
+                return objective(trial, values)
+            except Diverged as error:
+                trial.set_user_attr(DIVERGED, str(error))
+                raise
+            except TrialPruned:
+                raise
+            except BaseException as error:
+                self.study.enqueue_trial(values)
+                if not isinstance(error, Exception | KeyboardInterrupt):  # of these Optuna itself says that they failed
+                    self.study.tell(trial, state=TrialState.FAIL)
+                raise
+
         while True:
-            with self.lock:
-                running = self._running()
-                n_done = len(self.study.get_trials(deepcopy=False, states=COUNTED))
-                ask = self._ask(n_done + len(running)) if n_done + len(running) < self.plan.n_trials else None
-            if ask:
-                yield ask
-            elif running:
+            self.storage.put_back_dead(self.study)
+            trials = [trial for trial in self._trials() if trial.state != TrialState.FAIL]
+            if all(_values(trial) != self.own for trial in trials):
+                self.study.enqueue_trial(self.own)
+                continue
+            waits = any(trial.state == TrialState.WAITING for trial in trials)
+            if waits or len(trials) < self.spec.n_trials:
+                self.study.optimize(work, n_trials=1, catch=(_SuperfluousError,))
+            elif any(trial.state == TrialState.RUNNING for trial in trials):
                 time.sleep(SECONDS_BETWEEN_LOOKS)
             else:
                 return
 
-    def done(self) -> list[FrozenTrial]:
-        return self.study.get_trials(states=COUNTED)
+    def counted(self) -> list[tuple[Values, int]]:
+        """The values of the trials that ended, each once, and how many rungs each reached; in the order of asking."""
+        reached: dict[str, tuple[Values, int]] = {}
+        for trial in self._trials():
+            if trial.state in COUNTED:
+                reached.setdefault(str(trial.params), (_floats(trial.params), len(trial.intermediate_values)))
+        return list(reached.values())
+
+    @property
+    def n_counted(self) -> int:
+        return len(self.study.get_trials(deepcopy=False, states=COUNTED))
 
     def close(self) -> None:
-        self._alive.release()
-        self._worker_file(self.worker).unlink(missing_ok=True)
+        self.storage.close()
 
-    def _ask(self, n_before: int) -> Ask:
-        # A draw depends on the seed, the place and what was found so far, not on how often the process was begun.
-        seed = int(np.random.SeedSequence([self.seed, n_before]).generate_state(1)[0])
+    def _trials(self) -> list[FrozenTrial]:
+        return self.study.get_trials(deepcopy=False)
+
+    def _suggest(self, trial: Trial) -> Values:
+        """The trial's values. Raises _SuperfluousError for one that others have made superfluous."""
+        trials = self._trials()
+        before = [other for other in trials[: trial.number] if other.state != TrialState.FAIL]
+        if len(before) >= self.spec.n_trials:
+            raise _SuperfluousError
+        # A draw depends on the seed, the place and what was seen so far, not on how often the process was begun.
+        seed = int(np.random.SeedSequence([self.seed, len(before)]).generate_state(1)[0])
         self.study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=4)
-        trial = self.study.ask()
-        trial.set_user_attr(WORKER, self.worker)
-        values: dict[str, float] = {}
-        for name, space in self.plan.search.items():
+        values: Values = {}
+        for name, space in self.spec.search.items():
             if space.choices:
                 values[name] = float(trial.suggest_categorical(name, space.choices))
             else:
                 assert space.low is not None
                 assert space.high is not None
                 values[name] = trial.suggest_float(name, space.low, space.high, log=space.log)
-        return Ask(trial, values)
-
-    def _running(self) -> list[FrozenTrial]:
-        """The trials that someone works on; those of workers that are gone are told and put back."""
-        alive = []
-        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if self._works(trial.user_attrs.get(WORKER)):
-                alive.append(trial)
-                continue
-            waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-            if trial.params and all(other.system_attrs.get("fixed_params") != trial.params for other in waiting):
-                self.study.enqueue_trial(dict(trial.params))
-            self.study.tell(trial.number, state=TrialState.FAIL)
-        return alive
-
-    def _works(self, worker: str | None) -> bool:
-        if worker is None:  # asking and naming the worker happen under the lock that is held here
-            return False
-        if worker == self.worker:  # this process asks for one trial after the other: it has left that one
-            return False
-        file = self._worker_file(worker)
-        if not file.exists():
-            return False
-        try:
-            with FileLock(file, timeout=0):
-                pass
-        except Timeout:
-            return True
-        file.unlink(missing_ok=True)
-        return False
-
-    def _worker_file(self, worker: str) -> Path:
-        return self.folder / "workers" / f"{worker}.lock"
+        if _is_queued(trials[trial.number]) and any(_values(other) == values for other in before):
+            raise _SuperfluousError
+        return values
 
 
-def _journal(file: Path) -> JournalStorage:
-    return JournalStorage(JournalFileBackend(str(file)))
+def _is_queued(trial: FrozenTrial) -> bool:
+    """Whether the values were put into the queue, as the own recipe's and a dead trial's are, and not drawn."""
+    return bool({"fixed_params", "retry_history"} & trial.system_attrs.keys())
+
+
+def _values(trial: FrozenTrial) -> Values:
+    """What a trial searches with, where it is known already."""
+    return _floats(trial.params or trial.system_attrs.get("fixed_params", {}))
+
+
+def _floats(params: dict[str, Any]) -> Values:
+    return {name: float(value) for name, value in params.items()}
 
 
 def _first_line(error: Exception) -> str:

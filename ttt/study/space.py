@@ -35,8 +35,8 @@ class Range(Spec):
         return value in self.choices if self.choices else self.low <= value <= self.high  # type: ignore[operator]
 
 
-class Plan(Spec):
-    """A study: the same for every model of a comparison, so that all get the same effort."""
+class StudySpec(Spec):
+    """What a study tries: the same for every model of a comparison, so that all get the same effort."""
 
     n_trials: Count = 6
     """In all, however many processes share them and however often they are begun again."""
@@ -62,7 +62,7 @@ class Plan(Spec):
     """An Optuna storage's URL; by default a journal file under tracking.root."""
 
     @model_validator(mode="after")
-    def _known_fields(self) -> Plan:
+    def _known_fields(self) -> StudySpec:
         for name in self.search:
             if name not in SEARCHED:
                 raise ValueError(f"search: {name!r} is not searched over; the fields are: {', '.join(SEARCHED)}")
@@ -70,12 +70,12 @@ class Plan(Spec):
 
     def recipe(self, adjustment: Adjustment, model: Model, values: Mapping[str, float]) -> Adjustment:
         """The adjustment with a trial's values; its learning rate is the same for every size: what was searched."""
-        found: dict[str, Any] = {"learning_rate": adjustment.rate(model)}
+        fields: dict[str, Any] = {"learning_rate": adjustment.rate(model)}
         for name, value in values.items():
-            own = found.get(name, getattr(adjustment, name))
-            found[name] = own * value if self.search[name].relative else value
-        found["low_learning_rate"] = found["learning_rate"]
-        return check(Adjustment, {**adjustment.model_dump(), **found, "evaluate_at": ()}, "search")
+            own = fields.get(name, getattr(adjustment, name))
+            fields[name] = own * value if self.search[name].relative else value
+        fields["low_learning_rate"] = fields["learning_rate"]
+        return check(Adjustment, {**adjustment.model_dump(), **fields, "evaluate_at": ()}, "search")
 
     def own_values(self, adjustment: Adjustment, model: Model) -> dict[str, float]:
         """The adjustment's own recipe as values of the search: it is always among the trials."""
@@ -125,18 +125,18 @@ class Ladder:
         return rate
 
 
-def ladder(plan: Plan, adjustment: Adjustment, n_examples: int) -> Ladder:
-    """`plan.n_rungs` budgets up to `plan.largest`, or to twice the `n_examples` of the adjustment itself.
+def ladder(spec: StudySpec, adjustment: Adjustment, n_examples: int) -> Ladder:
+    """`spec.n_rungs` budgets up to `spec.largest`, or to twice the `n_examples` of the adjustment itself.
 
     Raises SpecError if the smallest is less than four steps: there is no room for a rate that rises and falls.
     """
     size = adjustment.batch_size
-    last = math.ceil((plan.largest or 2 * n_examples) / size)
-    steps = tuple(math.ceil(last / 2**k) for k in reversed(range(plan.n_rungs)))
+    last = math.ceil((spec.largest or 2 * n_examples) / size)
+    steps = tuple(math.ceil(last / 2**k) for k in reversed(range(spec.n_rungs)))
     if steps[0] < 4:
         raise SpecError(
-            f"n_rungs: {plan.n_rungs} rungs up to {last * size:,} examples begin at {steps[0]} steps of {size}; "
+            f"n_rungs: {spec.n_rungs} rungs up to {last * size:,} examples begin at {steps[0]} steps of {size}; "
             "at least 4 are needed: ask fewer rungs, or a larger budget (largest=)"
         )
     n_warmup = max(1, min(math.ceil(adjustment.warmup * last), steps[0] // 2))
-    return Ladder(steps, size, n_warmup, plan.cooldown, adjustment.final_rate)
+    return Ladder(steps, size, n_warmup, spec.cooldown, adjustment.final_rate)

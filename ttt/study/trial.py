@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ttt.engine.batches import Tokens
-from ttt.engine.load import digest
+from ttt.engine.load import digest, load
 from ttt.engine.scoring.answers import Answers, KeepingBackend
 from ttt.engine.training.checkpoints import last_checkpoint, step_of
 from ttt.engine.training.data import ExampleSampler, encode, said_of_cut
@@ -22,17 +20,17 @@ from ttt.engine.training.loop import Checkpoint, Keeping, Took, Training
 from ttt.engine.training.lora import with_lora
 from ttt.engine.training.schedule import LearningRateAt, schedule
 from ttt.files import scratch
-from ttt.spec import Adjustment, Cell, Trainer
-from ttt.study.space import Ladder
+from ttt.spec import Adjustment
+from ttt.study.setup import StudySetup
 from ttt.study.validation import Validation
+from ttt.tasks.task_data import Example
+from ttt.tracking import RunLog
 
-log = logging.getLogger(__name__)
-
-Scores = npt.NDArray[np.float64]
+ItemScores = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Climbed:
+class ReachedRung:
     """A rung that a trial reached. Tokens passed the model, padding not counted."""
 
     n_examples: int
@@ -47,36 +45,23 @@ class Climbed:
     seconds_scored: float
 
 
-class Climber:
+class TrialTraining:
     """Trains and scores the budgets of one recipe. All that it finishes is in its folder, and is not done again."""
 
-    def __init__(
-        self,
-        backend: KeepingBackend,
-        fresh: Callable[[], Any],
-        cell: Cell,
-        recipe: Adjustment,
-        ladder: Ladder,
-        validation: Validation,
-        trainer: Trainer,
-        folder: Path,
-        on_step: Callable[[Checkpoint], None],
-        before_saving: Callable[[], None],
-        say: Callable[[str], None] = log.info,
-    ):
-        self.backend, self.fresh, self.cell, self.recipe, self.ladder = backend, fresh, cell, recipe, ladder
-        self.validation, self.trainer, self.folder = validation, trainer, folder
-        self.on_step, self.before_saving, self.say = on_step, before_saving, say
+    def __init__(self, setup: StudySetup, recipe: Adjustment, folder: Path, run: RunLog | None = None):
+        self.setup, self.recipe, self.folder, self.run = setup, recipe, folder, run
+        self.backend = setup.work.backend
+        self.ladder = replace(setup.ladder, final_rate=recipe.final_rate)
         self.n_cut = 0
         """Of the examples that were trained on here, those that lost their beginning."""
         self._rows: dict[int, Tokens] = {}
         self._begun = False
 
-    def rung(self, place: int) -> tuple[Climbed, Scores]:
+    def reach(self, place: int) -> tuple[ReachedRung, ItemScores]:
         """Train to a rung of the ladder and score it."""
         file = self._rung_file(place)
-        found = self._read(file)
-        if found is None:
+        done = self._read(file)
+        if done is None:
             main, branch = self.folder / "constant", self.folder / f"rung-{place}"
             first, last = self.ladder.leaves_at(place), self.ladder.steps[place]
             reached = last_checkpoint(main / "checkpoints")
@@ -84,77 +69,92 @@ class Climber:
                 shutil.rmtree(main, ignore_errors=True)
                 self._begun = False
             self._begin()
-            trunk = self._fit(first, main, self._times(self.ladder.constant), self.on_step)
+            trunk = self._train(first, main, self._times(self.ladder.constant))
             begin_from = last_checkpoint(main / "checkpoints")
             assert begin_from is not None
             assert step_of(begin_from) == first
-            took = self._fit(last, branch, self._times(self.ladder.falling(place)), lambda step: None, begin_from)
+            took = self._train(last, branch, self._times(self.ladder.falling(place)), begin_from)
             before = self._trunk(place - 1) if reached else 0
-            found = self._score(file, place, took.n_tokens, took.n_tokens - before, took.seconds, trunk.n_tokens)
+            done = self._score(file, place, took.n_tokens, took.n_tokens - before, took.seconds, trunk.n_tokens)
             shutil.rmtree(branch)
-        return found
+        return done
 
-    def anew(self, place: int) -> tuple[Climbed, Scores]:
+    def anew(self, place: int) -> tuple[ReachedRung, ItemScores]:
         """Train a rung's budget by itself with the recipe's own schedule, and score it."""
         file = self.folder / f"anew-{place}.json"
-        found = self._read(file)
-        if found is None:
-            self._begin()
-            n_steps = self.ladder.steps[place]
-            own = schedule(self.recipe, self.recipe.learning_rate, n_steps)
-            took = self._fit(n_steps, self.folder / "anew", own, self.on_step)
-            found = self._score(file, place, took.n_tokens, took.n_tokens, took.seconds)
-        return found
+        done = self._read(file)
+        if done is None:
+            own = schedule(self.recipe, self.recipe.learning_rate, self.ladder.steps[place])
+            took = self.straight(place, own)
+            done = self._score(file, place, took.n_tokens, took.n_tokens, took.seconds)
+        return done
+
+    def straight(self, place: int, learning_rate_at: LearningRateAt | None = None) -> Took:
+        """Train a rung's budget by itself, by default with the rung's schedule."""
+        self._begin()
+        rate = learning_rate_at or self._times(self.ladder.falling(place))
+        return self._train(self.ladder.steps[place], self.folder / "straight", rate)
 
     def _begin(self) -> None:
         if not self._begun:
-            self.backend.model = self.fresh()
+            self.backend.model = load(self.setup.work.model, self.setup.work.source)[0]
             if self.recipe.method == "lora":
-                self.backend.model = with_lora(self.backend.model, self.cell)
+                self.backend.model = with_lora(self.backend.model, self.setup.cell)
             self._begun = True
 
-    def _fit(
-        self,
-        n_steps: int,
-        folder: Path,
-        learning_rate_at: LearningRateAt,
-        on_step: Callable[[Checkpoint], None],
-        begin_from: Path | None = None,
+    def _train(
+        self, n_steps: int, folder: Path, learning_rate_at: LearningRateAt, branch_of: Path | None = None
     ) -> Took:
-        examples, size = self.validation.training.examples, self.recipe.batch_size
-        sampler = ExampleSampler(len(examples), n_steps * size, size, self.cell.seed)
-        new = {index: examples[index] for index in sampler.used() if index not in self._rows}
-        bench = self.cell.bench
-        generates = bench.format == "generate"
-        rows, n_cut = encode(self.backend, new, self.recipe.max_tokens, bench.chat_template, generates)
-        self._rows |= rows
-        self.n_cut += n_cut
-        if n_cut:
-            self.say(said_of_cut(self.n_cut, len(self._rows), self.cell, self.backend))
+        """Train up to a step, from a checkpoint of another training where this is a branch of one.
+
+        The steps of a branch are not logged: they are those of the run that goes on, at other rates.
+        """
+        examples, size = self.setup.validation.training.examples, self.recipe.batch_size
+        sampler = ExampleSampler(len(examples), n_steps * size, size, self.setup.cell.seed)
+        self._encode({index: examples[index] for index in sampler.used() if index not in self._rows})
         training = Training(
             self.backend.model,
             self._rows,
             sampler,
             self.recipe,
             learning_rate_at,
-            self.trainer,
-            Keeping(folder, begin_from, last=True, before_saving=self.before_saving),
-            on_step,
+            self.setup.work.trainer,
+            Keeping(folder, branch_of, last=True, before_saving=self._flush),
+            (lambda step: None) if branch_of else self._log_step,
         )
         training.to_the_end()
         return training.took
 
-    def _times(self, decay: Callable[[int], float]) -> LearningRateAt:
-        return lambda step: self.recipe.learning_rate * decay(step)
+    def _encode(self, examples: Mapping[int, Example]) -> None:
+        bench = self.setup.cell.bench
+        generates = bench.format == "generate"
+        rows, n_cut = encode(self.backend, examples, self.recipe.max_tokens, bench.chat_template, generates)
+        self._rows |= rows
+        self.n_cut += n_cut
+        if n_cut:
+            self.setup.say(said_of_cut(self.n_cut, len(self._rows), self.setup.cell, self.backend))
+
+    def _times(self, fraction: Callable[[int], float]) -> LearningRateAt:
+        return lambda step: self.recipe.learning_rate * fraction(step)
+
+    def _log_step(self, step: Checkpoint) -> None:
+        if self.run:
+            self.run.metrics({"train/loss": step.loss, "train/learning_rate": step.learning_rate}, step.n_examples)
+
+    def _flush(self) -> None:
+        if self.run:
+            self.run.flush()
 
     def _score(
         self, file: Path, place: int, n_tokens: int, n_taken: int, seconds: float, n_trunk: int = 0
-    ) -> tuple[Climbed, Scores]:
-        scores, n_scored, took = score(self.backend, self.validation, self.folder)
-        climbed = Climbed(self.ladder.budgets[place], float(scores.mean()), n_tokens, n_taken, n_scored, seconds, took)
-        kept = {"climbed": asdict(climbed), "scores": scores.tolist(), "n_trunk": n_trunk}
+    ) -> tuple[ReachedRung, ItemScores]:
+        scores, n_scored, took = score(self.backend, self.setup.validation, self.folder)
+        reached = ReachedRung(
+            self.ladder.budgets[place], float(scores.mean()), n_tokens, n_taken, n_scored, seconds, took
+        )
+        kept = {"reached": asdict(reached), "scores": scores.tolist(), "n_trunk": n_trunk}
         scratch.write(file, kept, self.folder.name)
-        return climbed, scores
+        return reached, scores
 
     def _rung_file(self, place: int) -> Path:
         return self.folder / f"rung-{place}.json"
@@ -164,12 +164,12 @@ class Climber:
         kept = scratch.read(self._rung_file(place), self.folder.name)
         return int(kept["n_trunk"]) if kept else 0
 
-    def _read(self, file: Path) -> tuple[Climbed, Scores] | None:
+    def _read(self, file: Path) -> tuple[ReachedRung, ItemScores] | None:
         kept = scratch.read(file, self.folder.name)
-        return (Climbed(**kept["climbed"]), np.array(kept["scores"], dtype=np.float64)) if kept else None
+        return (ReachedRung(**kept["reached"]), np.array(kept["scores"], dtype=np.float64)) if kept else None
 
 
-def score(backend: KeepingBackend, validation: Validation, folder: Path) -> tuple[Scores, int, float]:
+def score(backend: KeepingBackend, validation: Validation, folder: Path) -> tuple[ItemScores, int, float]:
     """Scores of the validation items by the weights in memory, the tokens that passed, and the seconds it took.
 
     `folder` is that of the trial or study, by its key; answers are kept in it.

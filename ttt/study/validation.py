@@ -12,7 +12,7 @@ from lm_eval.api.instance import Instance
 from ttt.cell.evaluation import evaluate, higher_is_better
 from ttt.engine.lm import Backend
 from ttt.spec import Bench, SpecError
-from ttt.study.space import Plan
+from ttt.study.space import StudySpec
 from ttt.tasks.checks import check_documents
 from ttt.tasks.leaks import Question, asked_questions, remove_leaks
 from ttt.tasks.task_data import Example, TaskData
@@ -58,22 +58,22 @@ class Validation:
         return np.exp([logprob / n for (logprob, _), n in zip(answers, lengths, strict=True)])
 
 
-def make_validation(bench: Bench, tasks: dict[str, Any], data: TaskData, plan: Plan) -> Validation:
+def make_validation(bench: Bench, tasks: dict[str, Any], data: TaskData, spec: StudySpec) -> Validation:
     """The bench's own validation split where every task has one beside its test split; else held-out task data.
 
     The held-out examples are the last of the pool whose questions differ, and their questions leave the training data
     as the test's do, near-copies too.
     For letters and answer texts an item scores 1 if every token of the answer is the model's first choice; for
     generated answers, which no model repeats word for word, it scores the answer's probability a token (geometric
-    mean). Raises SpecError if `plan.validation` asks for a split that is not there, or too little is left to hold out.
+    mean). Raises SpecError if `spec.validation` asks for a split that is not there, or too little is left to hold out.
     """
     has_split = all(task.has_test_docs() and task.has_validation_docs() for task in tasks["tasks"].values())
-    if plan.validation == "split" and not has_split:
+    if spec.validation == "split" and not has_split:
         raise SpecError(
             f"validation: bench '{bench.name}' has no validation split beside its test split; "
             "use validation=task_data, or give one by bench.files.validation and the tasks' validation_split"
         )
-    if has_split and plan.validation != "task_data":
+    if has_split and spec.validation != "task_data":
         if not higher_is_better(bench, tasks):
             raise SpecError(
                 f"bench.metric: {bench.metric} is better when lower, and the highest score is looked for; "
@@ -87,7 +87,7 @@ def make_validation(bench: Bench, tasks: dict[str, Any], data: TaskData, plan: P
     last: dict[str, Example] = {}
     for example in reversed(data.examples):
         last.setdefault(normalise(example.prompt), example)
-    n = min(plan.n_validation, int(LARGEST_SHARE * len(last)))
+    n = min(spec.n_validation, int(LARGEST_SHARE * len(last)))
     if n < 2:
         raise SpecError(f"n_validation: {len(last)} different examples of task data are too few to hold any out")
     held_out = dict(list(last.items())[:n])
