@@ -90,7 +90,7 @@ def test_trials_of_a_lost_journal_are_taken_from_their_runs(
     journal.write_bytes(b"lost\n" + journal.read_bytes())
     for file in tmp_path.glob("cells/*/base.json"):
         file.write_text("[")
-    monkeypatch.setattr(TrialTraining, "_fit", None)  # nothing is trained again
+    monkeypatch.setattr(TrialTraining, "_train", None)  # nothing is trained again
     tracker = Tracker(made.tracking)
     tracker.client.update_run(first.run_id, status="FAILED")
     again, _ = do(Request(made.cell, made.study, made.trainer, made.tracking, False, 0.7))
