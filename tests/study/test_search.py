@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from tests.killing import environment
 from tests.studies import arguments, asked, do
 from ttt.spec import Tracking
-from ttt.study.search import COUNTED, Diverged, Search
+from ttt.study.search import COUNTED, SUPERFLUOUS, Diverged, Search
 from ttt.study.space import StudySpec
 from ttt.tracking import Tracker
 
@@ -164,7 +164,8 @@ def test_machines_that_share_a_database_take_over_the_trials_of_the_dead_alone(c
     def trials() -> list[FrozenTrial]:
         database = optuna.storages.RDBStorage(storage)
         [study] = optuna.get_all_study_names(database)
-        return optuna.load_study(study_name=study, storage=database).get_trials()
+        all_trials = optuna.load_study(study_name=study, storage=database).get_trials()
+        return [trial for trial in all_trials if SUPERFLUOUS not in trial.user_attrs]
 
     made = asked(conf, tmp_path / "second", *options)
     Tracker(Tracking(root=str(tmp_path / "first"), uri=made.tracking.uri)).experiment("default/sums")

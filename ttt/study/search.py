@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import optuna
@@ -24,6 +24,8 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)  # a trial that fails is repo
 COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
 DIVERGED = "diverged"
 """The attribute of a trial that ended with a loss or gradient that is not finite: why."""
+SUPERFLUOUS = "superfluous"
+"""The attribute of a trial that fails without any work, since another process asked for the same at that moment."""
 SECONDS_BETWEEN_LOOKS = 1.0
 
 Values = dict[str, float]
@@ -150,7 +152,7 @@ class Search:
         trials = self._trials()
         before = [other for other in trials[: trial.number] if other.state != TrialState.FAIL]
         if len(before) >= self.spec.n_trials:
-            raise _SuperfluousError
+            self._withdraw(trial)
         # A draw depends on the seed, the place and what was seen so far, not on how often the process was begun.
         seed = int(np.random.SeedSequence([self.seed, len(before)]).generate_state(1)[0])
         self.study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=4)
@@ -163,8 +165,12 @@ class Search:
                 assert space.high is not None
                 values[name] = trial.suggest_float(name, space.low, space.high, log=space.log)
         if _is_queued(trials[trial.number]) and any(_values(other) == values for other in before):
-            raise _SuperfluousError
+            self._withdraw(trial)
         return values
+
+    def _withdraw(self, trial: Trial) -> NoReturn:
+        trial.set_user_attr(SUPERFLUOUS, True)
+        raise _SuperfluousError
 
 
 def _is_queued(trial: FrozenTrial) -> bool:
