@@ -4,7 +4,7 @@ import csv
 import json
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -12,6 +12,35 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2].parent / "shared" / "published"
 AUXILIARY = {"mmlu": "mmluaux", "gsm8k": "gsm8kaux"}
 CHANCE = {"mmlu": 0.25, "gsm8k": 0.0}
+
+EXPECTED: dict[str, dict[str, Any]] = {
+    "mmlu": {
+        "base": (0.068, 0.018, 0.940),
+        "adjusted": (-0.005, 0.009, 0.990),
+        "c_e": (1.18e22, 4.28e20),
+        "languages": (0.092, 0.009),
+        "direct_effect": (-0.004, 0.009),
+        "indirect_effect": (0.071, 0.018),
+        "pareto_area": (0.181, 0.033),
+        "steps": {0: 0.632, 100: 0.804, 250: 0.913, 1000: 0.950, 4000: 0.961},
+        "discriminator": (0.646, 0.522),
+    },
+    "gsm8k": {
+        "base": (0.168, 0.027, 0.908),
+        "adjusted": (-0.001, 0.031, 0.957),
+        "c_e": (2.28e22, 9.57e20),
+        "languages": (0.125, 0.011),
+        "direct_effect": (0.000, 0.032),
+        "indirect_effect": (0.168, 0.032),
+        "pareto_area": (0.420, 0.080),
+        "steps": {0: 0.515, 250: 0.673, 1000: 0.783, 5000: 0.857, 25000: 0.854},
+        "discriminator": (0.739, 0.525),
+    },
+}
+"""The figures of arXiv 2407.07890 and its release, typed here and nowhere else: theta, its error and R2 of each side,
+where scores leave chance, theta by languages, effects and their errors, areas, and R2 and accuracies by step."""
+WITHIN = 0.002
+"""How near a figure of the release is reached: they have three digits."""
 
 needs_published = pytest.mark.skipif(not ROOT.is_dir(), reason="the public release is absent: ../shared/published")
 

@@ -150,12 +150,12 @@ def test_first_component_share_equals_the_largest_eigenvalue_of_the_correlations
 
 def test_the_discriminator_finds_a_lead_and_nothing_where_there_is_none():
     x, newer, _, before, after = world()
-    told, alike = (
+    ahead, alike = (
         discriminate(10 ** x[newer == 0], y[newer == 0], 10 ** x[newer == 1], y[newer == 1], n_permutations=19)
         for y in (before, after)
     )
-    assert told.accuracy > 0.75
-    assert told.p <= 0.05
+    assert ahead.accuracy > 0.75
+    assert ahead.p <= 0.05
     assert alike.accuracy < 0.65
     assert alike.p > 0.1
     assert alike.null_mean == pytest.approx(0.5, abs=0.05)

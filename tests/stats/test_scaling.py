@@ -91,7 +91,9 @@ def test_emergence_before_the_smallest_model_is_not_a_number():
     assert not fit.c_e_identified
     assert np.isnan(fit.c_e)
     assert fit.theta == pytest.approx(0.1, abs=0.03)  # theta does not hang on c_e
-    assert fit.predict(compute, newer) == pytest.approx(score, abs=0.12)
+    truth = 0.25 + 0.05 * (np.log10(compute) - 10) + 0.1 * newer
+    assert fit.predict(compute, newer) == pytest.approx(truth, abs=0.03)  # four standard errors at the ends
+    assert np.std(score - fit.predict(compute, newer)) == pytest.approx(0.03, rel=0.2)  # the noise, and no more
 
 
 def test_constant_scores_give_no_confident_number():
@@ -116,7 +118,7 @@ def test_without_groups_there_is_no_theta():
     assert not fit.theta_identified
     assert np.isnan(fit.theta)
     assert fit.c_e_low < 1e22 < fit.c_e_high
-    assert fit.predict([1e20, 1e23], 0) == pytest.approx([0.25, 0.45], abs=0.05)
+    assert fit.predict([1e20, 1e23], 0) == pytest.approx([0.25, 0.45], abs=0.02)
 
 
 def test_paper_inference_names_a_better_optimum_when_the_search_stops_short():
