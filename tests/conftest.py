@@ -81,13 +81,14 @@ def sums(n: int, seed: int) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """sums_train.jsonl and sums_test.jsonl; one training question is a test question in other case and spacing."""
+    """sums_train.jsonl, and two tests that each ask a question of it, sums_test.jsonl in other case and spacing."""
     folder = tmp_path_factory.mktemp("data")
     rows = sums(120, seed=1)
     test, train = rows[:40], rows[40:]
     leaked = {**test[0], "question": test[0]["question"].upper().replace(" ", "  ")}
     write_jsonl(folder / "sums_test.jsonl", test)
     write_jsonl(folder / "sums_train.jsonl", [*train, leaked])
+    write_jsonl(folder / "sums_other_test.jsonl", [train[0], *sums(160, seed=1)[120:150]])
     return folder
 
 
@@ -96,7 +97,10 @@ LETTERS = "{{question}}\nA. {{choices[0]}}\nB. {{choices[1]}}\nC. {{choices[2]}}
 
 @pytest.fixture(scope="session")
 def conf(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, data: Path) -> Path:
-    """A folder for --config-dir: the model `tiny`, and the benches `sums` (letters) and `sums_generate`."""
+    """A folder for --config-dir: the model `tiny`, and benches that train on the same file.
+
+    `sums` (letters) and `sums_cloze` leak the same question, `sums_other` another one; `sums_generate` generates.
+    """
     folder = tmp_path_factory.mktemp("conf")
     for group in ("model", "bench"):
         (folder / group).mkdir()
@@ -120,6 +124,9 @@ def conf(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, data: Path)
     }
     bench = {"name": "sums", "format": "multiple_choice", "metric": "acc,none", "tasks": [letters]}
     (folder / "bench" / "sums.yaml").write_text(json.dumps({**common, **bench}))
+    others = {**common, "files": {**files, "test": str(data / "sums_other_test.jsonl")}}
+    other = {**bench, "name": "sums_other", "tasks": [{**letters, "task": "sums_other"}]}
+    (folder / "bench" / "sums_other.yaml").write_text(json.dumps({**others, **other}))
     cloze = {**letters, "task": "sums_cloze", "doc_to_text": "{{question}}\nAnswer:", "doc_to_choice": "{{choices}}"}
     bench = {"name": "sums_cloze", "format": "cloze", "metric": "acc,none", "tasks": [cloze]}
     (folder / "bench" / "sums_cloze.yaml").write_text(json.dumps({**common, **bench}))

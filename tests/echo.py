@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ttt.cli.command import Command
@@ -10,17 +9,11 @@ from ttt.cli.terminal import results
 from ttt.run import Request, parse
 
 
-def parse_each(config: Mapping[str, Any]) -> list[Request]:
-    """A request for each bench."""
-    return [parse({**config, "benches": [bench]}) for bench in config["benches"] or [config["bench"]]]
-
-
-def work(requests: list[Request]) -> dict[str, Any]:
-    first = requests[0]
+def work(request: Request) -> dict[str, Any]:
     return {
-        "cell": first.cell.model_dump(mode="json"),
-        "tracking": first.tracking.model_dump(mode="json"),
-        "benches": [request.cell.bench.model_dump(mode="json") for request in requests],
+        "cell": request.cells[0].model_dump(mode="json"),
+        "tracking": request.tracking.model_dump(mode="json"),
+        "benches": [cell.bench.model_dump(mode="json") for cell in request.cells],
     }
 
 
@@ -29,7 +22,7 @@ def show(echoed: list[dict[str, Any]]) -> None:
         results().print(f"{one['cell']['model']['name']} on {', '.join(bench['name'] for bench in one['benches'])}")
 
 
-COMMAND = Command("run", parse_each, work, show)
+COMMAND = Command("run", parse, work, show)
 
 if __name__ == "__main__":
     COMMAND.main()

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from lm_eval.evaluator import evaluate as harness_evaluate
 
-from tests.cells import compose_request
+from tests.cells import compose_request, run_cell
 from tests.engine.test_parity import assert_equal, both
-from ttt.cell.run import run_cell
 from ttt.engine.lm import Backend
 from ttt.engine.load import load
 from ttt.spec import Bench, Trainer
@@ -34,7 +33,7 @@ def smollm() -> list[str]:
 
 @pytest.fixture(scope="module")
 def loaded(smollm: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
-    return load(compose_request(*smollm, f"tracking.root={tmp_path_factory.mktemp('mlruns')}").cell.model)
+    return load(compose_request(*smollm, f"tracking.root={tmp_path_factory.mktemp('mlruns')}").cells[0].model)
 
 
 def mmlu(shared: Path, subjects: str) -> list[str]:
@@ -47,7 +46,7 @@ def gsm8k(shared: Path) -> list[str]:
 
 
 def bench_of(*overrides: str) -> Bench:
-    return compose_request(*overrides, "adjustment=none").cell.bench
+    return compose_request(*overrides, "adjustment=none").cells[0].bench
 
 
 def test_parity_on_mmlu(loaded: tuple[Any, Any], shared: Path, tmp_path: Path) -> None:
@@ -103,10 +102,10 @@ def test_a_real_cell(smollm: list[str], shared: Path, tmp_path: Path) -> None:
         *(f"tracking.root={tmp_path}", "trainer.progress=false"),
     )
     tracker = Tracker(asked.tracking)
-    result = run_cell(asked.cell, asked.trainer, tracker)
+    result = run_cell(asked.cells[0], asked.trainer, tracker)
     assert result.n_items == 12
     assert result.digest_base != result.digest_adjusted
     metrics = tracker.client.get_run(result.run_id).data.metrics
     assert metrics["task_data/n_examples"] == 9741 - metrics["task_data/n_leaked"]
     assert 0 <= metrics["adjusted/score"] <= 1
-    assert run_cell(asked.cell, asked.trainer, tracker) == result
+    assert run_cell(asked.cells[0], asked.trainer, tracker) == result

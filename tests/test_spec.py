@@ -39,7 +39,7 @@ def test_who_generates_is_part_of_the_key_where_something_is_generated(
 ) -> None:
     monkeypatch.setattr("ttt.spec.find_spec", lambda name: "found")
     by_torch, by_vllm = (Trainer(precision="32", generator=generator) for generator in ("torch", "vllm"))
-    letters, texts = (request(conf, tmp_path, bench=bench).cell.bench for bench in ("sums", "sums_generate"))
+    letters, texts = (request(conf, tmp_path, bench=bench).cells[0].bench for bench in ("sums", "sums_generate"))
     assert arithmetic(by_vllm, letters) == arithmetic(by_torch, letters) == arithmetic(by_torch, texts) == "32"
     assert arithmetic(by_vllm, texts) == "32, vllm"
 
@@ -59,7 +59,7 @@ def key(cell: Cell, **changes: Any) -> str:
 
 def test_the_key_changes_with_all_that_changes_scores(conf: Path, tmp_path: Path) -> None:
     def cell(*overrides: str, **options: str) -> Cell:
-        return request(conf, tmp_path, *overrides, **options).cell
+        return request(conf, tmp_path, *overrides, **options).cells[0]
 
     mine = cell()
     assert key(mine) == key(cell())
@@ -80,7 +80,7 @@ def test_the_key_changes_with_all_that_changes_scores(conf: Path, tmp_path: Path
 
 
 def test_base_scores_are_shared(conf: Path, tmp_path: Path) -> None:
-    cells = [request(conf, tmp_path, *o).cell.base() for o in (["seed=1"], ["adjustment.examples=8"], [])]
+    cells = [request(conf, tmp_path, *o).cells[0].base() for o in (["seed=1"], ["adjustment.examples=8"], [])]
     assert len({key(cell) for cell in cells}) == 1
 
 
@@ -91,14 +91,14 @@ def test_the_key_follows_the_content_of_files(
     keys = []
     for text in ('{"prompt": "a", "answer": " b"}\n', '{"prompt": "a", "answer": " c"}\n'):
         file.write_text(text)
-        keys.append(key(request(conf, tmp_path, f"bench.task_data=[{{name: x, files: {file}}}]").cell))
+        keys.append(key(request(conf, tmp_path, f"bench.task_data=[{{name: x, files: {file}}}]").cells[0]))
         file.unlink()
     assert keys[0] != keys[1]
     file.write_text('{"prompt": "a", "answer": " b"}\n')
     (tmp_path / "link.jsonl").symlink_to(file)
     monkeypatch.chdir(tmp_path)
     for spelling in ("train.jsonl", "../" + tmp_path.name + "/train.jsonl", "link.jsonl", str(file)):
-        keys.append(key(request(conf, tmp_path, f"bench.task_data=[{{name: x, files: {spelling}}}]").cell))
+        keys.append(key(request(conf, tmp_path, f"bench.task_data=[{{name: x, files: {spelling}}}]").cells[0]))
     assert set(keys[2:]) == {keys[0]}, "however the path is written"
     model = Model(**{**MODEL, "hub": None, "path": str(tiny_model)})
     assert model_source(model).startswith("files:")

@@ -1,4 +1,4 @@
-"""`python -m ttt.run model=... bench=... adjustment=...`: one cell, or with -m many."""
+"""`python -m ttt.run model=... bench=...` or `benches=[...]`: a model before and after adjusting, or with -m many."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from ttt.cell.result import SIDES
 from ttt.cli import terminal
 from ttt.cli.command import Closer, Command
 from ttt.cli.composition import faults_by_bench
@@ -21,10 +22,13 @@ from ttt.spec import Cell, Spec, SpecError, Tracking, Trainer, check
 
 @dataclass(frozen=True)
 class Request:
-    cell: Cell
+    cells: tuple[Cell, ...]
+    """Of one model, adjustment and seed, on a bench each."""
     trainer: Trainer
     tracking: Tracking
-    force: bool
+    force: bool = False
+    as_list: bool = False
+    """Whether `benches` was given, which makes the result a list."""
 
 
 class _Request(Spec):
@@ -63,33 +67,41 @@ def parse(config: Mapping[str, Any]) -> Request:
         faults |= {fault: [] for fault in str(error).splitlines()}
     if faults or request is None:
         raise SpecError(faults_by_bench(faults, names))
-    if len(cells) > 1:
-        raise SpecError("benches=[...]: one command for several benches is not there yet; give bench=NAME")
-    return Request(cells[0], request.trainer, request.tracking, request.force)
+    return Request(tuple(cells), request.trainer, request.tracking, request.force, as_list=bool(config["benches"]))
 
 
-def work(request: Request) -> dict[str, Any] | None:
-    """The cell's result; None in a process that follows rank zero, which alone knows MLflow."""
-    work_offline_if_silent(request.cell)
+def work(request: Request) -> Any:
+    """The result of each cell; None in a process other than rank zero, which alone knows MLflow."""
+    for cell in request.cells:
+        work_offline_if_silent(cell)
+    say = terminal.console.print
     with uncollected():
-        from ttt.cell.resolve import look_up
+        from ttt.cell.resolve import resolve
         from ttt.engine import distributed
         from ttt.tracking import Tracker
 
-        if distributed.n_asked() == 1 and not request.force:
-            done = look_up(request.cell, request.trainer, Tracker(request.tracking), terminal.console.print)
-            if done:
-                return asdict(done)
+        if distributed.n_asked() == 1:
+            tracker = Tracker(request.tracking)
+            resolved = resolve(request.cells, request.trainer, tracker, request.force, say)
+            if resolved.is_done:
+                return _plain([asdict(cell.done) for cell in resolved.cells if cell.done], request)
 
-        from ttt.cell.run import run_cell
+        from ttt.cell.run import run_cells
         from ttt.engine.follower import Follower  # transformers, Lightning and lm-eval, seconds to import
 
     with distributed.together():
         if distributed.rank():
             distributed.follow(Follower().does)
             return None
-        tracker = Tracker(request.tracking)
-        return asdict(run_cell(request.cell, request.trainer, tracker, request.force, say=terminal.console.print))
+        if distributed.n_asked() > 1:
+            tracker = Tracker(request.tracking)
+            resolved = resolve(request.cells, request.trainer, tracker, request.force, say)
+        results = run_cells(resolved, tracker, request.force, say)
+    return _plain([asdict(result) for result in results], request)
+
+
+def _plain(results: list[dict[str, Any]], request: Request) -> Any:
+    return results if request.as_list else results[0]
 
 
 def show(results: list[dict[str, Any]]) -> None:
@@ -98,7 +110,7 @@ def show(results: list[dict[str, Any]]) -> None:
         table.add_column(name, no_wrap=True, justify="left" if name in ("cell", "bench") else "right")
     for r in results:
         cell = f"{r['model']} {r['adjustment']} s{r['seed']}"
-        table.add_row(cell, r["bench"], *(with_error(r[side]["score"], r[side]["stderr"]) for side in SIDES))
+        table.add_row(cell, r["bench"], *(with_error(r[side]["score"], r[side]["stderr"]) for side in (*SIDES, "gain")))
     out = terminal.results()
     out.print(table)
     if any(r["gain"]["stderr"] is None for r in results):
@@ -106,12 +118,7 @@ def show(results: list[dict[str, Any]]) -> None:
     if len(results) == 1:
         r = results[0]
         out.print(f"{r['n_items']:,} items, {r['seconds']:,.0f} s, {r['tokens_per_second'] or 0:,.0f} tokens/s", end="")
-        out.print(
-            f"; run {r['run_id']}" + (f", version {r['version']} of {r['model']}-{r['bench']}" if r["version"] else "")
-        )
-
-
-SIDES = ("base", "adjusted", "gain")
+        out.print(f"; run {r['run_id']}" + (f", version {r['version']} of {r['model']}" if r["version"] else ""))
 
 
 def begin(requests: list[Request]) -> Closer:
@@ -121,7 +128,7 @@ def begin(requests: list[Request]) -> Closer:
         from ttt.tracking.multirun import begin_multirun
 
         tracker = Tracker(requests[0].tracking)
-    cells = [request.cell for request in requests]
+    cells = [cell for request in requests for cell in request.cells]
     benches = {cell.bench.name for cell in cells}
     home = benches.pop() if len(benches) == 1 else "multirun"
     key = json_digest(["multirun", [cell.model_dump(mode="json") for cell in cells]])
@@ -130,7 +137,11 @@ def begin(requests: list[Request]) -> Closer:
     def finish(results: list[dict[str, Any]], failures: list[str], stopped: bool) -> None:
         names = ("model", "bench", "adjustment", "seed", "n_items", "run_id") if results else ()
         table = {name: [result[name] for result in results] for name in names}
-        end(table | {side: [r[side]["score"] for r in results] for side in SIDES if results}, failures, stopped)
+        end(
+            table | {side: [r[side]["score"] for r in results] for side in (*SIDES, "gain") if results},
+            failures,
+            stopped,
+        )
 
     return finish
 

@@ -67,8 +67,8 @@ class Model(Spec):
     path: str | None = None
     """A local folder in the Hugging Face layout, or the folder of `gguf_file`."""
     gguf_file: str | None = None
-    version: Count | None = None
-    """Start from this version of the registered model `<model>-<bench>`."""
+    version: Count | Name | None = None
+    """Start from this version of the registered model `<model>`: its number, or one of its aliases."""
     dtype: Literal["float32", "bfloat16", "float16"] | None = None
     """Type of the weights in memory; by default float32, the only one to adjust in."""
     trust_remote_code: bool = False

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.cells import request
+from tests.cells import request, run_cell
 from tests.killing import call, call_for, left
-from ttt.cell.run import run_cell
 from ttt.engine.training.checkpoints import last_checkpoint, step_of
 from ttt.tracking import Tracker
 
@@ -94,11 +93,11 @@ def test_a_broken_checkpoint_is_told_of_and_the_one_before_is_gone_on_from(
     conf: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = request(conf, tmp_path / "a", "adjustment.evaluate_at=[1,2,3]")
-    whole = run_cell(asked.cell, asked.trainer, Tracker(asked.tracking))
+    whole = run_cell(asked.cells[0], asked.trainer, Tracker(asked.tracking))
     asked = request(conf, tmp_path / "b", "adjustment.evaluate_at=[1,2,3]")
     monkeypatch.setattr("ttt.engine.training.adjust.Adjusted", None)  # fails once trained, before anything is saved
     with pytest.raises(TypeError):
-        run_cell(asked.cell, asked.trainer, Tracker(asked.tracking))
+        run_cell(asked.cells[0], asked.trainer, Tracker(asked.tracking))
     monkeypatch.undo()
     [folder] = (tmp_path / "b").glob("cells/*/checkpoints")
     newest = last_checkpoint(folder)
@@ -106,7 +105,7 @@ def test_a_broken_checkpoint_is_told_of_and_the_one_before_is_gone_on_from(
     assert step_of(newest) == 3
     shard = newest / "__0_0.distcp"
     shard.write_bytes(shard.read_bytes()[:-100])
-    again = run_cell(asked.cell, asked.trainer, Tracker(asked.tracking))
+    again = run_cell(asked.cells[0], asked.trainer, Tracker(asked.tracking))
     assert "is broken" in caplog.text
     assert "the one before it is tried" in caplog.text
     assert again.digest_adjusted == whole.digest_adjusted
@@ -141,11 +140,11 @@ def test_a_full_disk_fails_the_run_and_the_rerun_goes_on(
 
     monkeypatch.setattr(dcp, "save", full)
     with pytest.raises(OSError, match="No space left"):
-        run_cell(asked.cell, asked.trainer, Tracker(asked.tracking))
+        run_cell(asked.cells[0], asked.trainer, Tracker(asked.tracking))
     tracker = Tracker(asked.tracking)
     [failed] = tracker.client.search_runs([tracker.experiment(EXPERIMENT)], "attributes.status = 'FAILED'")
     assert "No space left" in failed.data.tags["ttt.failure"]
-    again = run_cell(asked.cell, asked.trainer, Tracker(asked.tracking))
+    again = run_cell(asked.cells[0], asked.trainer, Tracker(asked.tracking))
     assert again.run_id == failed.info.run_id
     assert "ttt.failure" not in tracker.client.get_run(again.run_id).data.tags
     losses = tracker.client.get_metric_history(again.run_id, "train/loss")

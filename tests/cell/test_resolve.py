@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cells import request
+from tests.cells import request, run_cell
 from ttt.cell.read import read_items
-from ttt.cell.run import run_cell
 from ttt.tracking import Tracker
 
 
@@ -17,15 +16,15 @@ from ttt.tracking import Tracker
 def test_a_cell_whose_artifacts_somebody_removed_is_done_again(conf: Path, tmp_path: Path, lost: str) -> None:
     asked = request(conf, tmp_path / "mlruns", adjustment="none")
     tracker, said = Tracker(asked.tracking), list[str]()
-    first = run_cell(asked.cell, asked.trainer, tracker, say=said.append)
-    assert run_cell(asked.cell, asked.trainer, tracker, say=said.append) == first
+    first = run_cell(asked.cells[0], asked.trainer, tracker, say=said.append)
+    assert run_cell(asked.cells[0], asked.trainer, tracker, say=said.append) == first
     place = tracker.artifact(first.run_id, lost)
     assert place is not None
     if place.is_dir():
         shutil.rmtree(place)
     else:
         place.unlink()
-    again = run_cell(asked.cell, asked.trainer, tracker, say=said.append)
+    again = run_cell(asked.cells[0], asked.trainer, tracker, say=said.append)
     (why,) = (text for text in said if "done before, and now again" in text)
     assert first.run_id in why
     assert lost in why

@@ -8,26 +8,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.cells import request
+from tests.cells import do, request
 from ttt.cell.evaluation import ITEM_COLUMNS
 from ttt.cell.result import CellResult
-from ttt.cell.run import run_cell
 from ttt.engine.training.step import NonFiniteLossError
 from ttt.run import Request
 from ttt.spec import SpecError
 from ttt.tracking import Tracker
 
 
-def do(asked: Request, force: bool = False) -> tuple[CellResult, Tracker, list[str]]:
-    said: list[str] = []
-    tracker = Tracker(asked.tracking)
-    return run_cell(asked.cell, asked.trainer, tracker, force, said.append), tracker, said
+def one(asked: Request, force: bool = False) -> tuple[CellResult, Tracker, list[str]]:
+    [result], tracker, said = do(asked, force)
+    return result, tracker, said
 
 
 @pytest.fixture(scope="module")
 def done(conf: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[CellResult, Tracker, Request]:
     asked = request(conf, tmp_path_factory.mktemp("mlruns"), "adjustment.evaluate_at=[2]")
-    result, tracker, _ = do(asked)
+    result, tracker, _ = one(asked)
     return result, tracker, asked
 
 
@@ -50,13 +48,22 @@ def test_the_contract_of_a_run(done: tuple[CellResult, Tracker, Request]) -> Non
     history = {point.step: point.value for point in tracker.client.get_metric_history(result.run_id, "adjusted/score")}
     assert set(history) == {16, 32}
     assert {point["n_examples"]: point["score"] for point in result.checkpoints} == history
-    assert len(tracker.client.get_metric_history(result.run_id, "train/loss")) == 4
+    assert result.adjusted_model
+    adjusting = result.adjusted_model["run_id"]
+    assert tags["ttt.adjusted_model"] == adjusting
+    assert len(tracker.client.get_metric_history(adjusting, "train/loss")) == 4
+    adjusted = tracker.client.get_run(adjusting)
+    assert (adjusted.info.run_name, adjusted.data.tags["ttt.kind"]) == ("tiny smoke s0", "adjusting")
+    assert tracker.client.get_experiment(adjusted.info.experiment_id).name == "default/adjusting"
+    assert adjusted.data.metrics["train/tokens_per_second"] > 0
+    assert adjusted.data.metrics["train/flops"] == 6 * 40_000 * adjusted.data.metrics["train/n_tokens"]
+    assert {point.step for point in tracker.client.get_metric_history(adjusting, "on_the_way/sums/score")} == {16}
+    assert tracker.artifact(adjusting, "model/model.safetensors")
     for path in (
         "config.json",
         "card.md",
         "figures/loss_and_score.png",
         "prompts_adjusted.json",
-        "model/model.safetensors",
     ):
         assert tracker.artifact(result.run_id, path), path
 
@@ -82,45 +89,63 @@ def test_leaks_are_removed_and_counted(done: tuple[CellResult, Tracker, Request]
 
 def test_versions_are_registered(done: tuple[CellResult, Tracker, Request]) -> None:
     result, tracker, _ = done
-    base = tracker.client.get_model_version_by_alias("tiny-sums", "base")
-    adjusted = tracker.client.get_model_version_by_alias("tiny-sums", "adjusted")
-    assert (base.version, adjusted.version) == ("1", "2") or (base.version, adjusted.version) == (1, 2)
+    base, adjusted = tracker.registry.versions("tiny")
+    assert (base.number, base.aliases) == (1, ("base",))
+    assert (adjusted.number, adjusted.aliases) == (2, ("adjusted-sums",))
     assert result.version == "2"
-    assert adjusted.run_id == result.run_id != base.run_id
-    assert float(adjusted.tags["score"]) == pytest.approx(result.adjusted["score"], rel=1e-4)
-    assert adjusted.tags["digest"] == result.digest_adjusted != result.digest_base == base.tags["digest"]
+    assert result.adjusted_model
+    assert adjusted.run_id == result.adjusted_model["run_id"]
+    assert float(adjusted.tags["score/default/sums"]) == pytest.approx(result.adjusted["score"], rel=1e-4)
+    assert adjusted.tags["cell/default/sums"] == result.run_id
+    assert float(base.tags["score/default/sums"]) == pytest.approx(result.base["score"], rel=1e-4)
+    assert adjusted.tags["ttt.digest"] == result.digest_adjusted != result.digest_base == base.tags["ttt.digest"]
+    assert (adjusted.tags["ttt.budget"], adjusted.tags["ttt.task_data"]) == ("32", "sums")
 
 
 def test_done_is_not_done_again(done: tuple[CellResult, Tracker, Request]) -> None:
     result, tracker, asked = done
-    again, _, said = do(asked)
+    again, _, said = one(asked)
     assert again == result
     assert "done before" in said[0]
     n_runs = len(tracker.runs("default/sums", "cell"))
-    lower = asked.cell.model_copy(
-        update={"adjustment": asked.cell.adjustment.model_copy(update={"learning_rate": 1e-5})}
+    lower = asked.cells[0].model_copy(
+        update={"adjustment": asked.cells[0].adjustment.model_copy(update={"learning_rate": 1e-5})}
     )
-    other, _, said = do(Request(lower, asked.trainer, asked.tracking, False))
+    other, _, said = one(Request((lower,), asked.trainer, asked.tracking))
     assert other.key != result.key
-    assert "done before" in said[0], "the base scores are shared by the adjustments of a model"
+    assert any("none s0 on sums: done before" in line for line in said), "adjustments of a model share its base scores"
     assert len(tracker.runs("default/sums", "cell")) == n_runs + 1
 
 
 def test_an_adjusted_version_is_where_the_next_adjustment_starts(done: tuple[CellResult, Tracker, Request]) -> None:
-    result, _, asked = done
-    model = asked.cell.model.model_copy(update={"version": 2})
-    further, _, _ = do(Request(asked.cell.model_copy(update={"model": model}), asked.trainer, asked.tracking, False))
+    result, tracker, asked = done
+    model = asked.cells[0].model.model_copy(update={"version": 2})
+    further, _, _ = one(Request((asked.cells[0].model_copy(update={"model": model}),), asked.trainer, asked.tracking))
     assert further.digest_base == result.digest_adjusted
     assert further.base["score"] == pytest.approx(result.adjusted["score"])
-    missing = asked.cell.model_copy(update={"model": asked.cell.model.model_copy(update={"version": 99})})
-    with pytest.raises(SpecError, match="99 of 'tiny-sums' is not registered; its versions are"):
-        do(Request(missing, asked.trainer, asked.tracking, False))
+    base, *_, chained = tracker.registry.versions("tiny")
+    assert (base.aliases, chained.aliases) == (("base",), ())
+    assert chained.tags["ttt.from_version"] == "2"
+    tracker.registry.set_alias(tracker.registry.find("tiny", 2), "mine")
+    named = asked.cells[0].model.model_copy(update={"version": "mine"})
+    again, _, said = one(Request((asked.cells[0].model_copy(update={"model": named}),), asked.trainer, asked.tracking))
+    assert again == further
+    assert "done before" in said[0]
+    unadjusted = asked.cells[0].model_copy(update={"model": model}).base()
+    assert one(Request((unadjusted,), asked.trainer, asked.tracking))[0].version == "2"
+    assert tracker.registry.find("tiny", "base").number == 1, "an adjusted version is no base model"
+    first = asked.cells[0].model.model_copy(update={"version": "base"})
+    same, _, _ = one(Request((asked.cells[0].model_copy(update={"model": first}),), asked.trainer, asked.tracking))
+    assert same == result, "starting from the base version is starting from the model"
+    missing = asked.cells[0].model_copy(update={"model": asked.cells[0].model.model_copy(update={"version": 99})})
+    with pytest.raises(SpecError, match="'tiny' has no version 99; its versions are: 1, base; 2, adjusted-sums"):
+        one(Request((missing,), asked.trainer, asked.tracking))
 
 
 def test_force_repeats_and_supersedes(conf: Path, tmp_path: Path) -> None:
     asked = request(conf, tmp_path, adjustment="none")
-    first, tracker, _ = do(asked)
-    second, _, _ = do(asked, force=True)
+    first, tracker, _ = one(asked)
+    second, _, _ = one(asked, force=True)
     assert second.run_id != first.run_id
     assert second.base == first.base
     assert [run.info.run_id for run in tracker.runs("default/sums", "cell")] == [second.run_id]
@@ -128,8 +153,9 @@ def test_force_repeats_and_supersedes(conf: Path, tmp_path: Path) -> None:
 
 def test_the_budget_and_the_seed_decide_the_loss(conf: Path, tmp_path: Path) -> None:
     """Golden: a refactor that changes what is learnt must say so. float32, one thread, random weights of seed 0."""
-    result, tracker, _ = do(request(conf, tmp_path))
-    losses = [point.value for point in tracker.client.get_metric_history(result.run_id, "train/loss")]
+    result, tracker, _ = one(request(conf, tmp_path))
+    assert result.adjusted_model
+    losses = [value for _, value in tracker.open(result.adjusted_model["run_id"]).history("train/loss")]
     assert losses == pytest.approx(GOLDEN_LOSSES, rel=1e-4)
 
 
@@ -154,25 +180,25 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(
     monkeypatch.setattr(torch.optim.AdamW, "step", lambda self, *a, **k: (steps.append(1), real_step(self, *a, **k))[1])
     asked = request(conf, tmp_path)
     with pytest.raises(NonFiniteLossError, match=r"the loss is nan at step 2 of 4, on the examples \[\d+"):
-        do(asked)
+        one(asked)
     assert len(steps) == 1
     tracker = Tracker(asked.tracking)
-    failed = tracker.client.search_runs([tracker.experiment("default/sums")], "attributes.status = 'FAILED'")
+    failed = tracker.client.search_runs([tracker.experiment("default/adjusting")], "attributes.status = 'FAILED'")
     assert len(failed) == 1
     assert "the loss is nan" in failed[0].data.tags["ttt.failure"]
-    assert not tracker.client.search_model_versions("name = 'tiny-sums' and tags.`ttt.adjustment` = 'smoke'")
+    assert [version.aliases for version in tracker.registry.versions("tiny")] == [("base",)]
 
 
 def test_what_was_given_and_what_may_not_be_meant_is_kept_and_said_once(conf: Path, tmp_path: Path) -> None:
     """The task gives no shots where the bench asks for two, and the training answers are numbers, not letters."""
     asked = request(conf, tmp_path, "adjustment.examples=20", "adjustment.batch_size=1", "bench.limit=8")
-    bench = asked.cell.bench
+    bench = asked.cells[0].bench
     update = {
         "tasks": ({**bench.tasks[0], "num_fewshot": 0},),  # type: ignore[dict-item]
         "task_data": (bench.task_data[0].model_copy(update={"answer": " {{answer}}"}),),
     }
-    cell = asked.cell.model_copy(update={"bench": bench.model_copy(update=update)})
-    result, tracker, said = do(Request(cell, asked.trainer, asked.tracking, False))
+    cell = asked.cells[0].model_copy(update={"bench": bench.model_copy(update=update)})
+    result, tracker, said = one(Request((cell,), asked.trainer, asked.tracking))
     assert result.num_fewshot == [0]
     shots, answers = result.warnings
     assert shots == "2 shots asked (bench.num_fewshot), 0 given to sums, asked without shots by definition"
@@ -202,7 +228,9 @@ def test_a_sound_cell_has_no_warnings_but_of_its_few_steps(done: tuple[CellResul
 
 
 def test_generation_and_lora(conf: Path, tmp_path: Path) -> None:
-    result, tracker, _ = do(request(conf, tmp_path, "adjustment.examples=16", bench="sums_generate", adjustment="lora"))
+    result, tracker, _ = one(
+        request(conf, tmp_path, "adjustment.examples=16", bench="sums_generate", adjustment="lora")
+    )
     assert result.digest_adjusted != result.digest_base
     items = pd.read_parquet(tracker.artifact(result.run_id, "items/adjusted.parquet"))
     assert items["choice_logprobs"].isna().all()

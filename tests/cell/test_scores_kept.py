@@ -10,10 +10,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.cells import request
+from tests.cells import request, run_cell
 from tests.conftest import make_tiny_model, sums, write_jsonl
 from ttt.cell.result import CellResult
-from ttt.cell.run import run_cell
 from ttt.comparison.pairs import UnpairedError, read_side
 from ttt.run import Request, show
 from ttt.spec import Bench, SpecError
@@ -49,7 +48,11 @@ def bench(data: Path, metric: str, **fields: Any) -> Bench:
 def do(asked: Request, **changes: Any) -> tuple[CellResult, Tracker, list[str]]:
     said: list[str] = []
     tracker = Tracker(asked.tracking)
-    return run_cell(asked.cell.model_copy(update=changes), asked.trainer, tracker, False, said.append), tracker, said
+    return (
+        run_cell(asked.cells[0].model_copy(update=changes), asked.trainer, tracker, False, said.append),
+        tracker,
+        said,
+    )
 
 
 @pytest.mark.parametrize("metric", ["word_perplexity", "mcc"])

@@ -70,7 +70,7 @@ def test_paths_are_relative_to_the_file_that_names_them(tmp_path: Path, monkeypa
     assert definitions.model("m").path == str(folder / "weights")
     assert definitions.bench("b").files["test"] == str(folder / "data/test.jsonl")
     by_searchpath = compose_request(f"hydra.searchpath=[file://{folder}]", "model=m", "bench=b")
-    assert by_searchpath.cell.model.path == str(folder / "weights")
+    assert by_searchpath.cells[0].model.path == str(folder / "weights")
 
 
 @pytest.mark.parametrize("launcher", ["basic", "joblib"])

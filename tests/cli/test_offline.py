@@ -25,9 +25,9 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.mark.parametrize("place", range(len(LOCAL)))
 def test_a_silent_hub_is_not_asked_again(place: int, endpoint: str) -> None:
-    work_offline_if_silent(compose_request(*LOCAL).cell)
+    work_offline_if_silent(compose_request(*LOCAL).cells[0])
     assert os.environ[endpoint] == "0", "nothing is needed from it"
-    work_offline_if_silent(compose_request(*LOCAL[:place], *LOCAL[place + 1 :]).cell)
+    work_offline_if_silent(compose_request(*LOCAL[:place], *LOCAL[place + 1 :]).cells[0])
     assert os.environ[endpoint] == "1"
 
 
@@ -43,6 +43,6 @@ def test_a_hub_that_answers_is_asked(status: int, endpoint: str, monkeypatch: py
     with http.server.HTTPServer(("127.0.0.1", 0), Hub) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
-        work_offline_if_silent(compose_request("model=pythia-70m").cell)
+        work_offline_if_silent(compose_request("model=pythia-70m").cells[0])
         server.shutdown()
     assert os.environ[endpoint] == "0"

@@ -138,7 +138,7 @@ def test_what_cannot_be_scored_is_named(
 def test_answers_that_join_their_prompts_are_refused(
     make: Callable[[str], tuple[Any, Any]], joining: Any, conf: Path, tmp_path: Path
 ) -> None:
-    backend, cell = Backend(make("GPT2")[0], joining, CPU), request(conf, tmp_path).cell
+    backend, cell = Backend(make("GPT2")[0], joining, CPU), request(conf, tmp_path).cells[0]
     examples = [Example("What? a", " b"), Example("What? a", "b")]
     with pytest.raises(SpecError, match=r"the answers of 1 examples add no token .*, such as 'b' after 'What"):
         adjust(backend, cell, examples, CPU, tmp_path, lambda step: None, lambda step: None)

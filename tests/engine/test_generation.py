@@ -156,10 +156,10 @@ def test_wrong_options_are_refused_before_the_model_is_loaded(
     conf: Path, tmp_path: Path, options: dict[str, Any], message: str
 ) -> None:
     made = cells.request(conf, tmp_path, bench="sums_generate")
-    (task,) = made.cell.bench.tasks
+    (task,) = made.cells[0].bench.tasks
     assert isinstance(task, dict)
-    bench = made.cell.bench.model_copy(update={"tasks": ({**task, "generation_kwargs": options},)})
-    cell = made.cell.model_copy(update={"bench": bench})
+    bench = made.cells[0].bench.model_copy(update={"tasks": ({**task, "generation_kwargs": options},)})
+    cell = made.cells[0].model_copy(update={"bench": bench})
     work = Workbench(cell.model, cell, made.trainer, Tracker(made.tracking))
     with pytest.raises(SpecError, match=f"bench.tasks '.*'.generation_kwargs.*{message}"):
         _ = work.tasks

@@ -53,7 +53,7 @@ def assert_equal(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
 @pytest.mark.parametrize("bench", ["sums", "sums_cloze", "sums_generate"])
 @pytest.mark.parametrize("chat", [False, True])
 def test_parity_on_a_tiny_model(conf: Path, tmp_path: Path, bench: str, chat: bool) -> None:
-    cell = request(conf, tmp_path, f"bench.chat_template={str(chat).lower()}", bench=bench, adjustment="none").cell
+    cell = request(conf, tmp_path, f"bench.chat_template={str(chat).lower()}", bench=bench, adjustment="none").cells[0]
     model, tokenizer = load(cell.model)
     ours, theirs = both(model, tokenizer, cell.bench)
     assert_equal(ours, theirs)
@@ -64,7 +64,7 @@ def test_tasks_are_lm_evals_where_no_rule_is_ours(
     conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """Loaded by lm-eval alone, without shots, the same definition gives the same prompts, targets and requests."""
-    bench = request(conf, tmp_path, "bench.num_fewshot=0", bench=name, adjustment="none").cell.bench
+    bench = request(conf, tmp_path, "bench.num_fewshot=0", bench=name, adjustment="none").cells[0].bench
     (ours,) = load_tasks(bench)["tasks"].values()
     assert isinstance(bench.tasks[0], dict)
     files = {"dataset_path": "json", "dataset_kwargs": {"data_files": dict(bench.files)}}
@@ -93,7 +93,7 @@ def test_sequences_come_and_go(conf: Path, tmp_path: Path, shots: str) -> None:
     """Prompts of many lengths through three places give what transformers' own `generate` gives one by one."""
     from ttt.engine.scoring.decoding import GreedyDecoder, Waiting
 
-    model, tokenizer = load(request(conf, tmp_path).cell.model)
+    model, tokenizer = load(request(conf, tmp_path).cells[0].model)
     prompts = [(i, tuple(tokenizer.encode(shots + "What? " * (1 + i * 7 % 11)))) for i in range(10)]
     work = Waiting(prompts, until=("?",), n_new=15, n_rows=3, n_tokens=300, progress=False)
     ours = dict(GreedyDecoder(model, tokenizer).decode(work))
@@ -111,7 +111,7 @@ def test_sequences_come_and_go(conf: Path, tmp_path: Path, shots: str) -> None:
 
 @pytest.mark.parametrize("bench", ["sums", "sums_cloze"])
 def test_shared_and_plain_paths_agree(conf: Path, tmp_path: Path, bench: str) -> None:
-    cell = request(conf, tmp_path, "bench.num_fewshot=5", bench=bench, adjustment="none").cell
+    cell = request(conf, tmp_path, "bench.num_fewshot=5", bench=bench, adjustment="none").cells[0]
     model, tokenizer = load(cell.model)
     n_tokens, results = [], []
     for shares in (True, False):
@@ -125,7 +125,7 @@ def test_shared_and_plain_paths_agree(conf: Path, tmp_path: Path, bench: str) ->
 
 
 def test_parity_when_prompts_are_cut(conf: Path, tmp_path: Path) -> None:
-    cell = request(conf, tmp_path, "bench.num_fewshot=20", adjustment="none").cell
+    cell = request(conf, tmp_path, "bench.num_fewshot=20", adjustment="none").cells[0]
     model, tokenizer = load(cell.model)
     ours, theirs = both(model, tokenizer, cell.bench)
     assert_equal(ours, theirs)
@@ -134,7 +134,7 @@ def test_parity_when_prompts_are_cut(conf: Path, tmp_path: Path) -> None:
 def test_rolling_likelihood(tiny_model: Path, conf: Path, tmp_path: Path) -> None:
     from lm_eval.api.instance import Instance
 
-    model, tokenizer = load(request(conf, tmp_path).cell.model)
+    model, tokenizer = load(request(conf, tmp_path).cells[0].model)
     texts = ["A few words, and then some more. " * n for n in (1, 5, 40)]
     requests = [Instance("loglikelihood_rolling", {}, (text,), i) for i, text in enumerate(texts)]
     ours = Backend(model, tokenizer, CPU).loglikelihood_rolling(requests)
@@ -147,7 +147,7 @@ def test_what_is_scored_is_what_is_learnt(conf: Path, tmp_path: Path) -> None:
     from ttt.engine.training.adjust import encode
     from ttt.tasks.task_data import Example
 
-    model, tokenizer = load(request(conf, tmp_path).cell.model)
+    model, tokenizer = load(request(conf, tmp_path).cells[0].model)
     backend = Backend(model, tokenizer, CPU)
     for prompt, answer in (("Question?\nAnswer:", " B"), ("Question? ", "B"), ("a\n", " two words")):
         context, continuation = backend._encode_pair(prompt, answer)

@@ -47,7 +47,7 @@ def gradient(model: torch.nn.Module, groups: list[list[Tokens]]) -> tuple[float,
 
 def test_micro_batches_have_the_gradient_of_the_padded_step(conf: Path, tmp_path: Path) -> None:
     """Against transformers' own loss over right-padded rows with the prompt masked."""
-    model, _ = load(request(conf, tmp_path).cell.model)
+    model, _ = load(request(conf, tmp_path).cells[0].model)
     examples = rows(16)
     loss, ours = gradient(model, list(by_length(examples, 128, 1000)))
     length = max(len(row.ids) for row in examples)
@@ -65,7 +65,7 @@ def test_micro_batches_have_the_gradient_of_the_padded_step(conf: Path, tmp_path
 
 
 def test_a_cut_batch_has_the_loss_of_the_whole(conf: Path, tmp_path: Path) -> None:
-    model, _ = load(request(conf, tmp_path).cell.model)
+    model, _ = load(request(conf, tmp_path).cells[0].model)
     whole = collate(rows(11))
     parts = cut(whole, 4)
     assert [index for part in parts for index in part.indices] == whole.indices
@@ -88,7 +88,7 @@ def training(model: Any, recipe: Adjustment = RECIPE, folder: Path | None = None
 
 @pytest.fixture
 def model(conf: Path, tmp_path: Path) -> Any:
-    return load(request(conf, tmp_path).cell.model)[0]
+    return load(request(conf, tmp_path).cells[0].model)[0]
 
 
 def test_out_of_memory_halves_the_micro_batches_and_takes_the_same_steps(
@@ -107,7 +107,7 @@ def test_out_of_memory_halves_the_micro_batches_and_takes_the_same_steps(
     monkeypatch.setattr(training_step, "negative_log_likelihood", in_memory)
     ends = []
     for most["rows"] in (1000, 3, 0.5):
-        model, _ = load(request(conf, tmp_path).cell.model)
+        model, _ = load(request(conf, tmp_path).cells[0].model)
         losses: list[float] = []
         training(model, on_step=lambda step, kept=losses: kept.append(step.loss)).to_the_end()
         ends.append((losses, [p.detach().clone() for p in model.parameters()]))
@@ -186,7 +186,7 @@ def test_training_yields_the_model_at_its_stops_and_goes_on(model: Any, tmp_path
 def test_a_resumed_training_yields_its_stop_once_more_and_ends_with_the_same_weights(
     conf: Path, tmp_path: Path
 ) -> None:
-    whole, other, again = (load(request(conf, tmp_path).cell.model)[0] for _ in range(3))
+    whole, other, again = (load(request(conf, tmp_path).cells[0].model)[0] for _ in range(3))
     undisturbed = training(whole, LONGER)
     undisturbed.to_the_end()
     at_stop = [digest(other) for _ in zip(range(1), training(other, LONGER, tmp_path).run(), strict=False)]
@@ -207,7 +207,7 @@ class LogIsGoneError(Exception):
 def test_whatever_ends_training_leaves_a_checkpoint_of_the_last_completed_step(
     conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException], where: str
 ) -> None:
-    whole, model, again = (load(request(conf, tmp_path).cell.model)[0] for _ in range(3))
+    whole, model, again = (load(request(conf, tmp_path).cells[0].model)[0] for _ in range(3))
     logged: dict[int, float] = {}
     undisturbed: dict[int, float] = {}
     training(whole, LONGER, on_step=lambda step: undisturbed.update({step.step: step.loss})).to_the_end()
@@ -302,7 +302,7 @@ def test_the_learning_rate_is_a_rule_of_size(name: str, rate: float) -> None:
 
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("run", overrides=[f"model={name}"])
-    cell = parse(OmegaConf.to_container(config, resolve=True)).cell  # type: ignore[arg-type]
+    cell = parse(OmegaConf.to_container(config, resolve=True)).cells[0]  # type: ignore[arg-type]
     assert cell.adjustment.rate(cell.model) == rate
 
 

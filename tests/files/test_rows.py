@@ -237,7 +237,7 @@ def test_numbers_of_single_precision_are_their_shortest_text(kind: Any, tmp_path
 def test_a_name_that_no_file_can_have_is_refused(file: str, conf: Path, tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"^f: .*(cannot be read|no file)"):
         DataFiles().rows(file, "f")
-    cell = request(conf, tmp_path, adjustment="none").cell
+    cell = request(conf, tmp_path, adjustment="none").cells[0]
     bench = cell.bench.model_copy(update={"files": {"test": file}})
     with pytest.raises(SpecError, match=r"^bench\.files\.test: .*(cannot be read|no file)"):
         cell_key(cell.model_copy(update={"bench": bench}), "files:x", "32", DataFiles())

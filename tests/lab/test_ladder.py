@@ -26,7 +26,7 @@ def test_a_file_says_what_the_ladder_says(model: LabModel) -> None:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         overrides = [f"model={model.name}", "bench=lab_facts", "adjustment=lab", "lab.seed=5", "tracking.root=here"]
         config = compose("run", overrides=overrides)
-    cell = parse(OmegaConf.to_container(config, resolve=True)).cell  # type: ignore[arg-type]
+    cell = parse(OmegaConf.to_container(config, resolve=True)).cells[0]  # type: ignore[arg-type]
     said = cell.model
     assert (said.name, said.family) == (model.name, model.family)
     assert (said.n_params, said.n_tokens, said.compute) == (model.rung.n_params, model.rung.n_tokens, model.compute)

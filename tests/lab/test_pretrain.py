@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.cells import request as ask
-from ttt.cell.run import run_cell
+from tests.cells import run_cell
 from ttt.lab.ladder import LabModel, Rung
 from ttt.lab.pretraining import pretrain
 from ttt.lab.store import FACTS, WEIGHTS, Store
@@ -142,7 +142,7 @@ def cell(made: tuple[Request, dict[str, Any]], conf: Path, *overrides: str) -> A
 
 def test_a_cell_takes_it_as_any_model(made: tuple[Request, dict[str, Any]], conf: Path) -> None:
     asked = cell(made, conf)
-    result = run_cell(asked.cell, asked.trainer, Tracker(asked.tracking))
+    result = run_cell(asked.cells[0], asked.trainer, Tracker(asked.tracking))
     assert result.n_items == 384
     assert result.digest_base == made[1]["models"][1]["digest"]
     assert result.digest_adjusted != result.digest_base
@@ -158,10 +158,10 @@ def test_a_cell_takes_it_as_any_model(made: tuple[Request, dict[str, Any]], conf
 def test_without_pretraining_the_message_says_what_to_do(conf: Path, tmp_path: Path) -> None:
     missing = ask(conf, tmp_path, f"model={NEW.name}", "lab.seed=3", bench="lab_facts", adjustment="lab")
     with pytest.raises(SpecError, match=r"first: python -m ttt.pretrain lab.seed=3 models=\[lab-new-16x150-a\]"):
-        run_cell(missing.cell, missing.trainer, Tracker(missing.tracking))
+        run_cell(missing.cells[0], missing.trainer, Tracker(missing.tracking))
     other = ask(conf, tmp_path, "lab.seed=3", bench="lab_facts", adjustment="none")
     with pytest.raises(SpecError, match=r"validation.jsonl; make it first: python -m ttt.pretrain lab.seed=3$"):
-        run_cell(other.cell, other.trainer, Tracker(other.tracking))
+        run_cell(other.cells[0], other.trainer, Tracker(other.tracking))
 
 
 def test_the_request(capsys: pytest.CaptureFixture[str], made: tuple[Request, dict[str, Any]]) -> None:

@@ -61,7 +61,7 @@ def test_answers_of_their_own_are_compared_by_their_blank(benches: Benches, task
 def test_nothing_is_said_of_a_sound_bench(conf: Path, tmp_path: Path, bench: str) -> None:
     from ttt.tasks.task_data import load_task_data
 
-    cell = request(conf, tmp_path, bench=bench).cell
+    cell = request(conf, tmp_path, bench=bench).cells[0]
     loaded = load_tasks(cell.bench)
     assert loaded["warnings"] == []
     assert said_of_answers(load_task_data(cell.bench).examples, loaded["tasks"], cell.bench) == []

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.cells import request
+from tests.cells import request, run_cell
 from tests.conftest import write_jsonl
 from tests.tasks.finding import leaks
 from ttt.cell.key import cell_key
-from ttt.cell.run import run_cell
 from ttt.files.rows import DataFiles
 from ttt.spec import Bench, SpecError
 from ttt.tasks.bench import load_tasks
@@ -46,7 +45,7 @@ def contexts_bench(conf: Path, folder: Path) -> Any:
         "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
     }
     files = {"test": str(test)}
-    made = request(conf, folder, adjustment="none").cell.bench
+    made = request(conf, folder, adjustment="none").cells[0].bench
     return made.model_copy(update={"tasks": (task,), "files": files, "task_data": (), "num_fewshot": 0})
 
 
@@ -128,7 +127,7 @@ def test_a_cell_counts_shows_and_says_its_leaks(conf: Path, tmp_path: Path) -> N
     said: list[str] = []
     asked_for = request(conf, tmp_path, "bench.leak=report", "adjustment.examples=4")
     tracker = Tracker(asked_for.tracking)
-    result = run_cell(asked_for.cell, asked_for.trainer, tracker, say=said.append)
+    result = run_cell(asked_for.cells[0], asked_for.trainer, tracker, say=said.append)
     metrics = tracker.client.get_run(result.run_id).data.metrics
     counted = {
         name.removeprefix("task_data/"): n for name, n in metrics.items() if name.startswith("task_data/n_leaked")
@@ -145,7 +144,7 @@ def test_a_cell_counts_shows_and_says_its_leaks(conf: Path, tmp_path: Path) -> N
 
 def test_the_key_knows_what_is_trained_on(conf: Path, tmp_path: Path) -> None:
     def key(*overrides: str, adjustment: str = "smoke") -> str:
-        cell = request(conf, tmp_path, *overrides, adjustment=adjustment).cell
+        cell = request(conf, tmp_path, *overrides, adjustment=adjustment).cells[0]
         return cell_key(cell, "source", "32", DataFiles())
 
     assert key() == key("bench.leak=fail") != key("bench.leak=report")

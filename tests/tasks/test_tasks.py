@@ -65,7 +65,7 @@ def test_task_data_from_several_files_in_a_fixed_order(tmp_path: Path) -> None:
 
 
 def test_shots_depend_on_the_document_alone(conf: Path, tmp_path: Path) -> None:
-    cell = request(conf, tmp_path, adjustment="none").cell
+    cell = request(conf, tmp_path, adjustment="none").cells[0]
     (task,) = load_tasks(cell.bench)["tasks"].values()
     docs = list(task.eval_docs)
     forwards = [task.fewshot_context(doc, 2) for doc in docs]

@@ -13,17 +13,18 @@ import pandas as pd
 from lm_eval.evaluator import evaluate as harness_evaluate
 
 from ttt.cell.items import ITEM_COLUMNS, item_means, item_table, mean_stderr, scored_by_item
+from ttt.cell.result import Side
 from ttt.engine.lm import Backend
 from ttt.spec import Bench, SpecError
 from ttt.tasks.metrics import metric_name
 
 os.environ.setdefault("DISABLE_MULTIPROC", "1")  # lm-eval would fork this process, threads and all, for 100 resamples
 
-__all__ = ["ITEM_COLUMNS", "Scores", "evaluate", "item_table"]
+__all__ = ["ITEM_COLUMNS", "evaluate", "item_table"]
 
 
 @dataclass(frozen=True)
-class Scores:
+class Evaluation:
     """One side of a cell: the score and its standard error, the bench's metrics, and the items behind them."""
 
     score: float
@@ -38,8 +39,13 @@ class Scores:
     n_tokens: int
     seconds: float
 
+    @property
+    def side(self) -> Side:
+        """`score`, `stderr`, and the metrics."""
+        return {"score": self.score, "stderr": self.stderr, **self.metrics}
 
-def evaluate(backend: Backend, bench: Bench, tasks: dict[str, Any], seed: int = 0) -> Scores:
+
+def evaluate(backend: Backend, bench: Bench, tasks: dict[str, Any], seed: int = 0) -> Evaluation:
     """Score the backend's model on loaded tasks (`ttt.tasks.bench.load_tasks`); `seed` is that of drawn answers.
 
     Raises ValueError if no item was scored, SpecError if the bench's metric is not among lm-eval's results or is no
@@ -55,8 +61,8 @@ def evaluate(backend: Backend, bench: Bench, tasks: dict[str, Any], seed: int = 
         apply_chat_template=bench.chat_template,
         fewshot_as_multiturn=bench.chat_template,
     )
-    found = results["groups"][f"bench:{bench.name}"]
-    metrics = {metric_name(k): float(v) for k, v in found.items() if "," in k and isinstance(v, int | float)}
+    of_bench = results["groups"][f"bench:{bench.name}"]
+    metrics = {metric_name(k): float(v) for k, v in of_bench.items() if "," in k and isinstance(v, int | float)}
     name = metric_name(bench.metric)
     if name not in metrics:
         raise SpecError(f"bench.metric: {bench.metric!r} is none of the scores of '{bench.name}': {', '.join(metrics)}")
@@ -65,7 +71,7 @@ def evaluate(backend: Backend, bench: Bench, tasks: dict[str, Any], seed: int = 
         raise SpecError(
             f"bench.metric: {bench.metric!r} of '{bench.name}' is {score}: it is not defined for all of its documents"
         )
-    samples = {task: list(_told(tasks["tasks"][task], of_task)) for task, of_task in results["samples"].items()}
+    samples = {task: list(_with_choices(tasks["tasks"][task], of_task)) for task, of_task in results["samples"].items()}
     items = item_table(samples, bench.metric)
     if items.empty:
         raise ValueError(f"bench '{bench.name}': no item was scored")
@@ -74,7 +80,7 @@ def evaluate(backend: Backend, bench: Bench, tasks: dict[str, Any], seed: int = 
     metric, _, extraction = bench.metric.partition(",")
     stderr = metrics.get(metric_name(f"{metric}_stderr,{extraction}"))
     first = [sample for of_task in samples.values() for sample in of_task][:20]
-    return Scores(
+    return Evaluation(
         score=score,
         stderr=mean_stderr(items["correct"]) if stderr is None or np.isnan(stderr) else stderr,
         metrics={key: value for key, value in metrics.items() if np.isfinite(value)},
@@ -92,17 +98,17 @@ def higher_is_better(bench: Bench, tasks: dict[str, Any]) -> bool:
     return bench.higher_is_better and all(t.higher_is_better().get(metric, True) for t in tasks["tasks"].values())
 
 
-def _told(task: Any, samples: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+def _with_choices(task: Any, samples: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     """lm-eval's samples with what the task alone can tell of a document: its choices, and which of them is right."""
     has_choices = getattr(task.config, "doc_to_choice", None) is not None
     for sample in samples:
-        told = dict(sample)
+        completed = dict(sample)
         if has_choices and task.OUTPUT_TYPE == "multiple_choice":
-            told["choices"] = task.doc_to_choice(sample["doc"])
+            completed["choices"] = task.doc_to_choice(sample["doc"])
             if task.multiple_input:
-                told["target"] = task.doc_to_text(sample["doc"])
+                completed["target"] = task.doc_to_text(sample["doc"])
         elif has_choices and isinstance(sample["target"], int):
-            told["target"] = task.doc_to_choice(sample["doc"])[
+            completed["target"] = task.doc_to_choice(sample["doc"])[
                 sample["target"]
             ]  # what is generated is compared with it
-        yield told
+        yield completed

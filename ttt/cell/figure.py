@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
+from ttt.cell.result import Side
 from ttt.plotting import ADJUSTED, BASE, MUTED, new_figure
 from ttt.spec import Cell
 
@@ -13,11 +14,10 @@ from ttt.spec import Cell
 def cell_figure(
     cell: Cell,
     losses: Sequence[tuple[int, float]],
-    scores: Sequence[tuple[int, float]],
-    base: Mapping[str, float | None],
-    adjusted: Mapping[str, float | None],
+    base: Side,
+    checkpoints: Sequence[Side],
 ) -> Figure:
-    """`losses` and `scores` are (examples seen, value); the sides map `score` and `stderr`."""
+    """`losses` are (examples seen, nats a token); checkpoints have `n_examples` and a score, the last is the end."""
     figure, (left, right) = new_figure(9, 3.6, columns=2)
     left.plot(*zip(*losses, strict=True), color=ADJUSTED, linewidth=1.2)
     left.set(xlabel="examples seen", ylabel="loss (nats per answer token)", title="Adjusting")
@@ -25,9 +25,10 @@ def cell_figure(
     right.annotate(
         "chance", (1, cell.bench.chance), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=MUTED
     )
-    points = [(0, base["score"]), *scores]
+    end = checkpoints[-1]
+    points = [(0, base["score"]), *((point["n_examples"], point["score"]) for point in checkpoints)]
     right.plot(*zip(*points, strict=True), color=ADJUSTED, linewidth=1.2)
-    for n_examples, side, color, label in ((0, base, BASE, "base"), (scores[-1][0], adjusted, ADJUSTED, "adjusted")):
+    for n_examples, side, color, label in ((0, base, BASE, "base"), (end["n_examples"], end, ADJUSTED, "adjusted")):
         right.errorbar(
             n_examples, side["score"], yerr=1.96 * (side["stderr"] or 0), fmt="o", color=color, capsize=3, label=label
         )

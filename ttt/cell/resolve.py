@@ -1,8 +1,12 @@
-"""A cell that is done: found and read back, without what works on cells, which takes seconds to import."""
+"""What a request comes to, found out once and before the work: sources, keys, and the cells that are done.
+
+Imports nothing of what works on cells, which takes seconds: a request that is done is read back without.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from ttt.cell.key import cell_key
 from ttt.cell.read import check_items, read_result
@@ -11,38 +15,101 @@ from ttt.engine.precision import arithmetic
 from ttt.files.model_source import model_source
 from ttt.files.rows import DataFiles
 from ttt.spec import Cell, Model, SpecError, Trainer
-from ttt.tracking import Tracker
+from ttt.tracking import Tracker, Version
 
 Say = Callable[[str], None]
 
 
-def starting_point(cell: Cell, tracker: Tracker) -> tuple[Cell, Model]:
-    """The cell as its key names it, and the model with the folder of the registered version that it starts from."""
-    model = cell.model
-    if model.version:
-        folder = tracker.registered(model.name, cell.bench.name, model.version)
-        model = model.model_copy(update={"path": str(folder), "gguf_file": None})
-    return (cell.base() if cell.adjustment.method == "none" else cell), model
+@dataclass(frozen=True)
+class KeyedCell:
+    """A cell with the key under which its run is found, and its result if it is done."""
+
+    cell: Cell
+    key: str
+    precision: str
+    done: CellResult | None = None
+
+    @property
+    def experiment(self) -> str:
+        return f"{self.cell.suite}/{self.cell.bench.name}"
+
+    @property
+    def label(self) -> str:
+        return f"{self.cell.label} on {self.cell.bench.name}"
 
 
-def look_up(cell: Cell, trainer: Trainer, tracker: Tracker, say: Say) -> CellResult | None:
-    """The result of a cell that is done; None where there is work to do, if only to clear up after a kill."""
-    cell, model = starting_point(cell, tracker)
-    key = cell_key(cell, model_source(model), arithmetic(trainer, cell.bench), DataFiles())
-    return None if tracker.leftovers(key) else read_back(cell, key, tracker, say)
+@dataclass(frozen=True)
+class Resolved:
+    """The cells of one model, adjustment and seed on several benches."""
+
+    cells: tuple[KeyedCell, ...]
+    model: Model
+    """What is loaded: with the folder of `version`, if there is one."""
+    version: Version | None
+    """The registered version that the model starts from."""
+    source: str
+    """`ttt.files.model_source`."""
+    trainer: Trainer
+    files: DataFiles = field(compare=False)
+    """The digests that local files had when the keys were made of them."""
+
+    @property
+    def is_done(self) -> bool:
+        return all(cell.done for cell in self.cells)
+
+    def keyed(self, cell: Cell) -> KeyedCell:
+        """A cell with its key; one without an adjustment depends on no seed."""
+        cell = cell.base() if cell.adjustment.method == "none" else cell
+        precision = arithmetic(self.trainer, cell.bench)
+        return KeyedCell(cell, cell_key(cell, self.source, precision, self.files), precision)
 
 
-def read_back(cell: Cell, key: str, tracker: Tracker, say: Say) -> CellResult | None:
-    """The result of the cell of this key, if it is done and its run still has what it kept."""
-    found = tracker.find(f"{cell.suite}/{cell.bench.name}", key)
-    if found is None or found.info.status != "FINISHED":
+def resolve(cells: Sequence[Cell], trainer: Trainer, tracker: Tracker, force: bool, say: Say) -> Resolved:
+    """Raises SpecError for a model, a version or files that are not there, and for benches that are one and the same.
+
+    With `force` nothing counts as done.
+    """
+    starts, model, version = starting_point(cells[0].model, tracker)
+    resolved = Resolved((), model, version, model_source(model), trainer, DataFiles())
+    keyed = [resolved.keyed(cell.model_copy(update={"model": starts})) for cell in cells]
+    if not force:
+        keyed = [
+            replace(cell, done=None if tracker.leftovers(cell.key) else read_back(cell, tracker, say)) for cell in keyed
+        ]
+    return replace(resolved, cells=tuple(keyed))
+
+
+def starting_point(model: Model, tracker: Tracker) -> tuple[Model, Model, Version | None]:
+    """The model as its cells have it, the model that is loaded, and the registered version that it starts from.
+
+    Starting from the version that is the base model is starting from the model itself.
+    """
+    if model.version is None:
+        return model, model, None
+    version = tracker.registry.find(model.name, model.version)
+    if version.tags.get("ttt.kind") == "base":
+        original = model.model_copy(update={"version": None})
+        kept, now = version.tags.get("ttt.source"), model_source(original)
+        if kept != now:
+            raise SpecError(
+                f"model.version: {version.label} is the base model as it was loaded from {kept}; what model "
+                f"'{model.name}' names is now {now}"
+            )
+        return original, original, None
+    return model, model.model_copy(update={"path": str(tracker.registry.folder(version)), "gguf_file": None}), version
+
+
+def read_back(cell: KeyedCell, tracker: Tracker, say: Say = lambda text: None) -> CellResult | None:
+    """The result of a cell that is done and whose run still has what it kept; None where there is work to do."""
+    run = tracker.find(cell.experiment, cell.key)
+    if run is None or run.info.status != "FINISHED":
         return None
-    what, run_id = f"{cell.label} on {cell.bench.name}", found.info.run_id
+    run_id = run.info.run_id
     try:
         result = read_result(tracker, run_id)
-        check_items(tracker, run_id, "base" if cell.adjustment.method == "none" else "adjusted")
+        check_items(tracker, run_id, "base" if cell.cell.adjustment.method == "none" else "adjusted")
     except SpecError as error:  # somebody has removed or damaged what the run kept
-        say(f"{what}: done before, and now again, since {error}")
+        say(f"{cell.label}: done before, and now again, since {error}")
         return None
-    say(f"{what}: done before, run {run_id} (force=true repeats it)")
+    say(f"{cell.label}: done before, run {run_id} (force=true repeats it)")
     return result

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 SIDES = ("base", "adjusted")
 """The halves of a cell: the model as it is, and adjusted; with `adjustment=none` both have the base scores."""
-Side = Mapping[str, float | None]
+Side = dict[str, float | None]
 """A half's `score`, `stderr` and the bench's metrics."""
 
 
@@ -22,9 +21,9 @@ class CellResult:
     adjustment: str
     seed: int
     n_items: int
-    base: dict[str, float | None]
-    adjusted: dict[str, float | None]
-    gain: dict[str, float | None]
+    base: Side
+    adjusted: Side
+    gain: Side
     seconds: float
     tokens_per_second: float | None
     """Tokens trained on a second, of the adjustment; of the evaluation where nothing was adjusted."""
@@ -34,7 +33,7 @@ class CellResult:
     """Of the registered model `<model>`."""
     adjusted_model: dict[str, str] | None = None
     """`key` and `run_id` of the adjusted model; null for a base model, and where others have measured."""
-    checkpoints: list[dict[str, float | None]] = field(default_factory=list)
+    checkpoints: list[Side] = field(default_factory=list)
     """Scores on the way: `n_examples` seen, `score`, `stderr`, and what else was scored there, in order."""
     num_fewshot: list[int] = field(default_factory=list)
     """Shots that the bench's tasks were given, each number once; a task may be defined without."""
@@ -42,16 +41,14 @@ class CellResult:
     """What of the bench or the task data may not be as it is meant."""
 
 
-def sides_as_gain(
-    base: dict[str, float | None], adjusted: dict[str, float | None], stderr: float | None
-) -> dict[str, float | None]:
+def sides_as_gain(base: Side, adjusted: Side, stderr: float | None) -> Side:
     """What adjusting added to each number that both sides have; `stderr` is that of the paired differences."""
-    gain: dict[str, float | None] = {"score": _difference(base, adjusted, "score"), "stderr": stderr}
+    gain: Side = {"score": _difference(base, adjusted, "score"), "stderr": stderr}
     shared = [name for name in adjusted if name in base and name not in gain and not name.endswith("_stderr")]
     return gain | {name: _difference(base, adjusted, name) for name in shared}
 
 
-def _difference(base: dict[str, float | None], adjusted: dict[str, float | None], name: str) -> float | None:
+def _difference(base: Side, adjusted: Side, name: str) -> float | None:
     before, after = base[name], adjusted[name]
     return None if before is None or after is None else after - before
 

@@ -72,8 +72,9 @@ class Workbench:
     def backend(self) -> KeepingBackend:
         """The model in memory, unadjusted until a cell adjusts it."""
         weights, tokenizer = load(self.model, self.source)
-        if self.model.version and as_stored(self.model):
-            self.tracker.check_weights(self.model.name, self.bench.name, self.model.version, digest(weights))
+        if self.model.version is not None and as_stored(self.model):
+            version = self.tracker.registry.find(self.model.name, self.model.version)
+            self.tracker.registry.check_weights(version, digest(weights))
         check_tokenizer(tokenizer, self.model, self.bench)
         return KeepingBackend(weights, tokenizer, self.trainer)
 

@@ -70,7 +70,7 @@ class Command:
 
     config: str
     parse: Callable[[Mapping[str, Any]], Any]
-    work: Callable[[Any], dict[str, Any] | None]
+    work: Callable[[Any], dict[str, Any] | list[dict[str, Any]] | None]
     show: Callable[[list[dict[str, Any]]], None]
     begin: Callable[[list[Any]], Closer] | None = None
     shares_work: bool = False
@@ -185,7 +185,9 @@ class Command:
 
     def _single(self, asked: Asked) -> int:
         result = self.work(asked.request)
-        return self._report(result, [result], asked) if result is not None else 0
+        if result is None:
+            return 0
+        return self._report(result, result if isinstance(result, list) else [result], asked)
 
     def _report(self, result: Any, results: list[dict[str, Any]], asked: Asked) -> int:
         """Show what was found, and write it; 1 where it cannot be written."""

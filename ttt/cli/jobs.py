@@ -175,7 +175,7 @@ def records_in(folder: Path) -> tuple[list[dict[str, Any]], list[str], list[int]
         record = json.loads(_record_file(folder, number).read_text())
         codes.append(record["code"])
         if record["code"] == 0:
-            results.append(record["result"])
+            results += record["result"] if isinstance(record["result"], list) else [record["result"]]
         else:
             called = _request(folder, number)["job"]
             failures.append(f"{' '.join(called)}: {record['error']}")

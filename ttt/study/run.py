@@ -34,7 +34,8 @@ def saturate(cell: Cell, spec: StudySpec, trainer: Trainer, tracker: Tracker, sa
     if cell.adjustment.method == "none":
         raise SpecError("adjustment: 'none' has no budget to judge; name one that trains")
     with stoppable():
-        cell, model = starting_point(cell, tracker)
+        starts, model, _ = starting_point(cell.model, tracker)
+        cell = cell.model_copy(update={"model": starts})
         work = Workbench(model, cell, trainer, tracker)
         own = spec.own_values(cell.adjustment, cell.model)
         key = study_key(spec, work.key(cell))

@@ -1,0 +1,55 @@
+"""The registered versions of a model: its base, and its adjusted models with their scores on every bench."""
+
+from __future__ import annotations
+
+from ttt.cell.adjusted import ARTIFACT, AdjustedModel
+from ttt.cell.key import recipe_digest
+from ttt.cell.result import CellResult
+from ttt.spec import Cell
+from ttt.tracking import Tracker, alias_of
+
+BASE = "base"
+"""Where the facts of a base version are among the artifacts of its run."""
+
+
+def register_base(tracker: Tracker, cell: Cell, run_id: str, source: str, digest: str) -> str | None:
+    """The version of the base model, with the alias `base`; of one that is a registered version, that version."""
+    if not tracker.tracking.register_models:
+        return None
+    if cell.model.version is not None:
+        return str(tracker.registry.find(cell.model.name, cell.model.version).number)
+    tags = {"ttt.kind": "base", "ttt.digest": digest, "ttt.source": source}
+    return str(tracker.registry.register(cell.model.name, run_id, BASE, tags, aliases=("base",)).number)
+
+
+def register_adjusted(tracker: Tracker, cell: Cell, adjusted: AdjustedModel) -> str | None:
+    """The version of an adjusted model, with the alias `adjusted-<task data>`.
+
+    One that began from another version has no alias: it is not what the model itself comes to be by the adjustment.
+    """
+    if not (tracker.tracking.register_models and tracker.tracking.keep_weights):
+        return None
+    tags = {
+        "ttt.kind": "adjusted",
+        "ttt.adjusted_model": adjusted.key,
+        "ttt.digest": adjusted.digest,
+        "ttt.files": adjusted.source,
+        "ttt.recipe": recipe_digest(cell.adjustment),
+        "ttt.adjustment": cell.adjustment.name,
+        "ttt.task_data": cell.task_data_name,
+        "ttt.budget": str(adjusted.n_examples),
+        "ttt.seed": str(cell.seed),
+    }
+    aliases: tuple[str, ...] = (alias_of("adjusted", cell.task_data_name),)
+    if cell.model.version is not None:
+        tags["ttt.from_version"] = str(tracker.registry.find(cell.model.name, cell.model.version).number)
+        aliases = ()
+    return str(tracker.registry.register(cell.model.name, adjusted.run_id, ARTIFACT, tags, aliases).number)
+
+
+def tag_with_score(tracker: Tracker, cell: Cell, result: CellResult) -> None:
+    """Write the cell's score, and which run it is, on the version of the model that was scored."""
+    if result.version is not None:
+        place = f"{cell.suite}/{cell.bench.name}"
+        tags = {f"score/{place}": f"{result.adjusted['score']:.6g}", f"cell/{place}": result.run_id}
+        tracker.registry.set_tags(tracker.registry.find(cell.model.name, int(result.version)), tags)
