@@ -24,6 +24,7 @@ MODULES = sorted(
 )
 
 FLOORS = (
+    ("faults",),
     ("spec", "masking", "stopping", "formatting", "stats"),
     ("files", "catalogue", "plotting"),
     ("cli", "tasks"),

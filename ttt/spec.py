@@ -5,8 +5,7 @@ Every fault of a request is found at once, and each names the field, the value a
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -22,6 +21,10 @@ from pydantic import (
     model_validator,
 )
 
+from ttt.faults import SpecError as SpecError
+from ttt.faults import in_words
+from ttt.faults import nearest as nearest
+
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 """A name becomes a folder's, and two of them with a dash between become a registered model's: both end at 250."""
 Count = Annotated[int, Field(gt=0)]
@@ -30,19 +33,6 @@ Month = Annotated[str, StringConstraints(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 
 def _without_nulls(values: Any) -> Any:
     return {key: value for key, value in values.items() if value is not None} if isinstance(values, Mapping) else values
-
-
-class SpecError(ValueError):
-    """A request that cannot be carried out as written; the message is meant for the user."""
-
-
-def nearest(value: str, choices: Iterable[str], n: int = 60) -> str:
-    """The choices as one line, those nearest to the value first, at most `n` of them."""
-    choices = sorted(choices)
-    close = difflib.get_close_matches(value, choices, n=5, cutoff=0.4)
-    ordered = close + [choice for choice in choices if choice not in close]
-    rest = f", and {len(ordered) - n} more" if len(ordered) > n else ""
-    return ", ".join(ordered[:n]) + rest
 
 
 class Spec(BaseModel):
@@ -172,8 +162,8 @@ class Adjustment(Spec):
     batch_size: Count = 64
     """Examples a step."""
     max_tokens: Count = 600
-    """Tokens an example, prompt and answer; longer ones lose their beginning, and are counted. The model's context is
-    a limit too."""
+    """Tokens an example, prompt and answer; longer ones lose their beginning, as in the paper's release, and are
+    counted. The model's context is a limit too."""
     learning_rate: Positive = 2e-5
     low_learning_rate: Positive = 2e-6
     low_from_params: Count = 10_000_000_000
@@ -307,36 +297,4 @@ def check(kind: type[S], values: Mapping[str, Any], where: str = "") -> S:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise SpecError("\n".join(_fault(kind, fault, where) for fault in error.errors())) from None
-
-
-def _fault(kind: type[BaseModel], fault: Mapping[str, Any], where: str) -> str:
-    path = ".".join([*([where] if where else []), *(str(part) for part in fault["loc"])])
-    field, value, context = str(fault["loc"][-1]) if fault["loc"] else "", fault.get("input"), fault.get("ctx", {})
-    match fault["type"]:
-        case "extra_forbidden":
-            return f"{path}: unknown field; the fields are: {nearest(field, _fields(kind, fault['loc'][:-1]))}"
-        case "missing":
-            return f"{path}: is missing"
-        case "value_error":
-            return f"{path}: {context['error']}" if path else str(context["error"])
-        case "string_pattern_mismatch":
-            return f"{path}: {_short(value)} does not have the form {context['pattern']}"
-        case "literal_error":
-            return f"{path}: {_short(value)} is none of {context['expected']}"
-        case _:
-            message = fault["msg"][0].lower() + fault["msg"][1:]
-            return f"{path}: {_short(value)}: {message}"
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 120 else f"{text[:100]}… ({len(text):,} characters)"
-
-
-def _fields(kind: Any, path: tuple[Any, ...]) -> list[str]:
-    for part in path:
-        annotation = kind.model_fields[part].annotation if isinstance(part, str) and part in kind.model_fields else None
-        inner = [a for a in (annotation, *getattr(annotation, "__args__", ())) if hasattr(a, "model_fields")]
-        kind = inner[0] if inner else kind
-    return list(kind.model_fields)
+        raise SpecError(in_words(error, kind, where)) from None

@@ -1,0 +1,59 @@
+"""What is wrong with a request, in words: the field, the value and the choices."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+
+class SpecError(ValueError):
+    """A request that cannot be carried out as written; the message is meant for the user."""
+
+
+def nearest(value: str, choices: Iterable[str], n: int = 60) -> str:
+    """The choices as one line, those nearest to the value first, at most `n` of them."""
+    choices = sorted(choices)
+    close = difflib.get_close_matches(value, choices, n=5, cutoff=0.4)
+    ordered = close + [choice for choice in choices if choice not in close]
+    rest = f", and {len(ordered) - n} more" if len(ordered) > n else ""
+    return ", ".join(ordered[:n]) + rest
+
+
+def in_words(error: ValidationError, kind: type[BaseModel], where: str = "") -> str:
+    """Every fault that pydantic found in the values of a `kind`, one a line; `where` is the field that they are of."""
+    return "\n".join(_fault(kind, fault, where) for fault in error.errors())
+
+
+def _fault(kind: type[BaseModel], fault: Mapping[str, Any], where: str) -> str:
+    path = ".".join([*([where] if where else []), *(str(part) for part in fault["loc"])])
+    field, value, context = str(fault["loc"][-1]) if fault["loc"] else "", fault.get("input"), fault.get("ctx", {})
+    match fault["type"]:
+        case "extra_forbidden":
+            return f"{path}: unknown field; the fields are: {nearest(field, _fields(kind, fault['loc'][:-1]))}"
+        case "missing":
+            return f"{path}: is missing"
+        case "value_error":
+            return f"{path}: {context['error']}" if path else str(context["error"])
+        case "string_pattern_mismatch":
+            return f"{path}: {_short(value)} does not have the form {context['pattern']}"
+        case "literal_error":
+            return f"{path}: {_short(value)} is none of {context['expected']}"
+        case _:
+            message = fault["msg"][0].lower() + fault["msg"][1:]
+            return f"{path}: {_short(value)}: {message}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 120 else f"{text[:100]}… ({len(text):,} characters)"
+
+
+def _fields(kind: Any, path: tuple[Any, ...]) -> list[str]:
+    for part in path:
+        annotation = kind.model_fields[part].annotation if isinstance(part, str) and part in kind.model_fields else None
+        inner = [a for a in (annotation, *getattr(annotation, "__args__", ())) if hasattr(a, "model_fields")]
+        kind = inner[0] if inner else kind
+    return list(kind.model_fields)
