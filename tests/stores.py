@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from ttt.cell.params import cell_params, cell_tags
+from ttt.compare import Kind, Request, compare
+from ttt.comparison.options import Options
 from ttt.files.rows import DataFiles
 from ttt.spec import Adjustment, Bench, Cell, Model, Tracking
 from ttt.tracking import Tracker
@@ -141,3 +143,8 @@ def item_table(correct: Sequence[float], task: str = "sums") -> pd.DataFrame:
             "correct": [float(score) for score in correct],
         }
     )
+
+
+def ask(tracker: Tracker, kind: Kind, names: Sequence[str], options: Options, models: Sequence[str] = ()) -> Any:
+    """What `ttt.compare` concludes of a store and keeps there."""
+    return compare(tracker, Request(kind, tuple(names), tuple(models), options, tracker.tracking))

@@ -28,9 +28,10 @@ FLOORS = (
     ("spec", "masking", "stopping", "formatting", "stats"),
     ("files", "catalogue", "plotting"),
     ("cli", "tasks"),
-    ("engine", "tracking", "report"),
+    ("engine", "tracking"),
     ("cell", "lab"),
     ("study", "imported", "comparison"),
+    ("report",),
     ("run", "compare", "saturate", "ingest", "pretrain"),
 )
 """What is in `ttt/`, by floor: a module imports from its own subject and from the floors below."""

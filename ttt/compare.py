@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
-from ttt.cli.command import Command
+from ttt.cli.command import CONF, Command
 from ttt.cli.imports import uncollected
+from ttt.cli.overrides import quoted
 from ttt.comparison.options import Options
-from ttt.spec import Name, SpecError, Tracking, check
+from ttt.masking import shown_uri
+from ttt.spec import Name, Spec, SpecError, Tracking, check
+
+if TYPE_CHECKING:
+    from ttt.comparison.conclusions import Concluded
+    from ttt.tracking import Tracker
 
 Kind = Literal["bench", "benches", "reformulation", "items", "versions"]
 KINDS = "bench=..., benches=[...], reformulation=[cloze,multiple_choice], items=[a,b] with bench=..., or versions=..."
@@ -77,28 +85,111 @@ def parse(config: Mapping[str, Any]) -> Request:
 
 def work(request: Request) -> dict[str, Any]:
     with uncollected():
-        from ttt.comparison import work as comparison  # mlflow and the statistics, seconds to import
+        from ttt.comparison.conclusions import as_json  # mlflow and the statistics, seconds to import
         from ttt.tracking import Tracker
 
-    tracker, names = Tracker(request.tracking, make=False), request.names
+    return as_json(compare(Tracker(request.tracking, make=False), request))
+
+
+def compare(tracker: Tracker, request: Request) -> Concluded:
+    """Load, conclude, draw, log; the conclusions as they were kept."""
+    from ttt.comparison.conclusions import BenchConclusions
+    from ttt.comparison.log import kept, not_kept
+
+    conclusions = conclude(tracker, request)
+    asked = {request.kind: list(request.names), **request.options.model_dump(mode="json")}
+    if request.models:
+        asked["items"] = list(request.models)
+    made = replace(conclusions.provenance, options=asked, command=again(request))
+    conclusions = replace(conclusions, provenance=made)
+    if not tracker.is_writable:
+        not_kept(tracker)
+        return conclusions
+    with kept(tracker, conclusions) as being_kept:
+        if isinstance(being_kept.conclusions, BenchConclusions):
+            from ttt.report.comparison import render  # matplotlib and jinja2: only once there is something to draw
+
+            render(being_kept.conclusions, being_kept.folder)
+    conclusions = being_kept.conclusions
+    if isinstance(conclusions, BenchConclusions):
+        page = tracker.artifact(str(conclusions.run_id), "report.html")
+        conclusions = replace(conclusions, report=str(page) if page else None)
+    return conclusions
+
+
+def conclude(tracker: Tracker, request: Request) -> Concluded:
+    """What the cells of the store say. SpecError for what cannot be compared."""
+    from ttt.comparison import benches, inputs, items, versions
+    from ttt.comparison import conclude as bench
+
+    names, options = request.names, request.options
     match request.kind:
         case "bench":
-            return comparison.compare_bench(tracker, names[0], request.options)
+            return bench.conclude(tracker, inputs.read_inputs(tracker, names[0], options), options)
         case "benches":
-            return comparison.compare_benches(tracker, names, request.options)
+            return benches.bench_conclusions(tracker, names, options)
         case "reformulation":
-            return comparison.compare_formats(tracker, names, request.options)
+            return benches.format_conclusions(tracker, names, options)
         case "items":
-            return comparison.compare_items(tracker, names[0], request.models, request.options)
+            return items.item_conclusions(tracker, names[0], request.models, options)
         case "versions":
-            return comparison.compare_versions(tracker, names[0])
+            return versions.version_conclusions(tracker, names[0], options)
+
+
+def again(request: Request) -> str:
+    """The command that makes the same comparison: all that is asked and every option that is not the default.
+
+    Where the result is written is no part of it. A password in the address of the store is shown as ***.
+    """
+    words = [_name_word(request.kind, request.names)]
+    if request.models:
+        words = [_chosen("bench", request.names[0]), f"items={_written(request.models)}"]
+    for name, field in Options.model_fields.items():
+        value, default = getattr(request.options, name), field.default
+        if value == default:
+            continue
+        if name == "adjustment":
+            words.append(_chosen(name, value))
+        elif isinstance(value, Spec):
+            inner = ((key, getattr(value, key)) for key in type(value).model_fields)
+            words += [f"{name}.{key}={_written(part)}" for key, part in inner if part != getattr(default, key)]
+        else:
+            words.append(f"{name}={_written(value)}")
+    places = {"root": request.tracking.root, "uri": request.tracking.uri and shown_uri(request.tracking.uri)}
+    words += [f"tracking.{k}={_written(v)}" for k, v in places.items() if v != Tracking.model_fields[k].default]
+    return shlex.join(["python", "-m", "ttt.compare", *words])
+
+
+def _name_word(kind: Kind, names: tuple[str, ...]) -> str:
+    if kind == "bench":
+        return _chosen("bench", names[0])
+    return f"{kind}={_written(names[0] if kind == 'versions' else names)}"
+
+
+def _chosen(group: str, name: str) -> str:
+    """A choice by its file, or by its name where the file is the user's own: nothing else of it counts here."""
+    return f"{group}={name}" if (CONF / group / f"{name}.yaml").is_file() else f"+{group}.name={_written(name)}"
+
+
+def _written(value: Any) -> str:
+    """A value as Hydra's grammar reads it back."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple | list):
+        return f"[{','.join(map(_written, value))}]"
+    if not isinstance(value, str) or re.fullmatch(r"(?!(?i:null|true|false|nan|inf)$)[A-Za-z][\w.-]*", value):
+        return str(value)
+    return quoted(value)
 
 
 def show(results: list[dict[str, Any]]) -> None:
-    from ttt.comparison.terminal import show_result
+    from ttt.comparison.conclusions import from_json
+    from ttt.comparison.terminal import show_conclusions
 
     for result in results:
-        show_result(result)
+        show_conclusions(from_json(result))
 
 
 COMMAND = Command("compare", parse, work, show)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.stores import TASK_DATA, Made, adjustment, bench, item_table, made_models, planted, write
-from ttt.comparison import work
+from tests.stores import TASK_DATA, Made, adjustment, ask, bench, item_table, made_models, planted, write
 from ttt.comparison.conclude import conclude
+from ttt.comparison.conclusions import BenchConclusions, Excluded
 from ttt.comparison.inputs import read_inputs
 from ttt.comparison.options import Options
 from ttt.spec import SpecError
@@ -79,7 +79,7 @@ NAMED = {
 OTHERS = ", ".join(f"model-{i:03}" for i in range(1, N_MODELS))
 
 
-def compared(store: Tracker, **asked: Any) -> dict[str, Any]:
+def compared(store: Tracker, **asked: Any) -> BenchConclusions:
     options = Options(**{**QUICK, "suite": "made", **asked})
     return conclude(store, read_inputs(store, "sums", options), options)
 
@@ -93,7 +93,7 @@ def test_final_refuses_what_was_not_made_alike_and_so_does_any_comparison(tmp_pa
         first, *rest = str(refused.value).splitlines()
         assert NAMED[kind].replace("OTHERS", OTHERS) in first
         assert rest == ["leave cells out with exclude=[model or run id, ...]"]
-    assert compared(store, final=True, exclude=("model-000",))["provisional"] is False
+    assert compared(store, final=True, exclude=("model-000",)).provisional is False
 
 
 def test_only_what_differs_is_named(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_the_recipes_own_rule_may_give_large_models_another_rate(tmp_path: Path)
     store = write(tmp_path, cells(adjustment=adjustment(low_from_params=1_000_000_000)))
     rates = {run.data.params["learning_rate"] for run in store.runs("made/sums", "cell")}
     assert rates == {"2e-05", "2e-06"}
-    assert not compared(store, final=True)["provisional"]
+    assert not compared(store, final=True).provisional
 
 
 def test_a_file_under_another_path_is_the_same_file(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_file_under_another_path_is_the_same_file(tmp_path: Path) -> None:
     copy.write_bytes(TASK_DATA.read_bytes())
     made = cells()
     moved = bench(task_data=[{"name": "sums", "files": str(copy)}])
-    assert compared(write(tmp_path, [replace(made[0], bench=moved), *made[1:]]), final=True)["n_models"] == N_MODELS
+    assert compared(write(tmp_path, [replace(made[0], bench=moved), *made[1:]]), final=True).n_models == N_MODELS
 
 
 def test_seeds_of_one_name_that_are_two_models_are_refused(tmp_path: Path) -> None:
@@ -139,8 +139,8 @@ def test_cells_of_an_earlier_ttt_are_compared_among_themselves_and_never_final(t
     made = [replace(cell, tags={**SATURATED, **DIGESTS}) for cell in cells()]
     store = write(tmp_path / "all", made)
     found = compared(store)
-    assert found["provisional"]
-    assert "an earlier ttt" in found["provisional_reasons"][0]
+    assert found.provisional
+    assert "an earlier ttt" in found.provisional_reasons[0]
     with pytest.raises(SpecError, match="final: cells of an earlier ttt"):
         compared(store, final=True)
     some = write(tmp_path / "some", [*made[:2], *cells()[2:]])
@@ -160,9 +160,9 @@ def imported(cell: Made) -> Made:
 def test_imported_cells_compare_with_each_other_and_are_named_among_others(tmp_path: Path) -> None:
     made = cells()
     alone = write(tmp_path / "alone", [imported(cell) for cell in made])
-    assert compared(alone, final=True)["provisional_reasons"] == []
+    assert compared(alone, final=True).provisional_reasons == []
     both = write(tmp_path / "both", [imported(made[0]), *made[1:]])
-    (reason,) = compared(both)["provisional_reasons"]
+    (reason,) = compared(both).provisional_reasons
     assert "imported results are compared with cells that were measured here" in reason
     assert reason.endswith(": model-000")
     with pytest.raises(SpecError, match="final: imported results"):
@@ -214,7 +214,7 @@ def test_the_confound_is_not_made_of_cells_that_differ(
     store = write(tmp_path, [*made, *steps])
     with pytest.raises(SpecError, match=message):
         compared(store)
-    assert compared(store, confound="none")["confound"] is None
+    assert compared(store, confound="none").confound is None
 
 
 def everywhere(change: Callable[[Made], Made]) -> list[Made]:
@@ -231,19 +231,19 @@ def test_benches_and_formats_are_compared_on_the_same_models_and_documents(tmp_p
         tmp_path / "source",
         everywhere(lambda c: replace(c, params={"source": "new"} if c.model.name == "model-002" else {})),
     )
-    for compare in (work.compare_benches, work.compare_formats):
+    for kind in ("benches", "reformulation"):
         with pytest.raises(SpecError, match="model-002 is not one model: source is"):
-            compare(other, asked, options)
+            ask(other, kind, asked, options)
     limited = write(tmp_path / "limit", everywhere(lambda c: replace(c, bench=bench("sums_cloze", limit=60))))
-    assert work.compare_benches(limited, asked, options)["n_models"] == N_MODELS
+    assert ask(limited, "benches", asked, options).n_models == N_MODELS
     with pytest.raises(SpecError, match=r"mixed cells: limit is 60 in 6 cells .*; None in 6"):
-        work.compare_formats(limited, asked, options)
+        ask(limited, "reformulation", asked, options)
     recipe = write(
         tmp_path / "recipe",
         everywhere(lambda c: replace(c, adjustment=adjustment(eps=0.1)) if c.model.name == "model-002" else c),
     )
     with pytest.raises(SpecError, match=r"adjustment\.eps is 1e-08 in 5 cells .*; 0\.1 in 1 \(model-002"):
-        work.compare_benches(recipe, asked, options)
+        ask(recipe, "benches", asked, options)
 
 
 def test_models_without_cells_on_every_bench_are_left_out_by_name_and_asked_nothing(tmp_path: Path) -> None:
@@ -253,17 +253,16 @@ def test_models_without_cells_on_every_bench_are_left_out_by_name_and_asked_noth
     made = [gone, *(cell for cell in made[1:] if cell.model.name != "model-000")]
     store = write(tmp_path, made)
     options = Options(**{**QUICK, "suite": "made", "final": True, "exclude": ("model-001",)})
-    found = work.compare_benches(store, ["sums", "sums_cloze"], options)
-    assert found["n_models"] == 4
-    assert found["excluded"] == [
-        {"model": "model-001", "reason": "asked for"},
-        {"model": "model-000", "reason": "no cells on sums_cloze"},
+    found = ask(store, "benches", ["sums", "sums_cloze"], options)
+    assert found.n_models == 4
+    assert found.excluded == [
+        Excluded("model-001", "asked for"),
+        Excluded("model-000", "no cells on sums_cloze"),
     ]
-    assert not found["provisional"]
+    assert not found.provisional
+    more = options.model_copy(update={"exclude": ("model-001", "model-002")})
     with pytest.raises(SpecError, match=r"3 models have cells on all the benches.*\n.*model-000: no cells on sums_cl"):
-        work.compare_benches(
-            store, ["sums", "sums_cloze"], options.model_copy(update={"exclude": ("model-001", "model-002")})
-        )
+        ask(store, "benches", ["sums", "sums_cloze"], more)
 
 
 def test_items_of_cells_that_differ_are_not_paired(tmp_path: Path) -> None:
@@ -274,9 +273,9 @@ def test_items_of_cells_that_differ_are_not_paired(tmp_path: Path) -> None:
     store = write(tmp_path, made)
     options = Options(suite="made")
     with pytest.raises(SpecError, match=r"adjustment\.schedule is"):
-        work.compare_items(store, "sums", ["model-000", "model-001"], options)
-    found = work.compare_items(store, "sums", ["model-001", "model-002"], options.model_copy(update={"final": True}))
-    assert (found["provisional"], found["provisional_reasons"]) == (False, [])
+        ask(store, "items", ["sums"], options, ["model-000", "model-001"])
+    found = ask(store, "items", ["sums"], options.model_copy(update={"final": True}), ["model-001", "model-002"])
+    assert (found.provisional, found.provisional_reasons) == (False, [])
 
 
 def test_items_that_are_not_saturated_are_not_final(tmp_path: Path) -> None:
@@ -286,8 +285,8 @@ def test_items_that_are_not_saturated_are_not_final(tmp_path: Path) -> None:
     ]
     store = write(tmp_path, made)
     with pytest.raises(SpecError, match="final: these cells are not shown to be saturated"):
-        work.compare_items(store, "sums", ["model-001", "model-002"], Options(suite="made", final=True))
-    assert work.compare_items(store, "sums", ["model-001", "model-002"], Options(suite="made"))["provisional"]
+        ask(store, "items", ["sums"], Options(suite="made", final=True), ["model-001", "model-002"])
+    assert ask(store, "items", ["sums"], Options(suite="made"), ["model-001", "model-002"]).provisional
 
 
 def test_what_differs_is_shown_shortly(tmp_path: Path) -> None:

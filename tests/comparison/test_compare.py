@@ -8,7 +8,6 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tests.stores import adjustment, bench, made_models, planted, write
+from tests.stores import adjustment, ask, bench, made_models, planted, write
 from ttt.compare import COMMAND
-from ttt.comparison import log, terminal, work
+from ttt.comparison import terminal
 from ttt.comparison.conclude import conclude
+from ttt.comparison.conclusions import BenchConclusions, Excluded, as_json, from_json
 from ttt.comparison.inputs import read_inputs
 from ttt.comparison.options import Options
-from ttt.comparison.terminal import show_result
+from ttt.comparison.terminal import show_conclusions
+from ttt.report import comparison as drawing
 from ttt.report.comparison import render
 from ttt.spec import SpecError
 from ttt.tracking import Tracker
@@ -53,39 +54,48 @@ def benches(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page instead of the figures, which have tests of their own."""
 
-    def render(conclusions: Mapping[str, Any], folder: Path) -> list[Path]:
+    def render(conclusions: BenchConclusions, folder: Path) -> list[Path]:
         page = folder / "report.html"
-        page.write_text(f"<p>{conclusions['n_models']} models</p>")
+        page.write_text(f"<p>{conclusions.n_models} models</p>")
         return [page]
 
-    monkeypatch.setattr(log, "draw", render)
+    monkeypatch.setattr(drawing, "render", render)
 
 
-def concluded(store: Tracker, **asked: Any) -> dict[str, Any]:
+def concluded(store: Tracker, **asked: Any) -> BenchConclusions:
     options = Options(**{**QUICK, **asked})
     return conclude(store, read_inputs(store, "sums", options), options)
 
 
 def test_a_planted_lead_is_found_before_and_not_after(store: Tracker) -> None:
     found = concluded(store)
-    base, adjusted = found["base"], found["adjusted"]
-    assert base["theta"] == pytest.approx(0.1, abs=0.02)
-    assert base["theta_low"] < 0.1 < base["theta_high"]
-    assert base["theta_p"] < 0.05
-    assert adjusted["theta_low"] < 0 < adjusted["theta_high"]
-    assert base["c_e_low"] < 1e22 < base["c_e_high"]
-    assert base["c_e"] == pytest.approx(1e22, rel=0.15)
-    assert adjusted["c_e"] < base["c_e"]
-    assert found["indirect_effect"]["estimate"] == pytest.approx(0.1, abs=0.03)
-    assert found["pareto_area"]["base"] > found["pareto_area"]["adjusted"]
-    assert "score higher before adjusting" in found["verdict"]
-    assert "no difference is found" in found["verdict"]
-    assert (found["n_models"], found["split"]["n_older"], found["split"]["n_newer"]) == (24, 12, 12)
+    base, adjusted = found.base, found.adjusted
+    assert base.theta == pytest.approx(0.1, abs=0.02)
+    assert base.theta_low < 0.1 < base.theta_high
+    assert base.theta_p < 0.05
+    assert adjusted.theta_low < 0 < adjusted.theta_high
+    assert math.log10(base.c_e) == pytest.approx(22, abs=0.1)
+    assert base.c_e_low < 1e22 < base.c_e_high
+    assert math.log10(adjusted.c_e) == pytest.approx(21.2, abs=0.1)
+    assert adjusted.c_e < base.c_e
+    assert found.indirect_effect.estimate == pytest.approx(0.1, abs=0.03)
+    assert found.pareto_area.base > found.pareto_area.adjusted
+    assert "score higher before adjusting" in found.summary
+    assert "no difference is found" in found.summary
+    assert (found.n_models, found.split.n_older, found.split.n_newer) == (24, 12, 12)
 
 
 def test_the_conclusions_hold_the_contracts_names_and_are_json(store: Tracker) -> None:
-    found = concluded(store)
+    conclusions = concluded(store)
+    found = as_json(conclusions)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert from_json(found) == conclusions
+    contract = (
+        "suite bench n_models policy score_rule inference provisional base adjusted direct_effect indirect_effect"
+    )
+    assert {*contract.split(), "pareto_area", "emergence", "models"} <= set(found)
+    assert set(found["pareto_area"]) == {"base", "adjusted"}
+    assert {"examples", "n", "c_e", "c_e_low", "c_e_high", "r2"} <= set(found["emergence"][0])
     fit = {"theta", "theta_se", "theta_low", "theta_high", "theta_p", "alpha", "c_e", "c_e_low", "c_e_high", "r2"}
     for side in ("base", "adjusted"):
         assert fit <= set(found[side])
@@ -96,41 +106,41 @@ def test_the_conclusions_hold_the_contracts_names_and_are_json(store: Tracker) -
     for effect in ("direct_effect", "indirect_effect"):
         assert {"estimate", "se", "low", "high", "p", "r2"} <= set(found[effect])
     assert {"run_ids", "ttt_version", "commit", "created", "tracking"} <= set(found["provenance"])
-    assert len(found["provenance"]["run_ids"]) == 26
-    assert found["other_inference"]["name"] == "paper"
-    assert found["confound"] is None
+    assert len(conclusions.provenance.run_ids) == 26
+    assert conclusions.other_inference.name == "paper"
+    assert conclusions.confound is None
 
 
 def test_seeds_are_averaged_and_their_spread_counts(store: Tracker) -> None:
-    rows = {row["model"]: row for row in concluded(store)["models"]}
+    rows = {row.model: row for row in concluded(store).models}
     several, single = rows["model-000"], rows["model-001"]
-    assert (several["n_seeds"], single["n_seeds"]) == (3, 1)
-    single_error = math.sqrt(several["adjusted"] * (1 - several["adjusted"]) / 1000)
+    assert (several.n_seeds, single.n_seeds) == (3, 1)
+    single_error = math.sqrt(several.adjusted * (1 - several.adjusted) / 1000)
     between = 0.02**2 / 3
-    assert several["adjusted_stderr"] == pytest.approx(math.sqrt(single_error**2 + between), rel=0.01)
+    assert several.adjusted_stderr == pytest.approx(math.sqrt(single_error**2 + between), rel=0.01)
 
 
 def test_models_stand_in_order_and_ranks_agree(store: Tracker) -> None:
-    rows = concluded(store)["models"]
-    scores = [row["adjusted"] for row in rows]
+    rows = concluded(store).models
+    scores = [row.adjusted for row in rows]
     assert scores == sorted(scores, reverse=True)
-    assert [row["rank_adjusted"] for row in rows] == list(range(1, 25))
-    assert all(row["rank_change"] == row["rank_base"] - row["rank_adjusted"] for row in rows)
-    groups = [row["tie_group"] for row in rows]
+    assert [row.rank_adjusted for row in rows] == list(range(1, 25))
+    assert all(row.rank_change == row.rank_base - row.rank_adjusted for row in rows)
+    groups = [row.tie_group for row in rows]
     assert groups == sorted(groups)
     assert 1 < len(set(groups)) < 24
-    assert rows[0]["gain"] == pytest.approx(rows[0]["adjusted"] - rows[0]["base"])
-    assert rows[0]["seconds"] == 10.0
+    assert rows[0].gain == pytest.approx(rows[0].adjusted - rows[0].base)
+    assert rows[0].seconds == 10.0
 
 
 def test_emergence_is_told_by_budget_and_measure_for_the_older_models(store: Tracker) -> None:
-    rows = concluded(store)["emergence"]
-    scores = [row for row in rows if row["measure"] == "score"]
-    assert [row["examples"] for row in scores] == [0, 500, 1000]
-    assert {row["n"] for row in rows} == {12}
-    assert scores[0]["c_e"] > scores[-1]["c_e"]
-    assert [row["examples"] for row in rows if row["measure"] == "brier"] == [0, 1000]
-    assert {row["group"] for row in rows} == {"older"}
+    rows = concluded(store).emergence
+    scores = [row for row in rows if row.measure == "score"]
+    assert [row.examples for row in scores] == [0, 500, 1000]
+    assert {row.n for row in rows} == {12}
+    assert scores[0].c_e > scores[-1].c_e
+    assert [row.examples for row in rows if row.measure == "brier"] == [0, 1000]
+    assert {row.group for row in rows} == {"older"}
 
 
 def test_scores_on_the_way_count_where_most_models_have_them(tmp_path: Path) -> None:
@@ -140,8 +150,8 @@ def test_scores_on_the_way_count_where_most_models_have_them(tmp_path: Path) -> 
         replace(cell, adjustment=asked, checkpoints=(), logged=[(100, 0.3), *([(300, 0.3 + i / 100)] if i < 2 else [])])
         for i, cell in enumerate(cells)
     ]
-    rows = concluded(write(tmp_path, cells))["emergence"]
-    assert [row["examples"] for row in rows if row["measure"] == "score"] == [0, 100, 1000]
+    rows = concluded(write(tmp_path, cells)).emergence
+    assert [row.examples for row in rows if row.measure == "score"] == [0, 100, 1000]
 
 
 def test_keep_best_takes_the_better_of_both_and_says_for_how_many(tmp_path: Path) -> None:
@@ -150,12 +160,12 @@ def test_keep_best_takes_the_better_of_both_and_says_for_how_many(tmp_path: Path
     store = write(tmp_path, cells)
     raw, best = concluded(store), concluded(store, policy="keep_best")
     name = cells[3].model.name
-    assert best["n_kept_base"] == raw["n_lose"] >= 1
-    assert raw["n_kept_base"] == 0
-    row = next(row for row in best["models"] if row["model"] == name)
-    assert row["kept_base"]
-    assert (row["adjusted"], row["gain"], row["gain_stderr"]) == (cells[3].base, 0.0, 0.0)
-    assert f"{best['n_kept_base']} of 12 models lose by adjusting" in best["other_inference"]["note"]
+    assert best.n_kept_base == raw.n_lose >= 1
+    assert raw.n_kept_base == 0
+    row = next(row for row in best.models if row.model == name)
+    assert row.kept_base
+    assert (row.adjusted, row.gain, row.gain_stderr) == (cells[3].base, 0.0, 0.0)
+    assert f"{best.n_kept_base} of 12 models lose by adjusting" in best.other_inference.note
 
 
 @pytest.mark.parametrize(
@@ -179,26 +189,26 @@ def test_any_field_splits_the_models(store: Tracker, asked: dict[str, Any], n_ne
         with pytest.raises(SpecError, match=label):
             concluded(store, **asked)
     else:
-        split = concluded(store, **asked)["split"]
-        assert (split["n_newer"], split["newer"]) == (n_newer, label)
+        split = concluded(store, **asked).split
+        assert (split.n_newer, split.newer) == (n_newer, label)
 
 
 def test_clusters_are_families_or_models(store: Tracker) -> None:
-    assert concluded(store)["base"]["level"] == "clusters"
-    assert concluded(store, cluster="model")["base"]["level"] == "models"
+    assert concluded(store).base.level == "clusters"
+    assert concluded(store, cluster="model").base.level == "models"
 
 
 def test_the_papers_inference_is_beside_the_clustered_one(store: Tracker) -> None:
     paper, clustered = concluded(store, inference="paper"), concluded(store)
-    assert paper["base"] == clustered["other_inference"]["base"]
-    assert paper["base"]["c_e_low"] is None
-    assert paper["curves"]["base"].get("older_low") is None
+    assert paper.base == clustered.other_inference.base
+    assert paper.base.c_e_low is None
+    assert paper.curves.base.older_low is None
 
 
 def test_exclusions_are_told(store: Tracker) -> None:
     found = concluded(store, exclude=("model-005",))
-    assert found["n_models"] == 23
-    assert found["excluded"] == [{"model": "model-005", "reason": "asked for"}]
+    assert found.n_models == 23
+    assert found.excluded == [Excluded("model-005", "asked for")]
 
 
 def test_saturation_gates_what_is_called_final(tmp_path: Path) -> None:
@@ -207,29 +217,28 @@ def test_saturation_gates_what_is_called_final(tmp_path: Path) -> None:
     mixed = [replace(cell, tags={"ttt.saturated": states.get(i, "yes")}) for i, cell in enumerate(cells)]
     sound, open_ = write(tmp_path / "sound", cells), write(tmp_path / "open", mixed)
     found = concluded(sound, final=True)
-    assert (found["provisional"], found["provisional_reasons"]) == (False, [])
-    assert "provisional" not in found["verdict"]
+    assert (found.provisional, found.provisional_reasons) == (False, [])
+    assert "provisional" not in found.summary
     with pytest.raises(SpecError, match=r"(?s)not saturated: model-002.*undecided.*model-005"):
         concluded(open_, final=True)
     provisional = concluded(open_)
-    assert provisional["provisional"]
-    assert len(provisional["provisional_reasons"]) == 2
-    assert "provisional" in provisional["verdict"]
+    assert provisional.provisional
+    assert len(provisional.provisional_reasons) == 2
+    assert "provisional" in provisional.summary
 
 
 def test_equal_treatment_is_told(tmp_path: Path) -> None:
     store = write(tmp_path, planted(made_models(10), theta=0.1))
-    (experiment,) = [e.name for e in store.client.search_experiments() if "/" in e.name]
+    (experiment,) = [name for name in store.experiments() if "/" in name]
     for run, (trials, sufficient) in zip(
         store.runs(experiment, "cell"), [(6, 800), (4, 3200), (6, None)], strict=False
     ):
-        study = store.start(experiment, "study", {"ttt.kind": "saturation"})
-        study.metrics({"n_trials": trials} | ({} if sufficient is None else {"smallest_budget": sufficient}))
-        study.finish()
+        with store.run(experiment, "study", {"ttt.kind": "saturation"}) as study:
+            study.metrics({"n_trials": trials} | ({} if sufficient is None else {"smallest_budget": sufficient}))
         store.open(run.info.run_id).tags({"ttt.saturated_by": study.run_id})
-    found = concluded(store)["treatment"]
-    assert (found["n_judged"], found["fewest_trials"], found["most_trials"]) == (3, 4, 6)
-    assert (found["n_sufficient"], found["largest_sufficient"]) == (2, 3200)
+    found = concluded(store).treatment
+    assert (found.n_judged, found.fewest_trials, found.most_trials) == (3, 4, 6)
+    assert (found.n_sufficient, found.largest_sufficient) == (2, 3200)
     report = render(concluded(store), tmp_path / "report")[0].read_text(encoding="utf-8")
     assert "3, by 4 to 6 trials each" in report
     assert "known of 2 models, the largest 3,200 examples" in report
@@ -244,45 +253,45 @@ def test_the_confound_is_recreated_where_its_adjustments_are(tmp_path: Path) -> 
     ]
     store = write(tmp_path, [*cells, *steps])
     found = concluded(store)
-    assert found["adjustment"] == "full"
-    confound = found["confound"]
-    assert confound["n_models"] == 12
-    assert confound["half_trained"]["mean"] == pytest.approx(0.1, abs=0.03)
-    assert abs(confound["all_adjusted"]["mean"]) < 0.02
-    assert concluded(store, confound="none")["confound"] is None
+    assert found.adjustment == "full"
+    confound = found.confound
+    assert confound.n_models == 12
+    assert confound.half_trained.mean == pytest.approx(0.1, abs=0.03)
+    assert abs(confound.all_adjusted.mean) < 0.02
+    assert concluded(store, confound="none").confound is None
 
 
 def test_a_comparison_is_kept_as_a_run_with_its_inputs(store: Tracker) -> None:
-    found = work.compare_bench(store, "sums", Options(**QUICK))
-    run = store.client.get_run(found["run_id"])
+    found = ask(store, "bench", ["sums"], Options(**QUICK))
+    run = store.read_run(found.run_id)
     assert run.info.status == "FINISHED"
     tags = run.data.tags
     assert (tags["ttt.kind"], tags["ttt.provisional"], tags["ttt.n_inputs"]) == ("comparison", "yes", "26")
     metrics = run.data.metrics
     for name in ("base/theta", "adjusted/theta_low", "base/theta_p", "base/r2", "base/c_e", "pareto/area_adjusted"):
         assert math.isfinite(metrics[name])
-    assert metrics["base/theta"] == pytest.approx(found["base"]["theta"])
+    assert metrics["base/theta"] == pytest.approx(found.base.theta)
     assert run.data.params["policy"] == "raw"
-    assert store.read_json(found["run_id"], "inputs.json")["run_ids"] == found["provenance"]["run_ids"]
-    assert store.read_json(found["run_id"], "conclusions.json")["base"] == found["base"]
-    assert Path(found["report"]).read_text() == "<p>24 models</p>"
+    assert store.read_json(found.run_id, "inputs.json")["run_ids"] == found.provenance.run_ids
+    assert from_json(store.read_json(found.run_id, "conclusions.json")) == replace(found, report=None)
+    assert Path(found.report).read_text() == "<p>24 models</p>"
     for name, n in (("models", 24), ("thetas", 4), ("emergence", 5)):
-        table = store.artifact(found["run_id"], f"tables/{name}.csv")
+        table = store.artifact(found.run_id, f"tables/{name}.csv")
         assert table
         with table.open() as file:
             assert len(list(csv.DictReader(file))) == n
-        assert len(store.read_json(found["run_id"], f"tables/{name}.json")) == n
-    again = work.compare_bench(store, "sums", Options(**QUICK))
-    assert again["n_models"] == found["n_models"]  # a comparison is no cell of the next
+        assert len(store.read_json(found.run_id, f"tables/{name}.json")) == n
+    again = ask(store, "bench", ["sums"], Options(**QUICK))
+    assert again.n_models == found.n_models  # a comparison is no cell of the next
 
 
 def test_a_report_that_cannot_be_drawn_fails_the_run(store: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(conclusions: Mapping[str, Any], folder: Path) -> list[Path]:
+    def broken(conclusions: BenchConclusions, folder: Path) -> list[Path]:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(log, "draw", broken)
+    monkeypatch.setattr(drawing, "render", broken)
     with pytest.raises(OSError, match="no space"):
-        work.compare_bench(store, "sums", Options(**QUICK))
+        ask(store, "bench", ["sums"], Options(**QUICK))
     runs = store.client.search_runs([store.experiment("made/sums")], "attributes.status = 'FAILED'")
     assert "no space" in runs[0].data.tags["ttt.failure"]
 
@@ -297,14 +306,14 @@ def test_the_command_writes_its_result_and_shows_it(
     file = tmp_path / "out.json"
     asked = [f"tracking.root={store.root}", "suite=made", "n_replicates=99", "n_permutations=3", f"output={file}"]
     assert COMMAND._main(["bench=sums", *asked, "--config-dir", str(benches)]) == 0
-    found = json.loads(file.read_text())
-    assert (found["suite"], found["bench"], found["n_models"]) == ("made", "sums", 24)
+    found = from_json(json.loads(file.read_text()))
+    assert (found.suite, found.bench, found.n_models) == ("made", "sums", 24)
     shown = capsys.readouterr().out
     assert all(f"model-{i:03}" in shown for i in range(24))
     assert "At equal compute" in shown
     assert "report.html" in shown
     monkeypatch.setattr(terminal, "MAX_ROWS", 20)
-    show_result(found)
+    show_conclusions(found)
     assert "and 4 more" in capsys.readouterr().out
 
 
@@ -337,13 +346,14 @@ def test_a_wrong_request_exits_with_2_and_one_message(
 
 
 def test_names_are_shown_as_they_are(store: Tracker) -> None:
-    found = {**concluded(store), "run_id": "1"}
-    found["models"][0]["model"] = "[red]<b>name"
+    found = concluded(store)
+    found = replace(found, models=[replace(found.models[0], model="[red]<b>name"), *found.models[1:]])
     out = Console(width=120, record=True, file=io.StringIO())
-    show_result(found, out)
+    show_conclusions(found, out)
     assert "[red]<b>name" in out.export_text()
 
 
 def test_comparing_needs_no_torch() -> None:
-    code = "import sys, ttt.compare, ttt.comparison.work, ttt.comparison.terminal; assert 'torch' not in sys.modules"
+    modules = "ttt.compare, ttt.comparison.conclude, ttt.comparison.terminal, ttt.report.comparison"
+    code = f"import sys, {modules}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

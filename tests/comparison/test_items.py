@@ -1,28 +1,24 @@
-"""Pairs on the same documents, registered versions, and several benches at once."""
+"""Pairs on the same documents, and several benches at once."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from tests.stores import bench, item_table, made_models, planted, write
-from ttt.cell.read import check_items, items_tag
+from tests.stores import ask, bench, item_table, made_models, planted, write
 from ttt.compare import COMMAND
-from ttt.comparison import work
 from ttt.comparison.conclude import conclude
+from ttt.comparison.conclusions import from_json
 from ttt.comparison.inputs import read_inputs
 from ttt.comparison.options import Options
 from ttt.comparison.pairs import ItemScores, paired_tests, score_of, ties
-from ttt.comparison.ties import paired_p
-from ttt.files.digests import file_digest
-from ttt.spec import SpecError
+from ttt.comparison.ranking import paired_p
 from ttt.stats.items import mcnemar_p
 from ttt.tracking import Tracker
 
@@ -36,7 +32,7 @@ def answers(share: float, seed: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
-    """Five models on `sums` with items, and on `sums_cloze` without; the first two are registered."""
+    """Five models on `sums` with items, and on `sums_cloze` without."""
     cells = list(planted(made_models(5, n_families=5), theta=0.05))
     letters = [
         replace(
@@ -54,38 +50,32 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
         tmp_path_factory.mktemp("store"),
         [*letters, *(replace(cell, bench=cloze, adjusted=cell.base) for cell in cells)],
     )
-    for run in store.runs("made/sums", "cell"):
-        model, run_id = run.data.tags["ttt.model"], run.info.run_id
-        if model in ("model-000", "model-001"):
-            store.register(f"{model}-sums", run_id, "model", "adjusted", {"digest": "abc"})
-        if model == "model-000":
-            store.client.set_registered_model_alias("model-000-sums", "final", "1")
     return store
 
 
 def test_two_models_are_paired_on_their_documents(store: Tracker) -> None:
-    found = work.compare_items(store, "sums", ["model-000", "model-003"], OPTIONS)
-    pairs = {pair["scores"]: pair for pair in found["pairs"]}
+    found = ask(store, "items", ["sums"], OPTIONS, ["model-000", "model-003"])
+    pairs = {pair.scores: pair for pair in found.pairs}
     first, second = answers(0.4, 10), answers(0.7, 13)
     after = pairs["adjusted"]
-    assert after["difference"] == pytest.approx(second.mean() - first.mean())
-    assert after["p"] == pytest.approx(mcnemar_p(first, second))
-    assert after["low"] < after["difference"] < after["high"]
-    assert after["n_items"] == N_ITEMS
-    assert 0 < after["minimum_detectable_difference"] < 0.2
-    scores = {(row["scores"], row["model"]): row for row in found["models"]}
-    assert scores["adjusted", "model-000"]["score"] == pytest.approx(first.mean())
-    assert scores["adjusted", "model-003"]["tie_group"] == 1
-    assert scores["adjusted", "model-000"]["tie_group"] == 2
-    assert store.client.get_run(found["run_id"]).data.tags["ttt.kind"] == "comparison"
-    assert store.artifact(found["run_id"], "tables/pairs.csv")
+    assert after.difference == pytest.approx(second.mean() - first.mean())
+    assert after.p == pytest.approx(mcnemar_p(first, second))
+    assert after.low < after.difference < after.high
+    assert after.n_items == N_ITEMS
+    assert 0 < after.minimum_detectable_difference < 0.2
+    scores = {(row.scores, row.model): row for row in found.models}
+    assert scores["adjusted", "model-000"].score == pytest.approx(first.mean())
+    assert scores["adjusted", "model-003"].tie_group == 1
+    assert scores["adjusted", "model-000"].tie_group == 2
+    assert store.read_run(found.run_id).data.tags["ttt.kind"] == "comparison"
+    assert store.artifact(found.run_id, "tables/pairs.csv")
 
 
 def test_many_pairs_are_judged_together() -> None:
     contenders = [_contender(f"m{i}", answers(0.5, i)) for i in range(6)]
     pairs = paired_tests(contenders)
     assert len(pairs) == 15
-    assert all(pair["p_adjusted"] >= pair["p"] for pair in pairs)
+    assert all(pair.p_adjusted >= pair.p for pair in pairs)
     assert ties(contenders, pairs) == [1] * 6
 
 
@@ -102,26 +92,26 @@ def test_all_pairs_at_once_are_tested_as_one_by_one(binary: bool) -> None:
 
 def test_the_ranking_ties_by_items_where_all_models_have_them(store: Tracker) -> None:
     found = conclude(store, read_inputs(store, "sums", OPTIONS), OPTIONS)
-    assert found["tie_test"] == "paired"
+    assert found.tie_test == "paired"
     unpaired = conclude(store, read_inputs(store, "sums_cloze", OPTIONS), OPTIONS)
-    assert unpaired["tie_test"] == "unpaired"
+    assert unpaired.tie_test == "unpaired"
 
 
 def test_few_items_get_wilsons_interval_and_repeated_documents_are_groups() -> None:
     few = _contender("few", answers(0.5, 1)[:50])
-    assert score_of(few)["method"] == "wilson"
+    assert score_of(few).method == "wilson"
     repeated = ItemScores("twice", few.correct, few.documents.str.replace(r"\d$", "", regex=True))
-    assert score_of(repeated)["n_groups"] < 50
+    assert score_of(repeated).n_groups < 50
     pair = paired_tests([repeated, repeated])[0]
-    assert (pair["difference"], pair["p"]) == (0.0, 1.0)
+    assert (pair.difference, pair.p) == (0.0, 1.0)
 
 
 def test_other_documents_are_no_pair() -> None:
     one, other = _contender("one", answers(0.5, 1)), _contender("other", answers(0.6, 2))
     other = replace(other, documents=other.documents + "x")
     pair = paired_tests([one, other])[0]
-    assert pair["p"] is None
-    assert pair["note"] == "not asked the same documents"
+    assert pair.p is None
+    assert pair.note == "not asked the same documents"
 
 
 def _contender(label: str, correct: np.ndarray) -> ItemScores:
@@ -129,76 +119,27 @@ def _contender(label: str, correct: np.ndarray) -> ItemScores:
     return ItemScores(label, pd.Series(table["correct"]), pd.Series(table["doc_hash"]))
 
 
-def test_versions_of_a_model_and_finals_of_a_bench(store: Tracker, capsys: pytest.CaptureFixture[str]) -> None:
-    root = f"tracking.root={store.root}"
-    assert COMMAND._main(["versions=model-000-sums", root]) == 0
-    assert "model-000-sums v1 (adjusted, final)" in " ".join(capsys.readouterr().out.split())
-    found = work.compare_versions(store, "sums")
-    assert [row["version"] for row in found["versions"]] == ["model-000-sums v1"]
-    row = found["versions"][0]
-    assert (row["saturated"], row["budget"], row["digest"]) == ("yes", "1000 examples", "abc")
-    assert row["score"] == pytest.approx(answers(0.4, 10).mean())
-    assert row["low"] < row["score"] < row["high"]
-    assert row["commit"]
-
-
-def test_a_version_whose_items_were_changed_is_left_out_by_name(tmp_path: Path) -> None:
-    cells = [
-        replace(cell, items={side: item_table(list(answers(0.5, i))) for side in ("base", "adjusted")})
-        for i, cell in enumerate(planted(made_models(2), theta=0.0))
-    ]
-    store = write(tmp_path, cells)
-    runs = store.runs("made/sums", "cell")
-    for run in runs:
-        version = store.register("shared-sums", run.info.run_id, "model", "final", {})
-        kept = check_items(store, run.info.run_id, "adjusted")
-        store.open(run.info.run_id).tags({items_tag("adjusted"): file_digest(kept)})
-    item_table([1.0] * N_ITEMS).to_parquet(kept, index=False)
-    found = work.compare_versions(store, "shared-sums")
-    assert [row["version"] for row in found["versions"]] == ["shared-sums v1"]
-    [left_out] = found["left_out"]
-    assert left_out["version"] == f"shared-sums v{version}"
-    assert "items/adjusted.parquet is not what was logged" in left_out["reason"]
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [("sums_cloze", "no such registered model or bench"), ("model-009-sums", "registered are: model-00")],
-)
-def test_versions_that_are_not_there_are_named(store: Tracker, name: str, message: str) -> None:
-    with pytest.raises(SpecError, match=message):
-        work.compare_versions(store, name)
-
-
-def test_no_version_is_final_yet(tmp_path: Path) -> None:
-    store = write(tmp_path, list(planted(made_models(1), theta=0.0)))
-    run = store.runs("made/sums", "cell")[0]
-    store.register("model-000-sums", run.info.run_id, "model", "adjusted", {})
-    with pytest.raises(SpecError, match="no version of its models is final yet"):
-        work.compare_versions(store, "sums")
-
-
 def test_benches_are_compared_on_the_models_they_share(store: Tracker, tmp_path: Path) -> None:
     file = tmp_path / "out.json"
     asked = ["suite=made", f"tracking.root={store.root}", f"output={file}", "n_replicates=99"]
     assert COMMAND._main(["benches=[sums,sums_cloze]", *asked]) == 0
-    found: dict[str, Any] = json.loads(file.read_text())
-    assert found["n_models"] == 5
-    assert found["pairs"][0]["base"]["estimate"] == pytest.approx(1.0)
-    assert found["first_component"]["base"]["estimate"] == pytest.approx(1.0)
-    assert set(found["models"][0]["adjusted"]) == {"sums", "sums_cloze"}
-    assert found["provisional"]
+    found = from_json(json.loads(file.read_text()))
+    assert found.n_models == 5
+    assert found.pairs[0].base.estimate == pytest.approx(1.0)
+    assert found.first_component.base.estimate == pytest.approx(1.0)
+    assert set(found.models[0].adjusted) == {"sums", "sums_cloze"}
+    assert found.provisional
     assert COMMAND._main(["benches=[sums,sums_cloze]", "final=true", *asked]) == 2
     assert COMMAND._main(["benches=[sums,sums_cloze]", "exclude=[model-9]", *asked]) == 2
     assert COMMAND._main(["benches=[sums,sums_cloze]", "exclude=[model-001,model-002]", *asked]) == 2
 
 
 def test_formats_of_the_same_questions_are_fitted_side_by_side(store: Tracker) -> None:
-    found = work.compare_formats(store, ["sums_cloze", "sums"], OPTIONS)
-    assert [(fit["format"], fit["scores"]) for fit in found["fits"]] == [
+    found = ask(store, "reformulation", ["sums_cloze", "sums"], OPTIONS)
+    assert [(fit.format, fit.scores) for fit in found.fits] == [
         ("cloze", "base"),
         ("multiple_choice", "base"),
         ("multiple_choice", "adjusted"),
     ]
-    assert found["fits"][0]["theta"] == pytest.approx(found["fits"][1]["theta"])
-    assert "cloze base" in found["verdict"]
+    assert found.fits[0].theta == pytest.approx(found.fits[1].theta)
+    assert "cloze base" in found.summary

@@ -13,6 +13,7 @@ from ttt.catalogue.definitions import Definitions
 from ttt.cli.command import CONF
 from ttt.comparison.benches import bench_conclusions
 from ttt.comparison.conclude import conclude
+from ttt.comparison.conclusions import BenchConclusions
 from ttt.comparison.inputs import read_inputs
 from ttt.comparison.options import Options
 from ttt.imported.ingest import ingest
@@ -37,75 +38,77 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
     return tracker
 
 
-def compared(store: Tracker, bench: str, **asked: Any) -> dict[str, Any]:
+def compared(store: Tracker, bench: str, **asked: Any) -> BenchConclusions:
     options = Options(suite="published", **asked)
     return conclude(store, read_inputs(store, bench, options), options)
 
 
 @pytest.fixture(scope="module", params=sorted(EXPECTED))
-def release(store: Tracker, request: pytest.FixtureRequest) -> tuple[dict[str, Any], dict[str, Any]]:
+def release(store: Tracker, request: pytest.FixtureRequest) -> tuple[BenchConclusions, dict[str, Any]]:
     """What the release's choices give for a bench, and what the paper has."""
     found = compared(store, request.param, discriminator_examples=1000 * BATCH, n_permutations=1, **RELEASE)
     return found, EXPECTED[request.param]
 
 
-def test_the_release_is_reproduced(release: tuple[dict[str, Any], dict[str, Any]]) -> None:
+def test_the_release_is_reproduced(release: tuple[BenchConclusions, dict[str, Any]]) -> None:
     found, expected = release
-    assert found["n_models"] == 53
-    assert (found["n_lose"], found["n_kept_base"]) == (8, 8)
-    assert found["excluded"] == []
+    assert found.n_models == 53
+    assert (found.n_lose, found.n_kept_base) == (8, 8)
+    assert found.excluded == []
     for side in ("base", "adjusted"):
-        numbers = [found[side][name] for name in ("theta", "theta_se", "r2")]
+        numbers = [getattr(getattr(found, side), name) for name in ("theta", "theta_se", "r2")]
         assert numbers == pytest.approx(expected[side], abs=WITHIN)
-    assert [found[side]["c_e"] for side in ("base", "adjusted")] == pytest.approx(expected["c_e"], rel=0.02)
+    assert [found.base.c_e, found.adjusted.c_e] == pytest.approx(expected["c_e"], rel=0.02)
     for effect in ("direct_effect", "indirect_effect"):
-        assert [found[effect][name] for name in ("estimate", "se")] == pytest.approx(expected[effect], abs=WITHIN)
-    assert list(found["pareto_area"].values()) == pytest.approx(expected["pareto_area"], abs=WITHIN)
+        assert [getattr(getattr(found, effect), name) for name in ("estimate", "se")] == pytest.approx(
+            expected[effect], abs=WITHIN
+        )
+    assert [found.pareto_area.base, found.pareto_area.adjusted] == pytest.approx(expected["pareto_area"], abs=WITHIN)
 
 
-def test_emergence_of_the_release(release: tuple[dict[str, Any], dict[str, Any]]) -> None:
+def test_emergence_of_the_release(release: tuple[BenchConclusions, dict[str, Any]]) -> None:
     found, expected = release
-    r2 = {row["examples"]: row["r2"] for row in found["emergence"] if row["measure"] == "score"}
+    r2 = {row.examples: row.r2 for row in found.emergence if row.measure == "score"}
     steps = {step: r2[BATCH * step] for step in expected["steps"]}
     assert steps == pytest.approx(expected["steps"], abs=WITHIN)
 
 
-def test_the_discriminator_of_the_release(release: tuple[dict[str, Any], dict[str, Any]]) -> None:
+def test_the_discriminator_of_the_release(release: tuple[BenchConclusions, dict[str, Any]]) -> None:
     found, expected = release
-    accuracy = [found["discriminator"][side]["accuracy"] for side in ("base", "adjusted")]
+    accuracy = [found.discriminator.base.accuracy, found.discriminator.adjusted.accuracy]
     assert accuracy == pytest.approx(expected["discriminator"], abs=0.025)
     assert accuracy[0] > accuracy[1] + 0.1
 
 
-def test_the_confound_is_recreated(release: tuple[dict[str, Any], dict[str, Any]]) -> None:
-    confound = release[0]["confound"]
-    assert confound["n_models"] == 30
-    assert confound["half_trained"]["low"] > 0
-    assert confound["all_adjusted"]["low"] < 0 < confound["all_adjusted"]["high"]
+def test_the_confound_is_recreated(release: tuple[BenchConclusions, dict[str, Any]]) -> None:
+    confound = release[0].confound
+    assert confound.n_models == 30
+    assert confound.half_trained.low > 0
+    assert confound.all_adjusted.low < 0 < confound.all_adjusted.high
 
 
 @pytest.mark.parametrize("bench", sorted(EXPECTED))
 def test_languages_of_the_release(store: Tracker, bench: str) -> None:
     found = compared(store, bench, split="languages", confound="none", n_permutations=1, **RELEASE)
-    thetas = [found[side]["theta"] for side in ("base", "adjusted")]
+    thetas = [found.base.theta, found.adjusted.theta]
     assert thetas == pytest.approx(EXPECTED[bench]["languages"], abs=WITHIN)
 
 
 def test_proper_inference_is_less_sure_and_says_so(store: Tracker) -> None:
     found = compared(store, "mmlu", confound="none", n_permutations=1)
-    own, paper = found["base"], found["other_inference"]["base"]
-    assert own["theta_se"] > 1.5 * paper["theta_se"]
-    assert own["theta_low"] < 0 < own["theta_high"]
-    assert paper["theta_low"] > 0
-    assert "not significant before adjusting" in found["verdict"]
-    assert "by the paper's inference the difference before adjusting is significant" in found["verdict"]
-    assert "lose by adjusting and count as they are" in found["other_inference"]["note"]
+    own, paper = found.base, found.other_inference.base
+    assert own.theta_se > 1.5 * paper.theta_se
+    assert own.theta_low < 0 < own.theta_high
+    assert paper.theta_low > 0
+    assert "not significant before adjusting" in found.summary
+    assert "by the paper's inference the difference before adjusting is significant" in found.summary
+    assert "lose by adjusting and count as they are" in found.other_inference.note
 
 
 def test_the_benches_agree_on_the_models(store: Tracker, tmp_path: Path) -> None:
     found = bench_conclusions(store, ["mmlu", "gsm8k"], Options(suite="published", score_rule="paper"))
-    assert found["n_models"] == 53
+    assert found.n_models == 53
     for side in ("base", "adjusted"):
-        tau = found["pairs"][0][side]
-        assert 0.5 < tau["low"] < tau["estimate"] < tau["high"] < 1
-        assert found["first_component"][side]["estimate"] > 0.8
+        tau = getattr(found.pairs[0], side)
+        assert 0.5 < tau.low < tau.estimate < tau.high < 1
+        assert getattr(found.first_component, side).estimate > 0.8

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.stores import CHANCE, Made, adjustment, bench, made_models, planted, write
-from ttt.comparison import work
+from tests.stores import CHANCE, Made, adjustment, ask, bench, made_models, planted, write
 from ttt.comparison.conclude import conclude
+from ttt.comparison.conclusions import BenchConclusions
 from ttt.comparison.inputs import read_inputs
 from ttt.comparison.options import Options
 from ttt.spec import SpecError
@@ -74,7 +74,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
     return write(tmp_path_factory.mktemp("store"), list(changed()))
 
 
-def compared(store: Tracker, suite: str, **asked: Any) -> dict[str, Any]:
+def compared(store: Tracker, suite: str, **asked: Any) -> BenchConclusions:
     options = Options(**{**QUICK, "suite": suite, **asked})
     return conclude(store, read_inputs(store, "sums", options), options)
 
@@ -88,19 +88,19 @@ def test_what_cannot_be_compared_is_refused_by_name(store: Tracker, suite: str) 
 
 @pytest.mark.parametrize("suite", ["no-adjusted", "nan", "versions"])
 def test_what_is_refused_can_be_left_out(store: Tracker, suite: str) -> None:
-    assert compared(store, suite, exclude=("model-000",))["n_models"] == 5
+    assert compared(store, suite, exclude=("model-000",)).n_models == 5
 
 
 def test_a_duplicate_can_be_left_out_by_its_run(store: Tracker) -> None:
     runs = [run for run in store.runs("duplicates/sums", "cell") if run.data.tags["ttt.model"] == "model-000"]
     found = compared(store, "duplicates", exclude=(runs[0].info.run_id,))
-    assert found["n_models"] == 6
-    assert runs[0].info.run_id in found["excluded"][0]["reason"]
-    assert runs[1].info.run_id in found["provenance"]["run_ids"]
+    assert found.n_models == 6
+    assert runs[0].info.run_id in found.excluded[0].reason
+    assert runs[1].info.run_id in found.provenance.run_ids
 
 
 def test_of_several_adjustments_one_can_be_chosen(store: Tracker) -> None:
-    assert compared(store, "adjustments", adjustment="full")["adjustment"] == "full"
+    assert compared(store, "adjustments", adjustment="full").adjustment == "full"
 
 
 def test_scores_by_the_papers_rule_must_be_there_for_all_or_none(tmp_path: Path) -> None:
@@ -125,24 +125,24 @@ def test_models_at_chance_identify_nothing(tmp_path: Path) -> None:
     found = compared(write(tmp_path, [replace(cell, suite="lost") for cell in lost]), "lost")
     numbers = ("theta", "theta_se", "theta_low", "theta_high", "theta_p", "alpha", "c_e", "r2")
     for side in ("base", "adjusted"):
-        assert [found[side][name] for name in numbers] == [None] * len(numbers)
-        assert "above chance" in found[side]["note"]
-        assert found["curves"][side] is None
-        assert found["other_inference"][side]["theta"] is None
-    assert found["direct_effect"]["estimate"] is found["indirect_effect"]["estimate"] is None
-    assert all(row["c_e"] is None for row in found["emergence"] if row["measure"] == "score")
-    assert "not identified" in found["verdict"]
+        assert [getattr(getattr(found, side), name) for name in numbers] == [None] * len(numbers)
+        assert "above chance" in getattr(found, side).note
+        assert getattr(found.curves, side) is None
+        assert getattr(found.other_inference, side).theta is None
+    assert found.direct_effect.estimate is found.indirect_effect.estimate is None
+    assert all(row.c_e is None for row in found.emergence if row.measure == "score")
+    assert "not identified" in found.summary
 
 
 def test_identical_scores_are_no_certainty(tmp_path: Path) -> None:
     cells = [replace(cell, base=0.5, adjusted=0.5, checkpoints=()) for cell in planted(made_models(8), theta=0.1)]
     found = compared(write(tmp_path, cells), "made")
-    for inference in (found, found["other_inference"]):
-        assert inference["base"]["theta_low"] is inference["base"]["theta_p"] is None
-        assert inference["base"]["c_e"] is None
-    assert {row["tie_group"] for row in found["models"]} == {1}
-    assert found["ranking_agreement"]["tau_before_after"] is None
-    assert "not identified" in found["verdict"]
+    for inference in (found, found.other_inference):
+        assert inference.base.theta_low is inference.base.theta_p is None
+        assert inference.base.c_e is None
+    assert {row.tie_group for row in found.models} == {1}
+    assert found.ranking_agreement.tau_before_after is None
+    assert "not identified" in found.summary
 
 
 def test_a_split_along_compute_identifies_no_theta(tmp_path: Path) -> None:
@@ -152,11 +152,11 @@ def test_a_split_along_compute_identifies_no_theta(tmp_path: Path) -> None:
         for i, made in enumerate(cells)
     ]
     found = compared(write(tmp_path, dated), "made")
-    assert found["split"]["n_newer"] == 1
-    assert found["base"]["theta_low"] is None
-    assert found["discriminator"] is None
+    assert found.split.n_newer == 1
+    assert found.base.theta_low is None
+    assert found.discriminator is None
 
 
 def test_items_of_cells_without_items_are_refused(store: Tracker) -> None:
     with pytest.raises(SpecError, match="has kept no items"):
-        work.compare_items(store, "sums", ["model-001", "model-002"], Options(suite="versions"))
+        ask(store, "items", ["sums"], Options(suite="versions"), ["model-001", "model-002"])

@@ -1,18 +1,20 @@
-"""The verdict's words and the numbers' form, for every combination of what is and is not known."""
+"""The summary's words and the numbers' form, for every combination of what is and is not known."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ttt.comparison.summary import finding, verdict
-from ttt.comparison.table import json_able
+from tests.report import fakes
+from ttt.comparison.conclusions import Fit, OtherInference, plain
+from ttt.comparison.summary import finding, summary
 
 
-def side(theta: float | None, low: float | None, high: float | None) -> dict[str, Any]:
-    return {"theta": theta, "theta_low": low, "theta_high": high, "theta_p": None, "theta_se": None, "note": ""}
+def side(theta: float | None, low: float | None, high: float | None) -> Fit:
+    return replace(fakes.bare().base, theta=theta, theta_low=low, theta_high=high, note="")
 
 
 @pytest.mark.parametrize(
@@ -27,39 +29,39 @@ def side(theta: float | None, low: float | None, high: float | None) -> dict[str
         ((0.1, 0.05, 0.15), (0.1, None, None), "after it theta is not identified"),
     ],
 )
-def test_the_verdict_says_what_is_and_what_is_not_known(base: Any, adjusted: Any, words: str) -> None:
-    both = {"base": side(*base), "adjusted": side(*adjusted)}
-    conclusions = {
-        **both,
-        "split": {"newer": "from 2023-11"},
-        "indirect_effect": {"estimate": None, "p": None},
-        "other_inference": {"name": "paper", **both},
-        "provisional": False,
-    }
-    told = verdict(conclusions)
-    assert words in told
-    assert told.endswith(".")
+def test_the_summary_says_what_is_and_what_is_not_known(base: Any, adjusted: Any, words: str) -> None:
+    text = summary(
+        replace(
+            fakes.bare(),
+            base=side(*base),
+            adjusted=side(*adjusted),
+            other_inference=OtherInference("paper", side(*base), side(*adjusted)),
+        )
+    )
+    assert words in text
+    assert text.endswith(".")
 
 
-def test_the_verdict_tells_where_the_other_inference_disagrees() -> None:
+def test_the_summary_tells_where_the_other_inference_disagrees() -> None:
     open_, ahead = side(0.07, -0.01, 0.12), side(0.07, 0.03, 0.1)
     assert (finding(open_), finding(ahead)) == ("open", "ahead")
-    conclusions = {
-        "base": ahead,
-        "adjusted": side(0.0, -0.02, 0.02),
-        "split": {"newer": "from 2023-11"},
-        "indirect_effect": {"estimate": 0.07, "p": 0.0002},
-        "other_inference": {"name": "clustered", "base": open_, "adjusted": side(0.0, -0.02, 0.02)},
-        "provisional": True,
-    }
-    told = verdict(conclusions)
-    assert "respect families and an unknown c_e the difference before adjusting is not significant" in told
-    assert "changes the difference by −0.070 (p < 0.001)" in told
-    assert "provisional" in told
+    given = fakes.provisional()
+    text = summary(
+        replace(
+            given,
+            base=ahead,
+            adjusted=side(0.0, -0.02, 0.02),
+            indirect_effect=replace(given.indirect_effect, estimate=0.07, p=0.0002),
+            other_inference=OtherInference("clustered", open_, side(0.0, -0.02, 0.02)),
+        )
+    )
+    assert "respect families and an unknown c_e the difference before adjusting is not significant" in text
+    assert "changes the difference by −0.070 (p < 0.001)" in text
+    assert "provisional" in text
 
 
 def test_numbers_that_are_not_finite_are_null() -> None:
-    assert json_able({"a": float("nan"), "b": [np.float64("inf"), np.int64(3)], "c": np.array([1.0, np.nan])}) == {
+    assert plain({"a": float("nan"), "b": [np.float64("inf"), np.int64(3)], "c": np.array([1.0, np.nan])}) == {
         "a": None,
         "b": [None, 3],
         "c": [1.0, None],

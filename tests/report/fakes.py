@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import random
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
+
+from ttt.comparison.conclusions import (
+    Accuracy,
+    Area,
+    BenchConclusions,
+    Curve,
+    Curves,
+    Discriminator,
+    EffectSize,
+    EmergenceRow,
+    Excluded,
+    Fit,
+    Frontier,
+    Groups,
+    HalvesThetas,
+    ModelLine,
+    OtherInference,
+    Provenance,
+    RankingAgreement,
+    RecreatedConfound,
+    Step,
+    Treatment,
+)
 
 FAMILIES = ("pythia", "llama", "llama-2", "falcon", "openllama", "olmo", "qwen-1.5", "yi", "stablelm", "internlm2")
 NASTY = (
@@ -18,146 +42,180 @@ NASTY = (
 )
 
 
-def conclusions(n_models: int = 53, seed: int = 0, chance: float = 0.25, **changes: Any) -> dict[str, Any]:
+def conclusions(n_models: int = 53, seed: int = 0, chance: float = 0.25, **changes: Any) -> BenchConclusions:
     """A full set, with theta before, none after; `changes` replace parts."""
     draw = random.Random(seed)
-    models = [_model(draw, i, n_models, chance) for i in range(n_models)]
-    for side in ("base", "adjusted"):
-        for rank, row in enumerate(sorted(models, key=lambda row: -row[side]), start=1):
-            row[f"rank_{side}"] = rank
-    for row in models:
-        row["rank_change"] = row["rank_base"] - row["rank_adjusted"]
-        row["tie_group"] = 1 + row["rank_adjusted"] // 4
-    n_newer = sum(row["newer"] for row in models)
-    made = {
-        "suite": "published",
-        "bench": "mmlu",
-        "bench_version": 1,
-        "metric": "acc,none",
-        "chance": chance,
-        "n_models": n_models,
-        "policy": "raw",
-        "score_rule": "bench",
-        "inference": "clustered",
-        "split": {
-            "field": "trained",
-            "cutoff": "2023-11",
-            "older": "trained before 2023-11",
-            "newer": "trained in 2023-11 or later",
-            "n_older": n_models - n_newer,
-            "n_newer": n_newer,
-        },
-        "provisional": False,
-        "provisional_reasons": [],
-        "verdict": "Before adjusting, newer models score 0.068 above older ones at equal compute (0.029 to 0.108); "
+    models = ranked([_model(draw, i, n_models, chance) for i in range(n_models)])
+    n_newer = sum(line.newer for line in models)
+    made = BenchConclusions(
+        suite="published",
+        bench="mmlu",
+        bench_version="1",
+        metric="acc,none",
+        chance=chance,
+        n_models=n_models,
+        adjustment="full",
+        policy="raw",
+        score_rule="bench",
+        inference="clustered",
+        cluster="family",
+        split=Groups(
+            "trained", "2023-11", "trained before 2023-11", "trained 2023-11 or later", n_models - n_newer, n_newer
+        ),
+        provisional=False,
+        provisional_reasons=[],
+        treatment=Treatment("3 epochs", n_models, 4, 6, 2, 3200),
+        n_kept_base=0,
+        n_lose=0,
+        summary="Before adjusting, newer models score 0.068 above older ones at equal compute (0.029 to 0.108); "
         "after the same training on the test task the difference is gone: −0.005 (−0.024 to 0.014).",
-        "base": _fit(0.0684, 0.0196, 1.18e22, (6.1e21, 1.9e22), 0.632, chance),
-        "adjusted": _fit(-0.0049, 0.0093, 4.28e20, (1.7e20, 8.8e20), 0.961, chance),
-        "other_inference": {
-            "name": "paper",
-            "base": {**_fit(0.0679, 0.0181, 1.18e22, (None, None), 0.940, chance), "level": "models"},
-            "adjusted": {**_fit(-0.0050, 0.0088, 4.28e20, (None, None), 0.990, chance), "level": "models"},
-        },
-        "curves": {
-            "base": _curves(0.068, 22.07, 0.16, chance, 0.02),
-            "adjusted": _curves(-0.005, 20.63, 0.125, chance, 0.012),
-        },
-        "direct_effect": {"estimate": -0.0041, "se": 0.0092, "low": -0.0232, "high": 0.0151, "p": 0.662, "r2": 0.968},
-        "indirect_effect": {"estimate": 0.0712, "se": 0.0184, "low": 0.0331, "high": 0.1093, "p": 0.0004, "r2": 0.511},
-        "pareto_area": {"base": 0.1812, "adjusted": 0.0331},
-        "frontier": {side: _frontier(models, side) for side in ("base", "adjusted")},
-        "emergence": _emergence(),
-        "discriminator": {
-            "base": {
-                "accuracy": 0.646,
-                "p": 0.02,
-                "null_mean": 0.503,
-                "null_high": 0.601,
-                "n_older": 36,
-                "n_newer": 17,
-            },
-            "adjusted": {"accuracy": 0.522, "p": 0.41, "null_mean": 0.501, "null_high": 0.598},
-        },
-        "confound": {
-            "untouched": {"mean": 0.0003, "low": -0.041, "high": 0.042, "share_significant": 0.052},
-            "half_trained": {"mean": 0.083, "low": 0.041, "high": 0.121, "share_significant": 0.94},
-            "all_adjusted": {"mean": -0.0004, "low": -0.013, "high": 0.012, "share_significant": 0.048},
-            "n_splits": 500,
-        },
-        "models": models,
-        "ranking_agreement": {"tau": 0.742, "low": 0.611, "high": 0.834},
-        "excluded": [{"model": "gpt-neo-1.3b", "reason": "no facts in conf/model"}],
-        "provenance": {
-            "run_ids": [f"{draw.getrandbits(128):032x}" for _ in range(2 * n_models)],
-            "ttt_version": "0.1.0",
-            "commit": "198901e5c6a0f0e9d2b8a7f3c1e4d5b6a7980123",
-            "created": "2025-05-14T09:26:53+00:00",
-            "tracking": "sqlite:///mlruns/mlflow.db",
-        },
-    }
-    return {**made, **changes}
+        base=_fit(0.0684, 0.0196, 1.18e22, (6.1e21, 1.9e22), 0.632),
+        adjusted=_fit(-0.0049, 0.0093, 4.28e20, (1.7e20, 8.8e20), 0.961),
+        other_inference=OtherInference(
+            "paper",
+            replace(_fit(0.0679, 0.0181, 1.18e22, (None, None), 0.940), level="models"),
+            replace(_fit(-0.0050, 0.0088, 4.28e20, (None, None), 0.990), level="models"),
+            "Before adjusting theta's standard error is 0.020 by clustered inference and 0.018 by paper inference.",
+        ),
+        curves=Curves(_curve(0.068, 22.07, 0.16, chance, 0.02), _curve(-0.005, 20.63, 0.125, chance, 0.012)),
+        direct_effect=EffectSize(-0.0041, 0.0092, -0.0232, 0.0151, 0.662, 0.968, "clusters", ""),
+        indirect_effect=EffectSize(0.0712, 0.0184, 0.0331, 0.1093, 0.0004, 0.511, "clusters", ""),
+        pareto_area=Area(0.1812, 0.0331),
+        frontier=_frontier(models),
+        emergence=_emergence(),
+        discriminator=Discriminator(
+            None,
+            49,
+            Accuracy(0.646, 0.64, 0.503, 0.601, 0.02, n_models - n_newer, n_newer),
+            Accuracy(0.522, 0.52, 0.501, 0.598, 0.41, n_models - n_newer, n_newer),
+        ),
+        confound=RecreatedConfound(
+            HalvesThetas([], 0.0003, -0.041, 0.042, 0.052),
+            HalvesThetas([], 0.083, 0.041, 0.121, 0.94),
+            HalvesThetas([], -0.0004, -0.013, 0.012, 0.048),
+            30,
+            500,
+            {"trained": "epochs_1", "base_adjusted": "epochs_2", "trained_adjusted": "epochs_1_2"},
+        ),
+        models=models,
+        tie_test="paired",
+        ranking_agreement=RankingAgreement(0.742, 0.611, 0.834, 0.001, n_models),
+        excluded=[Excluded("gpt-neo-1.3b", "asked for")],
+        provenance=Provenance(
+            run_ids=[f"{draw.getrandbits(128):032x}" for _ in range(2 * n_models)],
+            ttt_version="0.1.0",
+            commit="198901e5c6a0",
+            created="2025-05-14T09:26:53+00:00",
+            tracking="sqlite:///mlruns/mlflow.db",
+            command="python -m ttt.compare bench=mmlu suite=published exclude=[gpt-neo-1.3b]",
+        ),
+    )
+    return replace(made, **changes)
 
 
-def lab(**changes: Any) -> dict[str, Any]:
+def lab(**changes: Any) -> BenchConclusions:
     """Sixteen small models of two families, as the lab makes them; no emergence, no confound."""
     made = conclusions(16, seed=3, suite="lab", bench="lab_facts", emergence=[], confound=None, discriminator=None)
-    for i, row in enumerate(made["models"]):
-        family = "new" if row["newer"] else "old"
-        row.update(model=f"lab-{family}-{i:02d}", family=family, compute=row["compute"] * 1e-9, seconds=8 + 3.5 * i)
-    for side in ("base", "adjusted"):
-        for key in ("c_e", "c_e_low", "c_e_high"):
-            made[side][key] = made[side][key] and made[side][key] * 1e-9
-        made["curves"][side]["compute"] = [x * 1e-9 for x in made["curves"][side]["compute"]]
-        made["frontier"][side] = _frontier(made["models"], side)
-    made["split"].update(field="family", cutoff=None, older="old: prose only", newer="new: a dose of the test task")
-    return {**made, **changes}
+    models = [
+        replace(
+            line, model=f"lab-{'new' if line.newer else 'old'}-{i:02d}", compute=line.compute * 1e-9, seconds=8.0 + i
+        )
+        for i, line in enumerate(made.models)
+    ]
+    made = replace(
+        made,
+        models=models,
+        frontier=_frontier(models),
+        base=_scaled(made.base),
+        adjusted=_scaled(made.adjusted),
+        curves=Curves(*(curve and replace(curve, compute=[x * 1e-9 for x in curve.compute]) for curve in both(made))),
+        split=replace(
+            made.split, field="family", cutoff=None, older="old: prose only", newer="new: a dose of the task"
+        ),
+    )
+    return replace(made, **changes)
 
 
-def bare() -> dict[str, Any]:
-    """As little as a comparison can say: nothing is identified, nothing optional is there."""
+def bare() -> BenchConclusions:
+    """As little as a comparison can say: nothing is identified, no errors or seconds are known."""
     full = conclusions(5, seed=1)
-    fit = dict.fromkeys(full["base"]) | {"note": "the split follows compute"}
-    for row in full["models"]:
-        for key in ("base_stderr", "adjusted_stderr", "gain_stderr", "seconds", "tie_group", "saturated", "languages"):
-            row[key] = None
-    full["models"][0].update(dict.fromkeys(("base", "gain", "rank_base", "rank_change"), None))
-    effect = dict.fromkeys(full["direct_effect"])
-    empty = dict.fromkeys(("other_inference", "curves", "discriminator", "confound", "ranking_agreement", "frontier"))
-    return {
-        **full,
-        **empty,
-        "verdict": "What being newer is worth is not identified: the split follows compute.",
-        "base": fit,
-        "adjusted": copy.copy(fit),
-        "direct_effect": effect,
-        "indirect_effect": effect,
-        "pareto_area": {"base": None, "adjusted": None},
-        "emergence": [],
-        "excluded": [],
-        "provenance": {"run_ids": [], "ttt_version": "0.1.0"},
-    }
+    note = "the split follows compute"
+    fit = Fit(None, None, None, None, None, None, None, None, None, None, None, note)
+    effect = EffectSize(None, None, None, None, None, None, None, note)
+    models = [
+        replace(line, base_stderr=None, adjusted_stderr=None, gain_stderr=None, seconds=None, tie_group=1)
+        for line in full.models
+    ]
+    return replace(
+        full,
+        summary="What being newer is worth is not identified: the split follows compute.",
+        base=fit,
+        adjusted=fit,
+        other_inference=OtherInference("paper", fit, fit, "0 of 5 models lose by adjusting and count as they are."),
+        curves=Curves(None, None),
+        direct_effect=effect,
+        indirect_effect=effect,
+        emergence=[],
+        discriminator=None,
+        confound=None,
+        models=models,
+        treatment=Treatment("3 epochs", 0, None, None, 0, None),
+        ranking_agreement=RankingAgreement(None, None, None, None, 5),
+        excluded=[],
+        provenance=Provenance([], "0.1.0", "unknown", "2025-05-14T09:26:53+00:00", "sqlite:///mlruns/mlflow.db"),
+    )
 
 
-def provisional() -> dict[str, Any]:
+def provisional() -> BenchConclusions:
     """Not every model is saturated."""
     made = conclusions(24, seed=5)
-    made["models"][3]["saturated"] = False
-    reasons = ["7 of 24 models are not saturated: pythia-70m-0, llama-1b-7, falcon-7b-3", "2 models have a single seed"]
-    return {**made, "provisional": True, "provisional_reasons": reasons}
+    models = [
+        replace(line, saturated=False, saturation=("no", "undecided", "unknown")[i % 3]) if i < 7 else line
+        for i, line in enumerate(made.models)
+    ]
+    reasons = ["3 of 24 models not saturated: pythia-70m-0, llama-1b-7", "2 of 24 models not judged yet: falcon-7b-3"]
+    return replace(made, models=models, provisional=True, provisional_reasons=reasons)
 
 
-def nasty() -> dict[str, Any]:
+def nasty() -> BenchConclusions:
     """Names that would be markup, mathematics or templates if they were let."""
     made = conclusions(12, seed=2)
-    for row, name in zip(sorted(made["models"], key=lambda row: row["rank_adjusted"]), NASTY, strict=False):
-        row.update(model=name, family=name)
-    made["frontier"] = {side: _frontier(made["models"], side) for side in ("base", "adjusted")}
-    made["excluded"] = [{"model": NASTY[0], "reason": NASTY[2]}]
-    made["split"].update(older=NASTY[0], newer=NASTY[1])
-    return {**made, "suite": NASTY[0], "bench": NASTY[1], "verdict": NASTY[2]}
+    named = [replace(line, model=name, family=name) for line, name in zip(made.models, NASTY, strict=False)]
+    models = [*named, *made.models[len(named) :]]
+    return replace(
+        made,
+        suite=NASTY[0],
+        bench=NASTY[1],
+        summary=NASTY[2],
+        models=models,
+        frontier=_frontier(models),
+        excluded=[Excluded(NASTY[0], NASTY[2])],
+        split=replace(made.split, older=NASTY[0], newer=NASTY[1]),
+    )
 
 
-def _model(draw: random.Random, i: int, n_models: int, chance: float) -> dict[str, Any]:
+def both(made: BenchConclusions) -> tuple[Curve | None, Curve | None]:
+    return made.curves.base, made.curves.adjusted
+
+
+def ranked(models: Sequence[ModelLine]) -> list[ModelLine]:
+    """The best adjusted score first, with the ranks that follow from the scores."""
+    before = sorted(models, key=lambda line: -line.base)
+    after = sorted(models, key=lambda line: -line.adjusted)
+    ranks = {line.model: rank for rank, line in enumerate(before, start=1)}
+    return [
+        replace(
+            line,
+            rank_base=ranks[line.model],
+            rank_adjusted=rank,
+            rank_change=ranks[line.model] - rank,
+            tie_group=1 + rank // 4,
+        )
+        for rank, line in enumerate(after, start=1)
+    ]
+
+
+def _model(draw: random.Random, i: int, n_models: int, chance: float) -> ModelLine:
     newer = draw.random() < 0.36
     tokens = 10 ** draw.uniform(11.5, 12.8)
     params = 10 ** (7.9 + 2.9 * (i + draw.random()) / n_models)
@@ -166,93 +224,92 @@ def _model(draw: random.Random, i: int, n_models: int, chance: float) -> dict[st
     adjusted = chance + 0.125 * max(0.0, log_compute - 20.63) + draw.gauss(0, 0.012)
     stderr = 0.0038 if n_models > 20 else 0.014
     family = FAMILIES[draw.randrange(len(FAMILIES))]
-    return {
-        "model": f"{family}-{params / 1e9:.1f}b-{i}",
-        "family": family,
-        "kind": "base",
-        "languages": ["en", "zh"] if draw.random() < 0.3 else ["en"],
-        "trained": f"2024-{1 + i % 6:02d}" if newer else f"2023-{1 + i % 9:02d}",
-        "compute": 6 * params * tokens,
-        "n_params": int(params),
-        "n_tokens": int(tokens),
-        "newer": newer,
-        "base": base,
-        "base_stderr": stderr,
-        "adjusted": adjusted,
-        "adjusted_stderr": stderr * 0.95,
-        "gain": adjusted - base,
-        "gain_stderr": stderr * 1.1,
-        "kept_base": False,
-        "saturated": True,
-        "seconds": 40 * (params / 1e8) ** 0.8,
-        "n_seeds": 1,
-        "run_ids": [f"{draw.getrandbits(128):032x}"],
-        "facts": {},
-    }
+    return ModelLine(
+        model=f"{family}-{params / 1e9:.1f}b-{i}",
+        family=family,
+        kind="base",
+        languages=["en", "zh"] if draw.random() < 0.3 else ["en"],
+        trained=f"2024-{1 + i % 6:02d}" if newer else f"2023-{1 + i % 9:02d}",
+        compute=6 * params * tokens,
+        n_params=int(params),
+        n_tokens=int(tokens),
+        base=base,
+        base_stderr=stderr,
+        adjusted=adjusted,
+        adjusted_stderr=stderr * 0.95,
+        gain=adjusted - base,
+        gain_stderr=stderr * 1.1,
+        kept_base=False,
+        saturated=True,
+        saturation="yes",
+        seconds=40 * (params / 1e8) ** 0.8,
+        n_seeds=1,
+        run_ids=[f"{draw.getrandbits(128):032x}"],
+        facts={},
+        newer=newer,
+        rank_base=0,
+        rank_adjusted=0,
+        rank_change=0,
+        tie_group=0,
+    )
 
 
-def _fit(
-    theta: float, se: float, c_e: float, bounds: tuple[float | None, float | None], r2: float, chance: float
-) -> dict[str, Any]:
-    return {
-        "theta": theta,
-        "theta_se": se,
-        "theta_low": theta - 2.02 * se,
-        "theta_high": theta + 2.02 * se,
-        "theta_p": 0.0008 if theta > 2 * se else 0.594,
-        "alpha": 0.16,
-        "c_e": c_e,
-        "c_e_low": bounds[0],
-        "c_e_high": bounds[1],
-        "r2": r2,
-        "level": "clusters",
-        "note": "",
-    }
+def _fit(theta: float, se: float, c_e: float, bounds: tuple[float | None, float | None], r2: float) -> Fit:
+    p = 0.0008 if theta > 2 * se else 0.594
+    return Fit(theta, se, theta - 2 * se, theta + 2 * se, p, 0.16, c_e, *bounds, r2, "clusters", "")
 
 
-def _curves(theta: float, kink: float, alpha: float, chance: float, half: float) -> dict[str, list[float]]:
+def _scaled(fit: Fit) -> Fit:
+    """At the compute of small models."""
+    values = {name: getattr(fit, name) for name in ("c_e", "c_e_low", "c_e_high")}
+    return replace(fit, **{name: value and value * 1e-9 for name, value in values.items()})
+
+
+def _curve(theta: float, kink: float, alpha: float, chance: float, half: float) -> Curve:
     x = [19.6 + 0.1 * step for step in range(47)]
     older = [chance + alpha * max(0.0, value - kink) for value in x]
-    newer = [value + theta for value in older]
-    return {
-        "compute": [10.0**value for value in x],
-        "older": older,
-        "newer": newer,
-        "older_low": [value - half for value in older],
-        "older_high": [value + half for value in older],
-        "newer_low": [value - 1.3 * half for value in newer],
-        "newer_high": [value + 1.3 * half for value in newer],
-    }
+    return Curve(
+        compute=[10.0**value for value in x],
+        older=[*older],
+        newer=[value + theta for value in older],
+        older_low=[value - half for value in older],
+        older_high=[value + half for value in older],
+    )
 
 
-def _frontier(models: list[dict[str, Any]], side: str) -> list[dict[str, Any]]:
-    steps: list[dict[str, Any]] = []
-    for row in sorted(models, key=lambda row: row["compute"]):
-        if not steps or row[side] > steps[-1]["score"]:
-            steps.append({"model": row["model"], "compute": row["compute"], "score": row[side]})
+def _frontier(models: Sequence[ModelLine]) -> Frontier:
+    older = [line for line in models if not line.newer]
+    return Frontier(
+        base=_steps(models, "base"),
+        base_older=_steps(older, "base"),
+        adjusted=_steps(models, "adjusted"),
+        adjusted_older=_steps(older, "adjusted"),
+    )
+
+
+def _steps(models: Sequence[ModelLine], side: str) -> list[Step]:
+    steps: list[Step] = []
+    for line in sorted(models, key=lambda line: line.compute):
+        if not steps or getattr(line, side) > steps[-1].score:
+            steps.append(Step(line.model, line.compute, getattr(line, side)))
     return steps
 
 
-def _emergence() -> list[dict[str, Any]]:
-    """Two groups over the checkpoints of MMLU's adjustment; the base score of the older group does not emerge."""
-    rows = []
-    for group, c_e, r2 in (
-        ("older", (None, 6e21, 2.1e21, 8.1e20, 4.3e20), (0.632, 0.804, 0.913, 0.950, 0.961)),
-        ("newer", (8e21, 4e21, 1.6e21, 7e20, None), (0.71, 0.83, 0.92, 0.945, 0.952)),
-    ):
-        for step, kink, fit in zip((0, 100, 250, 1000, 4000), c_e, r2, strict=True):
-            rows.append(
-                {
-                    "examples": 64 * step,
-                    "n": 36,
-                    "c_e": kink,
-                    "c_e_low": kink and (None if step == 100 else kink / 2.2),
-                    "c_e_high": kink and kink * 1.9,
-                    "r2": fit,
-                    "r2_low": fit - 0.4 * (1 - fit),
-                    "r2_high": fit + 0.3 * (1 - fit),
-                    "group": group,
-                    "measure": "score",
-                }
-            )
-    return rows
+def _emergence() -> list[EmergenceRow]:
+    """The checkpoints of MMLU's adjustment; the base score does not emerge, and one bound is open."""
+    kinks: tuple[float | None, ...] = (None, 6e21, 2.1e21, 8.1e20, 4.3e20)
+    return [
+        EmergenceRow(
+            examples=64.0 * step,
+            n=36,
+            c_e=kink,
+            c_e_low=kink and (None if step == 100 else kink / 2.2),
+            c_e_high=kink and kink * 1.9,
+            r2=fit,
+            r2_low=fit - 0.4 * (1 - fit),
+            r2_high=fit + 0.3 * (1 - fit),
+            group="older",
+            measure="score",
+        )
+        for step, kink, fit in zip((0, 100, 250, 1000, 4000), kinks, (0.632, 0.804, 0.913, 0.950, 0.961), strict=True)
+    ]

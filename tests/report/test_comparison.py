@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
 from tests.report import fakes
+from ttt.comparison.conclusions import BenchConclusions, as_json, from_json
 from ttt.formatting import DASH, UNIDENTIFIED
 from ttt.report.comparison import FIGURES, render
 
@@ -28,7 +30,7 @@ SETS = {
 class Report:
     """A rendered report: its files, its source, its tags and its text as a reader sees it."""
 
-    def __init__(self, conclusions: dict[str, Any], folder: Path) -> None:
+    def __init__(self, conclusions: BenchConclusions, folder: Path) -> None:
         self.given, self.folder = conclusions, folder
         self.files = render(conclusions, folder)
         self.source = (folder / "report.html").read_text(encoding="utf-8")
@@ -69,7 +71,7 @@ def test_a_full_comparison_has_every_figure_and_a_bare_one_says_what_is_missing(
     assert {file.stem for file in reports["published"].files} == {*FIGURES, "report"}
     assert "Not in this report" not in reports["published"].text
     bare = reports["bare"]
-    assert {file.stem for file in bare.files} == {"before_after", "report"}
+    assert {file.stem for file in bare.files} == {"before_after", "frontier", "report"}
     assert "Not in this report Emergence by budget" in bare.text
 
 
@@ -97,20 +99,20 @@ def test_ids_are_unique_and_references_lead_somewhere(reports: dict[str, Report]
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_the_verdict_and_all_models_are_shown(reports: dict[str, Report], name: str) -> None:
+def test_the_summary_and_all_models_are_shown(reports: dict[str, Report], name: str) -> None:
     report = reports[name]
-    assert report.given["verdict"] in report.text
-    for row in report.given["models"]:
-        shown = " ".join("".join(c if c.isprintable() else " " for c in row["model"]).split())
+    assert report.given.summary in report.text
+    for row in report.given.models:
+        shown = " ".join("".join(c if c.isprintable() else " " for c in row.model).split())
         assert shown in report.text
 
 
 @pytest.mark.parametrize("name", SETS)
 def test_provisional_is_said_only_where_it_is_so(reports: dict[str, Report], name: str) -> None:
     report = reports[name]
-    is_so = bool(report.given["provisional"])
+    is_so = report.given.provisional
     assert ("banner" in {attributes.get("class") for _, attributes in report.tags}) == is_so
-    for reason in report.given["provisional_reasons"]:
+    for reason in report.given.provisional_reasons:
         assert reason in report.text
     for file in report.files:
         if file.suffix == ".svg":
@@ -128,8 +130,8 @@ def test_what_is_not_identified_is_said_and_no_number_stands_for_it(reports: dic
 
 def test_figures_draw_the_theta_that_they_are_given(tmp_path: Path) -> None:
     given = fakes.lab()
-    given["base"] |= {"theta": 0.1234, "theta_low": -0.5678, "theta_high": 0.9876}
-    report = Report(given, tmp_path)
+    changed = replace(given.base, theta=0.1234, theta_low=-0.5678, theta_high=0.9876)
+    report = Report(replace(given, base=changed), tmp_path)
     drawn = report.svg_text("before_after")
     assert "θ = +0.123  (95 %: −0.568 to +0.988)" in drawn
     assert "θ = −0.005" in drawn
@@ -143,7 +145,7 @@ def test_sentences_stand_apart(reports: dict[str, Report], name: str) -> None:
 
 def test_an_open_bound_is_told_as_open(tmp_path: Path) -> None:
     given = fakes.lab()
-    given["base"] |= {"c_e": 1e13, "c_e_low": None, "c_e_high": 3e13}
+    given = replace(given, base=replace(given.base, c_e=1e13, c_e_low=None, c_e_high=3e13))
     assert "up to 3.00 × 10¹³, no lower bound" in Report(given, tmp_path).text
 
 
@@ -160,11 +162,9 @@ def test_names_are_text_and_nothing_else(reports: dict[str, Report]) -> None:
 
 
 def test_emergence_tells_measures_apart(tmp_path: Path) -> None:
-    given = fakes.lab()
-    score = [row for row in fakes.conclusions()["emergence"] if row["group"] == "older"]
-    nothing = dict.fromkeys(("c_e", "c_e_low", "c_e_high"))
-    given["emergence"] = score + [{**row, **nothing, "measure": "gold_logprob"} for row in score]
-    drawn = Report(given, tmp_path).svg_text("emergence")
+    score = fakes.conclusions().emergence
+    likely = [replace(row, c_e=None, c_e_low=None, c_e_high=None, measure="gold_logprob") for row in score]
+    drawn = Report(fakes.lab(emergence=[*score, *likely]), tmp_path).svg_text("emergence")
     assert "Point of emergence: score" in drawn
     assert "R² on compute: log-probability of the right answer" in drawn
     assert "not identified at any budget" in drawn
@@ -175,7 +175,13 @@ def test_the_same_conclusions_give_the_same_bytes(tmp_path: Path) -> None:
     assert [file.read_bytes() for file in first] == [file.read_bytes() for file in second]
 
 
-def test_optional_parts_may_be_absent(tmp_path: Path) -> None:
-    report = Report({"suite": "s", "bench": "b", "metric": "acc,none"}, tmp_path)
-    assert [file.name for file in report.files] == ["report.html"]
-    assert "No verdict was given." in report.text
+def test_the_command_that_makes_it_again_is_shown_where_one_made_it(reports: dict[str, Report]) -> None:
+    command = reports["published"].given.provenance.command
+    assert f"Again {command}" in reports["published"].text
+    assert "Again" not in reports["bare"].text
+
+
+def test_what_a_comparison_concludes_is_read_back_from_its_json() -> None:
+    for make in SETS.values():
+        given = make()
+        assert from_json(json.loads(json.dumps(as_json(given), allow_nan=False))) == given

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ttt.comparison.work import compare_items
 
 from tests.stores import Made, adjustment, item_table, made_models, write
 from ttt.cell.read import read_result
@@ -22,7 +23,6 @@ from ttt.compare import COMMAND
 from ttt.comparison.cells import facts_of
 from ttt.comparison.options import Options
 from ttt.comparison.versions import version_conclusions
-from ttt.comparison.work import compare_items
 from ttt.spec import Cell, SpecError, Tracking, check
 from ttt.study.ingested import judge_ingested
 from ttt.tracking import StoreError, Tracker, last_step

@@ -8,18 +8,37 @@ from typing import Any
 
 import numpy as np
 
+from ttt.cell.result import SIDES
 from ttt.comparison.alike import OF_MODEL, refuse_mixed
 from ttt.comparison.cells import choose_adjustment, finished_cells
-from ttt.comparison.conclude import provenance
-from ttt.comparison.fits import fit_side, told
+from ttt.comparison.conclusions import (
+    Agreement,
+    AgreementConclusions,
+    BenchPair,
+    Division,
+    Excluded,
+    FirstComponent,
+    FormatConclusions,
+    FormatFit,
+    ModelOnBenches,
+    of_fields,
+)
+from ttt.comparison.fits import fit_of, fit_side
 from ttt.comparison.gate import provisional_reasons, refuse_unless_final
-from ttt.comparison.inputs import MIN_MODELS, Excluded, Inputs, exclusions, is_excluded, read_inputs
+from ttt.comparison.inputs import (
+    MIN_MODELS,
+    Inputs,
+    exclusions,
+    is_excluded,
+    provenance,
+    read_inputs,
+    table_of,
+)
 from ttt.comparison.models import split_models
 from ttt.comparison.options import Options
-from ttt.comparison.table import SIDES, json_able, table_of
-from ttt.formatting import signed
+from ttt.formatting import UNIDENTIFIED, decimal, signed
 from ttt.spec import SpecError
-from ttt.stats.ranking import Association, first_component_share, kendall
+from ttt.stats.ranking import first_component_share, kendall
 from ttt.tracking import Tracker
 
 
@@ -41,11 +60,11 @@ def read_common(tracker: Tracker, benches: Sequence[str], options: Options) -> t
         there[bench] = {run.data.tags["ttt.model"] for run in kept[bench]}
     common = set.intersection(*there.values())
     excluded += [
-        {"model": model, "reason": f"no cells on {', '.join(bench for bench in benches if model not in there[bench])}"}
+        Excluded(model, f"no cells on {', '.join(bench for bench in benches if model not in there[bench])}")
         for model in sorted(set.union(*there.values()) - common)
     ]
     if len(common) < MIN_MODELS:
-        left_out = "; ".join(f"{line['model']}: {line['reason']}" for line in excluded)
+        left_out = "; ".join(f"{line.model}: {line.reason}" for line in excluded)
         raise SpecError(
             f"{len(common)} models have cells on all the benches: at least {MIN_MODELS} are needed"
             + (f"\nleft out: {left_out}" if left_out else "")
@@ -62,64 +81,60 @@ def read_common(tracker: Tracker, benches: Sequence[str], options: Options) -> t
     return inputs, excluded
 
 
-def bench_conclusions(tracker: Tracker, benches: Sequence[str], options: Options) -> dict[str, Any]:
-    """Kendall's tau of every two benches and the share of the first principal component, before and after adjusting."""
+def bench_conclusions(tracker: Tracker, benches: Sequence[str], options: Options) -> AgreementConclusions:
+    """Kendall's tau of every two benches and what one component explains of all, before and after adjusting."""
     inputs, excluded = read_common(tracker, benches, options)
     models = inputs[0].models
     scores = {side: np.array([[getattr(m, side) for m in of.models] for of in inputs]).T for side in SIDES}
-    shared: dict[str, Any] = {
+    how: dict[str, Any] = {
         "clusters": [model.family for model in models] if options.cluster == "family" else None,
         "n_replicates": options.n_replicates,
         "seed": options.seed,
     }
     pairs = [
-        {"first": benches[i], "second": benches[j]}
-        | {side: _agreement(kendall(scores[side][:, i], scores[side][:, j], **shared)) for side in SIDES}
+        BenchPair(
+            benches[i],
+            benches[j],
+            *(of_fields(Agreement, kendall(scores[side][:, i], scores[side][:, j], **how)) for side in SIDES),
+        )
         for i, j in combinations(range(len(benches)), 2)
     ]
-    component = {side: _agreement(first_component_share(scores[side], **shared)) for side in SIDES}
-    conclusions = {
-        "kind": "benches",
-        **_request(inputs, excluded, options),
-        "pairs": pairs,
-        "first_component": component,
-        "models": [
-            {"model": model.model, "family": model.family}
-            | {side: dict(zip(benches, scores[side][i], strict=True)) for side in SIDES}
+    component = (of_fields(Agreement, first_component_share(scores[side], **how)) for side in SIDES)
+    return AgreementConclusions(
+        **_several(tracker, inputs, excluded, options),
+        pairs=pairs,
+        first_component=FirstComponent(*component),
+        models=[
+            ModelOnBenches(
+                model.model,
+                model.family,
+                *({bench: float(scores[side][i, k]) for k, bench in enumerate(benches)} for side in SIDES),
+            )
             for i, model in enumerate(models)
         ],
-        "provenance": provenance(tracker, [run for of in inputs for model in of.models for run in model.run_ids]),
-    }
-    return json_able({**conclusions, "verdict": _verdict(len(models), pairs)})
+        summary=_taus(len(models), pairs),
+    )
 
 
-def format_conclusions(tracker: Tracker, benches: Sequence[str], options: Options) -> dict[str, Any]:
+def format_conclusions(tracker: Tracker, benches: Sequence[str], options: Options) -> FormatConclusions:
     """The same questions as cloze, as multiple choice, and as multiple choice adjusted: a fit of each."""
     inputs, excluded = read_common(tracker, benches, options)
     refuse_mixed(tracker, [cell.run for of in inputs for cell in of.cells], [], ["limit", "precision"], [])
     fits = []
     for of, side in ((inputs[0], "base"), (inputs[1], "base"), (inputs[1], "adjusted")):
         table = table_of(of, split_models(of.models, options), options)
-        fit = told(table, side, fit_side(table, side, options.inference, options))
-        fits.append({"bench": of.bench, "format": of.cells[0].params["format"], "scores": side, **fit})
-    split = split_models(inputs[0].models, options)
-    conclusions = {
-        "kind": "reformulation",
-        **_request(inputs, excluded, options),
-        "split": {name: getattr(split, name) for name in ("field", "cutoff", "older", "newer")},
-        "fits": fits,
-        "provenance": provenance(tracker, [run for of in inputs for model in of.models for run in model.run_ids]),
-    }
-    theta = "; ".join(
-        f"{fit['format']} {fit['scores']} "
-        + (signed(fit["theta"]) if fit["theta"] is not None else "not identified")
-        + ("" if fit["theta_low"] is None else f" ({signed(fit['theta_low'])} to {signed(fit['theta_high'])})")
-        for fit in json_able(fits)
+        fit = fit_of(table, side, fit_side(table, side, options.inference, options))
+        fits.append(of_fields(FormatFit, fit, bench=of.bench, format=of.cells[0].params["format"], scores=side))
+    return FormatConclusions(
+        **_several(tracker, inputs, excluded, options),
+        split=of_fields(Division, split_models(inputs[0].models, options)),
+        fits=fits,
+        summary=f"What the newer group scores more at equal compute: {'; '.join(map(_theta, fits))}.",
     )
-    return json_able({**conclusions, "verdict": f"What the newer group scores more at equal compute: {theta}."})
 
 
-def _request(inputs: Sequence[Inputs], excluded: Sequence[Excluded], options: Options) -> dict[str, Any]:
+def _several(tracker: Tracker, inputs: Sequence[Inputs], excluded: list[Excluded], options: Options) -> dict[str, Any]:
+    """The fields of `SeveralBenches`."""
     reasons = [f"{of.bench}: {reason}" for of in inputs for reason in provisional_reasons(of.models, of.reasons)]
     return {
         "suite": options.suite,
@@ -127,21 +142,23 @@ def _request(inputs: Sequence[Inputs], excluded: Sequence[Excluded], options: Op
         "adjustments": {of.bench: of.adjustment for of in inputs},
         "n_models": len(inputs[0].models),
         **{name: getattr(options, name) for name in ("policy", "score_rule", "inference", "cluster")},
-        "excluded": list(excluded),
+        "excluded": excluded,
         "provisional": bool(reasons),
         "provisional_reasons": reasons,
+        "provenance": provenance(tracker, [run for of in inputs for model in of.models for run in model.run_ids]),
     }
 
 
-def _agreement(found: Association) -> dict[str, Any]:
-    return {name: getattr(found, name) for name in ("estimate", "low", "high", "p", "n_models")}
+def _theta(fit: FormatFit) -> str:
+    interval = "" if fit.theta_low is None else f" ({signed(fit.theta_low)} to {signed(fit.theta_high)})"
+    return f"{fit.format} {fit.scores} {signed(fit.theta, UNIDENTIFIED)}{interval}"
 
 
-def _verdict(n_models: int, pairs: Sequence[dict[str, Any]]) -> str:
-    told_pairs = [
-        f"{pair['first']} and {pair['second']} {pair['base']['estimate']:.2f} before and "
-        f"{pair['adjusted']['estimate']:.2f} after adjusting"
+def _taus(n_models: int, pairs: Sequence[BenchPair]) -> str:
+    parts = [
+        f"{pair.first} and {pair.second} {decimal(pair.base.estimate, digits=2)} before and "
+        f"{decimal(pair.adjusted.estimate, digits=2)} after adjusting"
         for pair in pairs
-        if pair["base"]["estimate"] == pair["base"]["estimate"]
+        if pair.base.estimate is not None
     ]
-    return f"Kendall's tau over {n_models} models: {'; '.join(told_pairs) or 'not identified'}."
+    return f"Kendall's tau over {n_models} models: {'; '.join(parts) or UNIDENTIFIED}."

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
+from ttt.cell.result import SIDES
+from ttt.comparison.conclusions import Area, Curve, EffectSize, Fit, Frontier, Step, of_fields
+from ttt.comparison.inputs import Table
 from ttt.comparison.options import Options
-from ttt.comparison.table import SIDES, Table
 from ttt.stats.clusters import choose_clusters, resample_clusters
 from ttt.stats.effects import Effect, direct_effect, indirect_effect
 from ttt.stats.frontier import frontier_gain
 from ttt.stats.hinge import fit_hinge
 from ttt.stats.scaling import Inference, ScalingFit, fit_scaling
 
-FIELDS = ("theta", "theta_se", "theta_low", "theta_high", "theta_p", "alpha", "c_e", "c_e_low", "c_e_high", "r2")
 N_CURVE = 80
 AT_CHANCE = "no model scores above chance"
 ALL_THE_SAME = "all models score the same"
@@ -50,17 +51,19 @@ def fit_side(table: Table, side: str, inference: Inference, options: Options) ->
     )
 
 
-def told(table: Table, side: str, fit: ScalingFit | None) -> dict[str, Any]:
-    """A fit's numbers by the contract's names; NaN or None where not identified."""
+def fit_of(table: Table, side: str, fit: ScalingFit | None) -> Fit:
+    """A fit by the contract's names."""
     if fit is None:
-        return {**dict.fromkeys(FIELDS), "level": None, "note": nothing_to_fit(table, side)}
-    values = asdict(fit)
-    if not fit.theta_se > 0:  # a perfect fit leaves no error to judge theta by
-        values |= dict.fromkeys(("theta_se", "theta_low", "theta_high", "theta_p"))
-    return {name: values[name] for name in (*FIELDS, "level", "note")}
+        nothing = dict.fromkeys(one.name for one in fields(Fit))
+        return Fit(**{**nothing, "note": nothing_to_fit(table, side)})  # type: ignore[arg-type]
+    named = of_fields(Fit, fit)
+    if fit.theta_se > 0:
+        return named
+    # A perfect fit leaves no error to judge theta by.
+    return replace(named, theta_se=None, theta_low=None, theta_high=None, theta_p=None)
 
 
-def curve(table: Table, side: str, fit: ScalingFit | None, options: Options) -> dict[str, Any] | None:
+def curve(table: Table, side: str, fit: ScalingFit | None, options: Options) -> Curve | None:
     """The fitted line of either group over the models' compute, and the older one's 95 % band (cluster bootstrap)."""
     if fit is None:
         return None
@@ -68,7 +71,7 @@ def curve(table: Table, side: str, fit: ScalingFit | None, options: Options) -> 
     grid = np.linspace(low, high, N_CURVE)
     lines = {"compute": 10**grid, "older": fit.predict(10**grid), "newer": fit.predict(10**grid, 1.0)}
     if fit.inference == "paper":
-        return lines
+        return of_fields(Curve, lines)
     chosen = choose_clusters(table.clusters, table.newer)
     weights = resample_clusters(
         chosen, table.newer, options.replicates(len(table.names)), np.random.default_rng(options.seed)
@@ -76,10 +79,10 @@ def curve(table: Table, side: str, fit: ScalingFit | None, options: Options) -> 
     x, y = np.log10(table.compute), table.scores[side] - table.chance
     draws = table.chance + fit_hinge(x, table.newer, y, weights).predict(grid, np.zeros(N_CURVE))
     band = np.quantile(draws, (0.025, 0.975), axis=0)
-    return lines | {"older_low": band[0], "older_high": band[1]}
+    return of_fields(Curve, {**lines, "older_low": band[0], "older_high": band[1]})
 
 
-def effects(table: Table, options: Options) -> dict[str, Any]:
+def effects(table: Table, options: Options) -> tuple[EffectSize, EffectSize]:
     """The direct effect (what is left after adjusting) and the indirect one (what adjusting takes away)."""
     nothing = {side: nothing_to_fit(table, side) for side in SIDES}
     shared: dict[str, Any] = {"clusters": table.clusters, "inference": options.inference}
@@ -87,29 +90,24 @@ def effects(table: Table, options: Options) -> dict[str, Any]:
     direct = None if nothing["adjusted"] else direct_effect(table.compute, adjusted, table.newer, **shared)
     both = nothing["base"] and nothing["adjusted"]
     indirect = None if both else indirect_effect(table.compute, base, adjusted, table.newer, **shared)
-    return {
-        "direct_effect": _effect(direct, nothing["adjusted"]),
-        "indirect_effect": _effect(indirect, nothing["base"]),
-    }
+    return _effect(direct, nothing["adjusted"]), _effect(indirect, nothing["base"])
 
 
-def _effect(effect: Effect | None, note: str) -> dict[str, Any]:
-    names = ("estimate", "se", "low", "high", "p", "r2")
+def _effect(effect: Effect | None, note: str) -> EffectSize:
     if effect is None:
-        return {**dict.fromkeys(names), "level": None, "note": note}
-    return {name: getattr(effect, name) for name in (*names, "level", "note")}
+        nothing = dict.fromkeys(one.name for one in fields(EffectSize))
+        return EffectSize(**{**nothing, "note": note})  # type: ignore[arg-type]
+    return of_fields(EffectSize, effect)
 
 
-def frontiers(table: Table) -> dict[str, Any]:
+def frontiers(table: Table) -> tuple[Area, Frontier]:
     """Per side the area that the newer models add to the frontier, and its steps with and without them."""
     area: dict[str, float] = {}
-    steps: dict[str, list[dict[str, Any]]] = {}
+    steps: dict[str, list[Step]] = {}
     for side in SIDES:
         scores = table.scores[side]
         gain = frontier_gain(table.compute, scores, table.newer)
-        area[side] = gain.area
+        area[side] = float(gain.area)
         for name, which in ((side, gain.everyone), (f"{side}_older", gain.older)):
-            steps[name] = [
-                {"model": table.names[i], "compute": table.compute[i], "score": scores[i]} for i in which.members
-            ]
-    return {"pareto_area": area, "frontier": steps}
+            steps[name] = [Step(table.names[i], float(table.compute[i]), float(scores[i])) for i in which.members]
+    return of_fields(Area, area), Frontier(**steps)

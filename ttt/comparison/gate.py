@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from ttt.comparison.conclusions import Treatment
 from ttt.comparison.inputs import Inputs
 from ttt.comparison.models import ModelRow
 from ttt.formatting import first_few
@@ -43,8 +43,8 @@ def refuse_unless_final(models: Sequence[ModelRow], reasons: Sequence[str]) -> N
         raise SpecError("\n".join(lines))
 
 
-def treatment(tracker: Tracker, inputs: Inputs) -> dict[str, Any]:
-    """Whether all models were treated alike: their budget, and the effort and findings of the studies of it."""
+def treatment(tracker: Tracker, inputs: Inputs) -> Treatment:
+    """The budget of all models, and the effort and findings of the studies of it."""
     studies = {
         run.info.run_id: run.data.metrics for run in tracker.runs(f"{inputs.suite}/{inputs.bench}", "saturation")
     }
@@ -52,11 +52,11 @@ def treatment(tracker: Tracker, inputs: Inputs) -> dict[str, Any]:
     judged = [studies[study] for study in by_model.values() if study in studies]
     trials = [int(metrics["n_trials"]) for metrics in judged]
     sufficient = [int(metrics["smallest_budget"]) for metrics in judged if "smallest_budget" in metrics]
-    return {
-        "budget": inputs.cells[0].params.get("budget"),
-        "n_judged": len(judged),
-        "fewest_trials": min(trials, default=None),
-        "most_trials": max(trials, default=None),
-        "n_sufficient": len(sufficient),
-        "largest_sufficient": max(sufficient, default=None),
-    }
+    return Treatment(
+        budget=inputs.cells[0].params.get("budget"),
+        n_judged=len(judged),
+        fewest_trials=min(trials, default=None),
+        most_trials=max(trials, default=None),
+        n_sufficient=len(sufficient),
+        largest_sufficient=max(sufficient, default=None),
+    )

@@ -1,21 +1,28 @@
-"""What a comparison starts from: the finished cells of a bench, read from MLflow, checked and averaged."""
+"""What a comparison starts from: the finished cells of a bench, read from MLflow, checked, averaged, and as arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from ttt.cell.result import SIDES
 from ttt.comparison.alike import reasons_of, refuse_mixed
 from ttt.comparison.cells import CellRow, cell_rows, choose_adjustment, finished_cells, missing_halves, score_key
-from ttt.comparison.models import ModelRow, model_rows
+from ttt.comparison.conclusions import Excluded, Provenance
+from ttt.comparison.models import ModelRow, Split, model_rows
 from ttt.comparison.options import Options
+from ttt.masking import shown_uri
 from ttt.spec import SpecError, nearest
-from ttt.tracking import Tracker
+from ttt.tracking import Tracker, commit
 
 MIN_MODELS = 4
-Excluded = dict[str, str]
-"""A `model` that is left out, and the `reason`."""
+Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -86,10 +93,51 @@ def exclusions(runs: Sequence[Any], options: Options) -> list[Excluded]:
     if unknown:
         raise SpecError(f"exclude: there are no cells of {unknown[0]!r}; there are: {nearest(unknown[0], names, 8)}")
     return [
-        {"model": name, "reason": "asked for"} if name in names else {"model": ids[name], "reason": f"run {name}"}
-        for name in options.exclude
+        Excluded(name, "asked for") if name in names else Excluded(ids[name], f"run {name}") for name in options.exclude
     ]
 
 
 def is_excluded(run: Any, options: Options) -> bool:
     return run.data.tags["ttt.model"] in options.exclude or run.info.run_id in options.exclude
+
+
+@dataclass(frozen=True)
+class Table:
+    """One entry a model, all of shape (n_models,): compute in FLOPs, scores by side, standard errors (NaN: unknown)."""
+
+    names: list[str]
+    compute: Array
+    scores: Mapping[str, Array]
+    stderrs: Mapping[str, Array]
+    newer: Array
+    clusters: list[str] | None
+    """Families; None where every model stands for itself."""
+    chance: float
+
+
+def table_of(inputs: Inputs, split: Split, options: Options) -> Table:
+    models = inputs.models
+
+    def column(name: str) -> Array:
+        return np.array([np.nan if (value := getattr(model, name)) is None else value for model in models], float)
+
+    return Table(
+        names=[model.model for model in models],
+        compute=column("compute"),
+        scores={side: column(side) for side in SIDES},
+        stderrs={side: column(f"{side}_stderr") for side in SIDES},
+        newer=split.is_newer.astype(float),
+        clusters=[model.family for model in models] if options.cluster == "family" else None,
+        chance=inputs.chance,
+    )
+
+
+def provenance(tracker: Tracker, run_ids: Sequence[str]) -> Provenance:
+    """What the conclusions were made of; the command that asked for them adds what was asked."""
+    return Provenance(
+        run_ids=list(run_ids),
+        ttt_version=version("ttt"),
+        commit=commit(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        tracking=shown_uri(tracker.uri),
+    )

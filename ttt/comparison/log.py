@@ -1,4 +1,4 @@
-"""A comparison as an MLflow run of its own: what it found, what it was made of, and what was drawn of it."""
+"""A comparison as an MLflow run of its own: what it concluded, what was asked, what it was made of, what was drawn."""
 
 from __future__ import annotations
 
@@ -6,86 +6,131 @@ import csv
 import json
 import logging
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from ttt.comparison.table import SIDES
+from ttt.cell.result import SIDES
+from ttt.comparison.conclusions import (
+    AgreementConclusions,
+    BenchConclusions,
+    Conclusions,
+    FormatConclusions,
+    ItemConclusions,
+    VersionConclusions,
+    as_json,
+    plain,
+)
 from ttt.tracking import Tracker
 
 log = logging.getLogger(__name__)
 
 THETA = ("theta", "theta_se", "theta_low", "theta_high", "theta_p", "alpha", "c_e", "c_e_low", "c_e_high", "r2")
+C = TypeVar("C", bound=Conclusions)
 
 
-def not_kept(tracker: Tracker, found: Mapping[str, Any]) -> dict[str, Any]:
-    """What was found where the store can be read only: no run and no report."""
-    log.warning(f"{tracker.root} cannot be written to: the comparison is shown and not kept there as a run")
-    return {**found, "run_id": None}
+@dataclass
+class Kept(Generic[C]):
+    """Conclusions with the id of their run, and a folder for what is drawn of them; all in it is logged in the end."""
+
+    conclusions: C
+    folder: Path = field(repr=False)
 
 
-def log_comparison(tracker: Tracker, conclusions: dict[str, Any]) -> dict[str, Any]:
-    """Keep conclusions of one bench with their figures and report; returns them with `run_id` and `report`."""
-    if not tracker.is_writable:
-        return {**not_kept(tracker, conclusions), "report": None}
-    suite, bench = conclusions["suite"], conclusions["bench"]
+@contextmanager
+def kept(tracker: Tracker, conclusions: C) -> Iterator[Kept[C]]:
+    """A run of kind `comparison` with the conclusions, their tables and metrics, and all that was asked."""
+    name, experiment = name_of(conclusions)
     tags = {
         "ttt.kind": "comparison",
-        "ttt.suite": suite,
-        "ttt.bench": bench,
-        "ttt.bench_version": conclusions["bench_version"],
-        "ttt.adjustment": conclusions["adjustment"],
-        "ttt.provisional": "yes" if conclusions["provisional"] else "no",
-        "ttt.n_inputs": str(len(conclusions["provenance"]["run_ids"])),
+        "ttt.comparison": conclusions.kind,  # type: ignore[attr-defined]
+        "ttt.suite": conclusions.suite,
+        "ttt.provisional": "yes" if conclusions.provisional else "no",
+        "ttt.n_inputs": str(len(conclusions.provenance.run_ids)),
     }
-    split = conclusions["split"]["field"]
-    with tracker.run(f"{suite}/{bench}", f"comparison {conclusions['adjustment']} {split}", tags) as run:
-        names = ("policy", "score_rule", "inference", "cluster", "adjustment")
-        params = {name: conclusions[name] for name in names}
-        params |= {"split": split, "cutoff": conclusions["split"]["cutoff"], "n_models": conclusions["n_models"]}
-        run.metrics(metrics_of(conclusions))
-        run.flush(params)
-        found = {**conclusions, "run_id": run.run_id}
-        with tempfile.TemporaryDirectory() as scratch:
-            write_tables(found, Path(scratch))
-            drawn = draw(found, Path(scratch))
-            run.folder(Path(scratch))
-            page = next((str(file.relative_to(scratch)) for file in drawn if file.suffix == ".html"), None)
-        local = tracker.artifact(run.run_id, page) if page else None
-        return {**found, "report": str(local) if local else None}
+    for tag in ("bench", "bench_version", "adjustment"):
+        if hasattr(conclusions, tag):
+            tags[f"ttt.{tag}"] = getattr(conclusions, tag)
+    with tracker.run(experiment, name, tags) as run, tempfile.TemporaryDirectory() as scratch:
+        here = Kept(replace(conclusions, run_id=run.run_id), Path(scratch))
+        write_json(as_json(here.conclusions), here.folder / "conclusions.json")
+        write_json(plain(asdict(conclusions.provenance)), here.folder / "inputs.json")
+        write_json(plain(conclusions.provenance.options), here.folder / "options.json")
+        (here.folder / "tables").mkdir()
+        for table, rows in tables_of(conclusions).items():
+            write_table(rows, here.folder / "tables" / table)
+        if isinstance(conclusions, BenchConclusions):
+            run.metrics(metrics_of(conclusions))
+        run.flush(params_of(conclusions))
+        yield here
+        run.folder(here.folder)
 
 
-def metrics_of(conclusions: Mapping[str, Any]) -> dict[str, float]:
+def not_kept(tracker: Tracker) -> None:
+    """Say that the store can be read only: there is no run and no report."""
+    log.warning(f"{tracker.root} cannot be written to: the comparison is shown and not kept there as a run")
+
+
+def name_of(conclusions: Conclusions) -> tuple[str, str]:
+    """The run's name and its experiment."""
+    suite = conclusions.suite
+    match conclusions:
+        case BenchConclusions(bench=bench, adjustment=adjustment, split=split):
+            return f"comparison {adjustment} {split.field}", f"{suite}/{bench}"
+        case AgreementConclusions(benches=benches):
+            return f"agreement of {', '.join(benches)}", f"{suite}/benches"
+        case FormatConclusions(benches=benches):
+            return f"reformulation of {benches[0]}", f"{suite}/{benches[1]}"
+        case ItemConclusions(bench=bench, models=models):
+            return f"items of {', '.join(dict.fromkeys(row.model for row in models))}", f"{suite}/{bench}"
+        case VersionConclusions(name=name, benches=benches):
+            return f"versions of {name}", f"{suite}/{benches[0] if len(benches) == 1 else 'versions'}"
+    raise AssertionError(conclusions)
+
+
+def params_of(conclusions: Conclusions) -> dict[str, Any]:
+    """All options by their names; what they left open as the comparison has it."""
+    params = dict(conclusions.provenance.options)
+    if isinstance(conclusions, BenchConclusions):
+        names = ("policy", "score_rule", "inference", "cluster", "adjustment", "n_models")
+        params |= {name: getattr(conclusions, name) for name in names}
+        params |= {"split": conclusions.split.field, "cutoff": conclusions.split.cutoff}
+    return {name: json.dumps(value) if isinstance(value, list | dict) else value for name, value in params.items()}
+
+
+def metrics_of(conclusions: BenchConclusions) -> dict[str, float]:
     """Metrics by the contract's names; what is not identified has none."""
-    values: dict[str, Any] = {"n_models": conclusions["n_models"], "n_kept_base": conclusions["n_kept_base"]}
+    values: dict[str, Any] = {"n_models": conclusions.n_models, "n_kept_base": conclusions.n_kept_base}
     for side in SIDES:
-        values |= {f"{side}/{name}": conclusions[side][name] for name in THETA}
-        values[f"pareto/area_{side}"] = conclusions["pareto_area"][side]
-    for effect in ("direct_effect", "indirect_effect"):
-        values |= {f"{effect}/{name}": conclusions[effect][name] for name in ("estimate", "se", "low", "high", "p")}
-    values["ranking/tau_before_after"] = conclusions["ranking_agreement"]["tau_before_after"]
+        values |= {f"{side}/{name}": getattr(getattr(conclusions, side), name) for name in THETA}
+        values[f"pareto/area_{side}"] = getattr(conclusions.pareto_area, side)
+    for name in ("direct_effect", "indirect_effect"):
+        effect = getattr(conclusions, name)
+        values |= {f"{name}/{number}": getattr(effect, number) for number in ("estimate", "se", "low", "high", "p")}
+    values["ranking/tau_before_after"] = conclusions.ranking_agreement.tau_before_after
     return {name: float(value) for name, value in values.items() if value is not None}
 
 
-def write_tables(conclusions: Mapping[str, Any], folder: Path) -> None:
-    """`conclusions.json` and `inputs.json`; models, thetas and emergence as CSV and JSON in `tables/`."""
-    write_json(conclusions, folder / "conclusions.json")
-    write_json(conclusions["provenance"], folder / "inputs.json")
-    tables = {
-        "models": conclusions["models"],
-        "thetas": [
-            {"inference": name, "scores": side, **of[side]}
+def tables_of(conclusions: Conclusions) -> dict[str, list[dict[str, Any]]]:
+    """What is a table of the conclusions, by name."""
+    if isinstance(conclusions, BenchConclusions):
+        thetas = [
+            {"inference": name, "scores": side, **asdict(getattr(of, side))}
             for name, of in (
-                (conclusions["inference"], conclusions),
-                (conclusions["other_inference"]["name"], conclusions["other_inference"]),
+                (conclusions.inference, conclusions),
+                (conclusions.other_inference.name, conclusions.other_inference),
             )
             for side in SIDES
-        ],
-        "emergence": conclusions["emergence"],
-    }
-    (folder / "tables").mkdir()
-    for name, rows in tables.items():
-        write_table(rows, folder / "tables" / name)
+        ]
+        return {"models": _rows(conclusions.models), "thetas": thetas, "emergence": _rows(conclusions.emergence)}
+    names = ("models", "pairs", "fits", "versions")
+    return {name: _rows(getattr(conclusions, name)) for name in names if hasattr(conclusions, name)}
+
+
+def _rows(of: Sequence[Any]) -> list[dict[str, Any]]:
+    return [plain(asdict(row)) for row in of]
 
 
 def write_table(rows: Sequence[Mapping[str, Any]], stem: Path) -> None:
@@ -97,12 +142,6 @@ def write_table(rows: Sequence[Mapping[str, Any]], stem: Path) -> None:
         for row in rows:
             nested = {name: json.dumps(value) for name, value in row.items() if isinstance(value, list | dict)}
             writer.writerow({**row, **nested})
-
-
-def draw(conclusions: dict[str, Any], folder: Path) -> list[Path]:
-    from ttt.report.comparison import render  # matplotlib and jinja2: only once there is something to draw
-
-    return render(conclusions, folder)
 
 
 def write_json(value: Any, file: Path) -> None:

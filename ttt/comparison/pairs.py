@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, replace
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ttt.cell.read import items_file
+from ttt.comparison.conclusions import ItemsScore, Pair, of_fields, plain
 from ttt.spec import SpecError
 from ttt.stats.items import benjamini_hochberg, item_mean, minimum_detectable_difference, paired_difference
 from ttt.stats.ranking import tie_groups
 from ttt.tracking import Tracker
-
-PAIR_FIELDS = ("difference", "se", "low", "high", "p", "n_items", "n_groups", "n_gained", "n_lost")
 
 
 @dataclass(frozen=True)
@@ -72,50 +70,51 @@ def _is_better_when_higher(tracker: Tracker, run_id: str) -> bool:
         raise SpecError(f"run {run_id}: its config.json is damaged ({error!r})") from error
 
 
-def score_of(items: ItemScores) -> dict[str, Any]:
+def score_of(items: ItemScores) -> ItemsScore:
     """Mean over the items with its 95 % interval: Wilson's below 300 items, by document where some are repeated."""
-    found = asdict(item_mean(items.correct.to_numpy(), None if items.groups is None else items.groups.to_numpy()))
-    return {"score": found.pop("mean"), **found}
+    mean = item_mean(items.correct.to_numpy(), None if items.groups is None else items.groups.to_numpy())
+    return of_fields(ItemsScore, mean, score=float(mean.mean))
 
 
-def paired_tests(contenders: Sequence[ItemScores], seed: int = 0) -> list[dict[str, Any]]:
+def paired_tests(contenders: Sequence[ItemScores], seed: int = 0) -> list[Pair]:
     """Every pair on its shared documents, second minus first; `p_adjusted` is Benjamini-Hochberg's over all pairs.
 
     A pair that was not asked the same documents has nulls and a `note`.
     """
-    rows = [_pair(first, second, seed) for first, second in combinations(contenders, 2)]
-    tested = [row for row in rows if row["p"] is not None and np.isfinite(row["p"])]
+    pairs = [_pair(first, second, seed) for first, second in combinations(contenders, 2)]
+    tested = {i: pair.p for i, pair in enumerate(pairs) if pair.p is not None}
     if tested:
-        for row, p in zip(tested, benjamini_hochberg([row["p"] for row in tested]), strict=True):
-            row["p_adjusted"] = float(p)
-    return rows
+        for i, p in zip(tested, benjamini_hochberg(list(tested.values())), strict=True):
+            pairs[i] = replace(pairs[i], p_adjusted=float(p))
+    return pairs
 
 
-def _pair(first: ItemScores, second: ItemScores, seed: int) -> dict[str, Any]:
-    named: dict[str, Any] = {"first": first.label, "second": second.label}
-    nothing = dict.fromkeys((*PAIR_FIELDS, "minimum_detectable_difference", "p_adjusted"))
+def _pair(first: ItemScores, second: ItemScores, seed: int) -> Pair:
     shared = first.correct.index.intersection(second.correct.index)
     if not len(shared) or not first.documents[shared].equals(second.documents[shared]):
-        return {**named, **nothing, "note": "not asked the same documents"}
+        nothing = dict.fromkeys(one.name for one in fields(Pair))
+        named = {"first": first.label, "second": second.label, "note": "not asked the same documents"}
+        return Pair(**{**nothing, **named})  # type: ignore[arg-type]
     before, after = (one.correct[shared].to_numpy() for one in (first, second))
     groups = first.documents[shared].to_numpy() if first.groups is not None else None
-    found = asdict(paired_difference(before, after, groups, seed=seed))
     left_out = max(len(first.correct), len(second.correct)) - len(shared)
-    return {
-        **named,
-        **found,
-        "minimum_detectable_difference": minimum_detectable_difference(after - before),
-        "p_adjusted": None,
-        "note": f"{left_out} items that only one of them has are left out" if left_out else "",
-    }
+    return of_fields(
+        Pair,
+        paired_difference(before, after, groups, seed=seed),
+        first=first.label,
+        second=second.label,
+        minimum_detectable_difference=plain(float(minimum_detectable_difference(after - before))),
+        p_adjusted=None,
+        note=f"{left_out} items that only one of them has are left out" if left_out else "",
+    )
 
 
-def ties(contenders: Sequence[ItemScores], pairs: Sequence[dict[str, Any]]) -> list[int]:
+def ties(contenders: Sequence[ItemScores], pairs: Sequence[Pair]) -> list[int]:
     """Group of each contender, 1 the best, within which none is told from the first of the group."""
     place = {one.label: i for i, one in enumerate(contenders)}
     apart = np.zeros((len(contenders), len(contenders)), bool)
     for pair in pairs:
-        if pair["p_adjusted"] is not None and pair["p_adjusted"] < 0.05:
-            i, j = place[pair["first"]], place[pair["second"]]
+        if pair.p_adjusted is not None and pair.p_adjusted < 0.05:
+            i, j = place[pair.first], place[pair.second]
             apart[i, j] = apart[j, i] = True
     return [int(group) for group in tie_groups([one.correct.mean() for one in contenders], apart)]

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
+from ttt.comparison.conclusions import BenchConclusions, EffectSize, Fit
 from ttt.formatting import probability, signed
 
 Finding = Literal["ahead", "behind", "open", "none"]
 
 
-def finding(side: Mapping[str, Any]) -> Finding:
+def finding(side: Fit) -> Finding:
     """`ahead` or `behind` where theta's interval leaves out 0, `open` where it does not, `none`: not identified."""
-    low, high = side["theta_low"], side["theta_high"]
-    if side["theta"] is None or low is None or high is None:
+    low, high = side.theta_low, side.theta_high
+    if side.theta is None or low is None or high is None:
         return "none"
     return "ahead" if low > 0 else "behind" if high < 0 else "open"
 
 
-def verdict(conclusions: Mapping[str, Any]) -> str:
+def summary(conclusions: BenchConclusions) -> str:
     """One sentence, with figures; what is not significant or not identified is called so."""
-    base, adjusted, split = conclusions["base"], conclusions["adjusted"], conclusions["split"]
-    newer = f"the models of the newer group ({split['newer']})"
+    base, adjusted, split = conclusions.base, conclusions.adjusted, conclusions.split
+    newer = f"the models of the newer group ({split.newer})"
     before, after = finding(base), finding(adjusted)
     there, left = _figures(base), _figures(adjusted)
     match before, after:
@@ -52,48 +52,48 @@ def verdict(conclusions: Mapping[str, Any]) -> str:
                 f"At equal compute {newer} {_state(before)} before adjusting ({there}), "
                 f"and {_state(after)} after it ({left})"
             )
-    rest = (_indirect(conclusions["indirect_effect"]), _other(conclusions), _provisional(conclusions))
+    rest = (_indirect(conclusions.indirect_effect), _other(conclusions), _provisional(conclusions))
     return text + "".join(rest) + "."
 
 
-def what_changes(conclusions: Mapping[str, Any]) -> str:
+def what_changes(conclusions: BenchConclusions) -> str:
     """What the two inferences and the two policies make of the same scores, in a sentence or two."""
-    other = conclusions["other_inference"]
+    other = conclusions.other_inference
     parts = [
-        f"{when} adjusting theta's standard error is {own['theta_se']:.3f} by {conclusions['inference']} inference and "
-        f"{also['theta_se']:.3f} by {other['name']} inference"
+        f"{when} adjusting theta's standard error is {own.theta_se:.3f} by {conclusions.inference} inference and "
+        f"{also.theta_se:.3f} by {other.name} inference"
         for when, own, also in (
-            ("before", conclusions["base"], other["base"]),
-            ("after", conclusions["adjusted"], other["adjusted"]),
+            ("before", conclusions.base, other.base),
+            ("after", conclusions.adjusted, other.adjusted),
         )
-        if own["theta_se"] is not None and also["theta_se"] is not None
+        if own.theta_se is not None and also.theta_se is not None
     ]
     text = "; ".join(parts)
-    lose, n = conclusions["n_lose"], conclusions["n_models"]
-    kept = "keep their base score" if conclusions["policy"] == "keep_best" else "count as they are"
+    lose, n = conclusions.n_lose, conclusions.n_models
+    kept = "keep their base score" if conclusions.policy == "keep_best" else "count as they are"
     return f"{text[:1].upper()}{text[1:]}{'. ' if text else ''}{lose} of {n} models lose by adjusting and {kept}."
 
 
-def _state(found: Finding) -> str:
-    return {"ahead": "score higher", "behind": "score lower", "open": "show no significant difference"}[found]
+def _state(known: Finding) -> str:
+    return {"ahead": "score higher", "behind": "score lower", "open": "show no significant difference"}[known]
 
 
-def _figures(side: Mapping[str, Any]) -> str:
-    if side["theta"] is None:
+def _figures(side: Fit) -> str:
+    if side.theta is None:
         return "not identified"
-    if side["theta_low"] is None or side["theta_high"] is None:
-        return f"{signed(side['theta'])}, no interval"
-    p = "" if side["theta_p"] is None else f", p {probability(side['theta_p'])}"
-    return f"{signed(side['theta'])}, 95 % interval {signed(side['theta_low'])} to {signed(side['theta_high'])}{p}"
+    if side.theta_low is None or side.theta_high is None:
+        return f"{signed(side.theta)}, no interval"
+    p = "" if side.theta_p is None else f", p {probability(side.theta_p)}"
+    return f"{signed(side.theta)}, 95 % interval {signed(side.theta_low)} to {signed(side.theta_high)}{p}"
 
 
-def _why(side: Mapping[str, Any]) -> str:
-    return f" ({side['note']})" if side["note"] else ""
+def _why(side: Fit) -> str:
+    return f" ({side.note})" if side.note else ""
 
 
-def _indirect(effect: Mapping[str, Any]) -> str:
+def _indirect(effect: EffectSize) -> str:
     """What adjusting takes away, which can be plain where theta itself is not."""
-    estimate, p = effect["estimate"], effect["p"]
+    estimate, p = effect.estimate, effect.p
     if estimate is None or p is None:
         return ""
     sure = "" if p < 0.05 else ", not significant"
@@ -103,17 +103,20 @@ def _indirect(effect: Mapping[str, Any]) -> str:
 NAMES = {"clustered": "intervals that respect families and an unknown c_e", "paper": "the paper's inference"}
 
 
-def _other(conclusions: Mapping[str, Any]) -> str:
+def _other(conclusions: BenchConclusions) -> str:
     """Where the other inference finds something else before or after adjusting."""
-    other = conclusions["other_inference"]
-    told = []
+    other = conclusions.other_inference
+    parts = []
     for when, side in (("before", "base"), ("after", "adjusted")):
-        found = finding(other[side])
-        if found != "none" and found != finding(conclusions[side]):
-            what = "is not significant" if found == "open" else "is significant"
-            told.append(f"the difference {when} adjusting {what} ({_figures(other[side])})")
-    return f"; by {NAMES[other['name']]} {' and '.join(told)}" if told else ""
+        theirs = finding(getattr(other, side))
+        if theirs != "none" and theirs != finding(getattr(conclusions, side)):
+            what = "is not significant" if theirs == "open" else "is significant"
+            parts.append(f"the difference {when} adjusting {what} ({_figures(getattr(other, side))})")
+    return f"; by {NAMES[other.name]} {' and '.join(parts)}" if parts else ""
 
 
-def _provisional(conclusions: Mapping[str, Any]) -> str:
-    return "; provisional, as not every model is shown to be saturated" if conclusions["provisional"] else ""
+def _provisional(conclusions: BenchConclusions) -> str:
+    if not conclusions.provisional:
+        return ""
+    judged = all(line.saturated for line in conclusions.models)
+    return "; provisional" if judged else "; provisional, as not every model is shown to be saturated"

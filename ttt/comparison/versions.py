@@ -1,126 +1,194 @@
-"""Registered versions of a model, or the final versions of all models of a bench, beside each other."""
+"""Registered versions of a model, bench by bench, or the final versions of all models of a bench, beside each other."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from ttt.comparison.alike import BENCH, RECIPE, TASK_DATA, mixed, reasons_of, refuse_mixed
+from ttt.comparison.cells import TAGS
+from ttt.comparison.conclusions import ItemsScore, LeftOut, Pair, VersionConclusions, VersionScore, of_fields
+from ttt.comparison.gate import STATES
+from ttt.comparison.inputs import exclusions, is_excluded, provenance
+from ttt.comparison.options import Options
 from ttt.comparison.pairs import ItemScores, UnpairedError, paired_tests, read_side, score_of, ties
+from ttt.formatting import first_few
 from ttt.spec import SpecError, nearest
-from ttt.tracking import Tracker
-
-TAGS = {"ttt.suite", "ttt.model", "ttt.bench", "ttt.bench_version", "ttt.adjustment", "ttt.seed"}
-"""Of every cell; MLflow's UI lets anybody remove them."""
+from ttt.tracking import Tracker, Version, alias_of
 
 
-def find_versions(tracker: Tracker, name: str) -> list[tuple[Any, list[str]]]:
-    """Versions with their aliases: all of the registered model `name`, or the finals of the bench `name`.
+@dataclass(frozen=True)
+class Scored:
+    """A version on one bench: the cell's run that its tag `cell/<suite>/<bench>` names."""
 
-    SpecError names what is registered where there are none.
+    version: Version
+    bench: str
+    run: Any
+
+    @property
+    def label(self) -> str:
+        return f"{self.version.model} v{self.version.number}"
+
+    @property
+    def is_base(self) -> bool:
+        return str(self.run.data.tags["ttt.adjustment"]) == "none"
+
+
+def find_versions(tracker: Tracker, name: str) -> tuple[list[Version], str | None]:
+    """All versions of the registered model `name`; or the finals of the bench `name`, and that bench.
+
+    SpecError names what is registered where there are neither.
     """
-    models = {str(model.name): model for model in _registered(tracker)}
-    if name in models:
-        return _versions(tracker, models[name])
-    of_bench = [model for registered, model in models.items() if registered.endswith(f"-{name}")]
-    finals = [
-        (version, aliases) for model in of_bench for version, aliases in _versions(tracker, model) if "final" in aliases
-    ]
-    if not finals:
-        what = "no version of its models is final yet" if of_bench else "there is no such registered model or bench"
-        raise SpecError(f"versions: {name!r}: {what}; registered are: {nearest(name, models, 12) or 'none'}")
-    return finals
+    if versions := tracker.registry.versions(name):
+        return versions, None
+    if finals := tracker.registry.with_alias(alias_of("final", name)):
+        return finals, name
+    models = tracker.registry.models()
+    raise SpecError(
+        f"versions: {name!r} is no registered model, and no version is final on a bench of that name "
+        f"(alias {alias_of('final', name)}); registered are: {nearest(name, models, 12) or 'none'}"
+    )
 
 
-def _registered(tracker: Tracker) -> list[Any]:
-    found: list[Any] = []
-    token = None
-    while True:
-        page = tracker.client.search_registered_models(max_results=1000, page_token=token)
-        found += page
-        token = page.token
-        if not token:
-            return found
+def version_conclusions(tracker: Tracker, name: str, options: Options) -> VersionConclusions:
+    """Scores with intervals, paired tests, budgets, saturation and commit of versions, bench by bench.
 
-
-def _versions(tracker: Tracker, model: Any) -> list[tuple[Any, list[str]]]:
-    """Oldest first. MLflow keeps aliases with the model, not with its versions."""
-    found = tracker.client.search_model_versions(f"name = '{model.name}'")
-    return [
-        (version, sorted(alias for alias, number in model.aliases.items() if str(number) == str(version.version)))
-        for version in sorted(found, key=lambda version: int(version.version))
-    ]
-
-
-def version_conclusions(tracker: Tracker, name: str) -> dict[str, Any]:
-    """Scores with intervals, paired tests, budgets, saturation and commit of versions, in JSON's types.
-
-    Versions of which the items are not kept have their score from the registry, and are in no pair; those whose items
-    are not what was logged are left out.
+    Versions of which the items are not kept have the score that was logged, and are in no pair; those whose cell is
+    gone, or whose items are not what was logged, are left out by name. SpecError for cells of one bench that were not
+    asked the same, and with `final` for what is not shown to be saturated.
     """
-    found = find_versions(tracker, name)
-    rows, contenders, runs = [], [], []
-    left_out: list[dict[str, str]] = []
-    for version, aliases in found:
-        run = tracker.read_run(version.run_id)
-        lacks = TAGS - run.data.tags.keys() if run else TAGS
-        if run is None or lacks:
-            why = f"its run {version.run_id or ''} is gone"
-            if run is not None:
-                why = f"its run is no cell of ttt's: it has no tag {', '.join(sorted(lacks))}"
-            left_out.append({"version": f"{version.name} v{version.version}", "reason": why})
-            continue
-        side = "base" if version.source.rstrip("/").endswith("/base") else "adjusted"
-        label = f"{version.name} v{version.version}"
-        try:
-            items = _items(tracker, version.run_id, side, label)
-        except SpecError as error:
-            left_out.append({"version": label, "reason": str(error)})
-            continue
-        runs.append(run)
-        contenders += [items] if items else []
-        rows.append(_row(version, aliases, run, side, label) | (score_of(items) if items else {}))
+    versions, bench = find_versions(tracker, name)
+    scored, left_out = _cells(tracker, versions, bench, options.suite)
+    excluded = exclusions([one.run for one in scored], options)
+    scored = [one for one in scored if not is_excluded(one.run, options)]
+    benches = sorted({one.bench for one in scored})
+    for of in benches:
+        refuse_mixed(tracker, [one.run for one in scored if one.bench == of], [BENCH], ["precision"], [])
+    reasons = _reasons(tracker, scored, is_of_bench=bench is not None)
+    if options.final and reasons:
+        raise SpecError("\n".join(f"final: {reason}" for reason in reasons))
+    rows: list[VersionScore] = []
+    pairs: list[Pair] = []
+    for of in benches:
+        lines, tested, lost = _on_bench(tracker, [one for one in scored if one.bench == of], options.seed)
+        rows += lines
+        pairs += tested
+        left_out += lost
     if not rows:
-        raise SpecError(
-            f"versions: nothing is left of {name!r}: " + "; ".join(f"{o['version']}: {o['reason']}" for o in left_out)
-        )
-    pairs = paired_tests(contenders)
-    groups = dict(zip((one.label for one in contenders), ties(contenders, pairs), strict=True))
-    rows = [row | {"tie_group": groups.get(row["version"])} for row in rows]
-    return {
-        "kind": "versions",
-        "name": name,
-        "suite": runs[0].data.tags["ttt.suite"],
-        "bench": runs[0].data.tags["ttt.bench"],
-        "n_versions": len(rows),
-        "versions": rows,
-        "pairs": pairs,
-        "left_out": left_out,
-    }
+        why = "; ".join(f"{one.version}: {one.reason}" for one in left_out) or "everything is excluded"
+        raise SpecError(f"versions: nothing is left of {name!r} in suite '{options.suite}': {why}")
+    return VersionConclusions(
+        name=name,
+        suite=options.suite,
+        benches=sorted({row.bench for row in rows}),
+        n_versions=len({row.version for row in rows}),
+        versions=rows,
+        pairs=pairs,
+        left_out=left_out,
+        excluded=excluded,
+        provisional=bool(reasons),
+        provisional_reasons=reasons,
+        provenance=provenance(tracker, [row.run_id for row in rows]),
+    )
 
 
-def _items(tracker: Tracker, run_id: str, side: str, label: str) -> ItemScores | None:
+def _cells(
+    tracker: Tracker, versions: Sequence[Version], bench: str | None, suite: str
+) -> tuple[list[Scored], list[LeftOut]]:
+    """The versions' cells in the suite, on all benches or on one; and those of which there is none, or no longer."""
+    scored: list[Scored] = []
+    left_out: list[LeftOut] = []
+    for version in versions:
+        label, prefix = f"{version.model} v{version.number}", f"cell/{suite}/"
+        ids = {tag.removeprefix(prefix): run_id for tag, run_id in version.tags.items() if tag.startswith(prefix)}
+        wanted = {of: run_id for of, run_id in sorted(ids.items()) if bench in (None, of)}
+        if not wanted:
+            where = ", ".join(sorted(tag.removeprefix("cell/") for tag in version.tags if tag.startswith("cell/")))
+            what = f"suite '{suite}'" if bench is None else f"'{suite}/{bench}'"
+            left_out.append(LeftOut(label, f"it has no cell in {what}; it has: {where or 'none'}"))
+        for of, run_id in wanted.items():
+            run = tracker.read_run(run_id)
+            lacks = sorted(set(TAGS) - run.data.tags.keys()) if run else []
+            if run is None or run.info.lifecycle_stage == "deleted":
+                left_out.append(LeftOut(label, f"its run {run_id} on {of} is gone"))
+            elif lacks:
+                left_out.append(LeftOut(label, f"its run {run_id} is no cell of ttt's: it has no tag {lacks[0]}"))
+            else:
+                scored.append(Scored(version, of, run))
+    return scored, left_out
+
+
+def _reasons(tracker: Tracker, scored: Sequence[Scored], is_of_bench: bool) -> list[str]:
+    """Why nothing is final: what cells have of themselves, what is not saturated, and finals that were made unlike."""
+    runs = [one.run for one in scored]
+    reasons = reasons_of(runs)
+    adjusted = [one for one in scored if not one.is_base]
+    for state in sorted({_saturated(one.run) for one in adjusted} - {"yes"}):
+        names = [f"{one.label} on {one.bench}" for one in adjusted if _saturated(one.run) == state]
+        reasons.append(f"{len(names)} of {len(adjusted)} versions {STATES.get(state, state)}: {first_few(names)}")
+    if is_of_bench:  # each with a sufficient budget of its own, and otherwise alike
+        reasons += mixed(tracker, [one.run for one in adjusted], [RECIPE, TASK_DATA], [], [])
+    return reasons
+
+
+def _saturated(run: Any) -> str:
+    return str(run.data.tags.get("ttt.saturated", "unknown"))
+
+
+def _on_bench(
+    tracker: Tracker, scored: Sequence[Scored], seed: int
+) -> tuple[list[VersionScore], list[Pair], list[LeftOut]]:
+    rows: list[VersionScore] = []
+    contenders: list[ItemScores] = []
+    left_out: list[LeftOut] = []
+    for one in scored:
+        try:
+            items = _items(tracker, one)
+        except SpecError as error:
+            left_out.append(LeftOut(one.label, str(error)))
+            continue
+        contenders += [items] if items else []
+        rows.append(_row(one, items))
+    pairs = paired_tests(contenders, seed)
+    groups = dict(zip((items.label for items in contenders), ties(contenders, pairs), strict=True))
+    rows = [replace(row, tie_group=groups.get(row.version)) for row in rows]
+    return rows, [replace(pair, bench=scored[0].bench) for pair in pairs], left_out
+
+
+def _items(tracker: Tracker, one: Scored) -> ItemScores | None:
     try:
-        return read_side(tracker, [run_id], side, label)
+        return read_side(tracker, [one.run.info.run_id], "base" if one.is_base else "adjusted", one.label)
     except UnpairedError:
         return None
 
 
-def _row(version: Any, aliases: list[str], run: Any, side: str, label: str) -> dict[str, Any]:
-    tags, params, metrics = run.data.tags, run.data.params, run.data.metrics
-    stated = metrics.get(f"{side}/score")
-    base = side == "base"
-    return {
-        "version": label,
-        "aliases": aliases,
-        "model": tags["ttt.model"],
-        "bench_version": tags["ttt.bench_version"],
-        "adjustment": "none" if base else tags["ttt.adjustment"],
-        "seed": tags["ttt.seed"],
-        "budget": None if base else params.get("budget"),
-        "learning_rate": None if base else params.get("learning_rate"),
-        "saturated": None if base else tags.get("ttt.saturated", "unknown"),
-        "score": stated,
-        **dict.fromkeys(("se", "low", "high", "n_items", "n_groups", "method")),
-        "digest": version.tags.get("digest"),
-        "commit": tags.get("ttt.commit"),
-        "run_id": version.run_id,
-    }
+def _row(one: Scored, items: ItemScores | None) -> VersionScore:
+    run, version = one.run, one.version
+    tags, params = run.data.tags, run.data.params
+    if items is None:
+        side = "base" if one.is_base else "adjusted"
+        logged = dict.fromkeys(field.name for field in fields(ItemsScore)) | {
+            "score": run.data.metrics.get(f"{side}/score")
+        }
+        score = ItemsScore(**logged)
+    else:
+        score = score_of(items)
+    return of_fields(
+        VersionScore,
+        score,
+        version=one.label,
+        aliases=list(version.aliases),
+        model=tags["ttt.model"],
+        suite=tags.get("ttt.suite", ""),
+        bench=one.bench,
+        bench_version=tags.get("ttt.bench_version", ""),
+        adjustment=tags["ttt.adjustment"],
+        seed=tags["ttt.seed"],
+        budget=None if one.is_base else params.get("budget"),
+        learning_rate=None if one.is_base else params.get("learning_rate"),
+        saturated=None if one.is_base else _saturated(run),
+        digest=version.tags.get("ttt.digest"),
+        commit=tags.get("ttt.commit"),
+        run_id=str(run.info.run_id),
+    )

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ttt.formatting import clean, count, known
-from ttt.plotting import ALERT, INK, MUTED, NEWER, NEWER_EDGE, OLDER, OLDER_EDGE, new_figure, quiet
+from ttt.comparison.conclusions import BenchConclusions, Groups, ModelLine
+from ttt.formatting import clean, count
+from ttt.plotting import ALERT, INK, NEWER, NEWER_EDGE, OLDER, OLDER_EDGE, new_figure, quiet
 
-Row = Mapping[str, Any]
 WIDE, NARROW = 9.2, 4.0  # inches: a page's width, and a phone's, where the panels stand below each other
 
 
 class Group(NamedTuple):
     """How one side of the split is drawn: told apart by shape as well as by colour."""
 
-    newer: bool | None
+    newer: bool
     fill: str
     edge: str
     marker: str
@@ -29,17 +29,18 @@ class Group(NamedTuple):
 GROUPS = (
     Group(False, OLDER, OLDER_EDGE, "o", "-"),
     Group(True, NEWER, NEWER_EDGE, "D", (0, (5, 2))),
-    Group(None, "#C8CCD1", MUTED, "s", ":"),
 )
 
 
-def group_label(split: Row, group: Group) -> str:
+def group_label(split: Groups, group: Group) -> str:
     """The split's own word for the group, with its number of models."""
-    if group.newer is None:
-        return "group unknown"
-    side = "newer" if group.newer else "older"
-    size = split.get(f"n_{side}")
-    return clean(split.get(side) or side) + (f" ({count(size)})" if known(size) is not None else "")
+    name, size = (split.newer, split.n_newer) if group.newer else (split.older, split.n_older)
+    return f"{clean(name)} ({count(size)})"
+
+
+def metric_label(conclusions: BenchConclusions) -> str:
+    """What stands on an axis of scores."""
+    return f"score ({clean(conclusions.metric.replace(',none', ''))})"
 
 
 def panels(narrow: bool, height: float, **options: Any) -> tuple[Figure, list[Axes]]:
@@ -55,7 +56,7 @@ def panels(narrow: bool, height: float, **options: Any) -> tuple[Figure, list[Ax
 
 def draw_points(
     axes: Axes,
-    models: Sequence[Row],
+    models: Sequence[ModelLine],
     x: str,
     y: str,
     stderr: str | None = None,
@@ -63,17 +64,17 @@ def draw_points(
     size: float = 5.5,
     alpha: float = 0.9,
 ) -> list[Group]:
-    """The models of each group at (row[x], row[y]), with whiskers of 1.96 standard errors; which groups were drawn."""
+    """The models of each group at (x, y), with whiskers of 1.96 standard errors; which groups were drawn."""
     drawn = []
     for group in GROUPS:
-        rows = [row for row in models if row.get("newer") is group.newer and known(row.get(x)) and sound(row, y)]
+        rows = [row for row in models if row.newer == group.newer and getattr(row, x) is not None]
         if not rows:
             continue
         drawn.append(group)
-        errors = [1.96 * (known(row.get(stderr)) or 0.0) for row in rows] if stderr else None
+        errors = [1.96 * (getattr(row, stderr) or 0.0) for row in rows] if stderr else None
         axes.errorbar(
-            [row[x] for row in rows],
-            [row[y] for row in rows],
+            [getattr(row, x) for row in rows],
+            [getattr(row, y) for row in rows],
             yerr=errors,
             fmt=group.marker,
             markersize=size - (0.8 if group.marker == "D" else 0.0),
@@ -86,10 +87,6 @@ def draw_points(
             zorder=3,
         )
     return drawn
-
-
-def sound(row: Row, field: str) -> bool:
-    return known(row.get(field)) is not None
 
 
 def group_handle(group: Group, line: Any = "") -> Line2D:
@@ -120,7 +117,7 @@ def legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str], narrow
     )
 
 
-def mark_provisional(figure: Figure, provisional: object) -> None:
+def mark_provisional(figure: Figure, provisional: bool) -> None:
     """A figure travels without its report, so it says itself that it is provisional."""
     if provisional:
         figure.suptitle("PROVISIONAL", x=0.995, ha="right", fontsize=9, fontweight="bold", color=ALERT)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from matplotlib.figure import Figure
 
+from ttt.comparison.conclusions import BenchConclusions
 from ttt.formatting import decimal
 from ttt.report.before_after import before_after, theta_text
 from ttt.report.cost import cost
 from ttt.report.emergence import emergence
 from ttt.report.frontier import frontier
-from ttt.report.given import complete
 from ttt.report.output import inline_svg, save_figure, svg_of
 from ttt.report.page import Drawn, page
 
@@ -25,19 +24,18 @@ FIGURES: dict[str, Callable[..., Figure | None]] = {
 }
 
 
-def render(conclusions: Mapping[str, Any], folder: Path) -> list[Path]:
+def render(conclusions: BenchConclusions, folder: Path) -> list[Path]:
     """Write `figures/*.png`, `figures/*.svg` and `report.html` into the folder; the paths of what was written.
 
-    `conclusions` is the plain dict of a comparison; what is null or absent in it has no figure, and the page says so.
+    What the data do not identify has no figure, and the page says so.
     """
-    given = complete(conclusions)
     written: list[Path] = []
     drawn: dict[str, Drawn] = {}
     for name, draw in FIGURES.items():
-        wide, narrow = draw(given), draw(given, narrow=True)
+        wide, narrow = draw(conclusions), draw(conclusions, narrow=True)
         if wide is None or narrow is None:
             continue
-        description = describe(name, given)
+        description = describe(name, conclusions)
         png, svg = save_figure(wide, folder / "figures", name, description)
         written += [png, svg]
         drawn[name] = Drawn(
@@ -46,19 +44,19 @@ def render(conclusions: Mapping[str, Any], folder: Path) -> list[Path]:
         )
     report = folder / "report.html"
     report.parent.mkdir(parents=True, exist_ok=True)
-    report.write_text(page(given, drawn), encoding="utf-8")
+    report.write_text(page(conclusions, drawn), encoding="utf-8")
     return [report, *written]
 
 
-def describe(name: str, given: Mapping[str, Any]) -> str:
+def describe(name: str, conclusions: BenchConclusions) -> str:
     """What the figure shows, in words, for those who cannot see it and as the title of its files."""
-    area = given["pareto_area"]
+    area = conclusions.pareto_area
     what = {
         "before_after": "Score against pretraining compute for both groups of models. "
-        f"Before adjusting: {theta_text(given['base'])}. After adjusting: {theta_text(given['adjusted'])}.",
+        f"Before adjusting: {theta_text(conclusions.base)}. After adjusting: {theta_text(conclusions.adjusted)}.",
         "emergence": "Point of emergence, and R² of score on compute, against the examples of task data adjusted on.",
         "frontier": "Best score to be had for a compute. Area that the newer group adds: "
-        f"{decimal(area.get('base'))} before adjusting, {decimal(area.get('adjusted'))} after.",
+        f"{decimal(area.base)} before adjusting, {decimal(area.adjusted)} after.",
         "cost": "Adjusted score against the time of each model's cell.",
     }[name]
-    return f"Provisional. {what}" if given["provisional"] else what
+    return f"Provisional. {what}" if conclusions.provisional else what

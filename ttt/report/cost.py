@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from ttt.formatting import duration, known
+from ttt.comparison.conclusions import BenchConclusions
+from ttt.formatting import duration
 from ttt.plotting import log_axis, new_figure, quiet
 from ttt.report.axes import (
     NARROW,
@@ -18,7 +16,7 @@ from ttt.report.axes import (
     group_label,
     legend,
     mark_provisional,
-    sound,
+    metric_label,
 )
 from ttt.report.labels import Label, place_labels
 from ttt.report.strips import whiskers
@@ -27,30 +25,29 @@ TICKS = (0.1, 1, 10, 60, 600, 3600, 36_000, 360_000, 3_600_000)
 """Seconds at which people think: 1 s, 10 s, 1 min, 10 min, 1 h, 10 h."""
 
 
-def cost(conclusions: Mapping[str, Any], narrow: bool = False) -> Figure | None:
+def cost(conclusions: BenchConclusions, narrow: bool = False) -> Figure | None:
     """One panel; None where fewer than two models have their seconds."""
-    models = [row for row in conclusions["models"] if known(row.get("seconds")) and sound(row, "adjusted")]
-    models = [row for row in models if row["seconds"] > 0]
+    models = [row for row in conclusions.models if row.seconds]
     if len(models) < 2:
         return None
     figure, axes = new_figure(NARROW if narrow else 0.75 * WIDE, 4.0)
     quiet(axes)
     drawn = draw_points(axes, models, "seconds", "adjusted", "adjusted_stderr", size=5.2)
-    seconds = [row["seconds"] for row in models]
+    seconds = [row.seconds for row in models if row.seconds]
     log_axis(axes, "x", seconds, "time of the cell: adjusting and evaluating")
     if max(seconds) > 12 * min(seconds):
         left, right = axes.get_xlim()
         axes.xaxis.set_major_locator(FixedLocator([tick for tick in TICKS if left <= tick <= right]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(value)))
-    axes.set_ylabel(f"{conclusions['metric_label']}, adjusted")
+    axes.set_ylabel(f"{metric_label(conclusions)}, adjusted")
     handles = [group_handle(group) for group in drawn]
-    legend(figure, handles, [group_label(conclusions["split"], group) for group in drawn], narrow)
-    mark_provisional(figure, conclusions["provisional"])
-    ends = sorted(models, key=lambda row: row["adjusted"], reverse=True)
-    names = [Label(str(row.get("model", "")), row["seconds"], row["adjusted"]) for row in [*ends[:3], *ends[-2:]]]
+    legend(figure, handles, [group_label(conclusions.split, group) for group in drawn], narrow)
+    mark_provisional(figure, conclusions.provisional)
+    ends = sorted(models, key=lambda row: row.adjusted, reverse=True)
+    names = [Label(row.model, row.seconds or 0.0, row.adjusted) for row in [*ends[:3], *ends[-2:]]]
     points = []
     for row in models:
-        low, high = whiskers(row["adjusted"], row.get("adjusted_stderr"))
-        points += [(row["seconds"], y) for y in (row["adjusted"], low, high) if y is not None]
+        low, high = whiskers(row.adjusted, row.adjusted_stderr)
+        points += [(row.seconds or 0.0, y) for y in (row.adjusted, low, high) if y is not None]
     place_labels(axes, names, points, at_most=5, size=7.5)
     return figure

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from ttt import formatting
+from ttt.comparison.conclusions import BenchConclusions
 from ttt.formatting import clean
 from ttt.report import strips
 
@@ -29,8 +29,8 @@ class Drawn(NamedTuple):
     narrow: Markup
 
 
-def page(conclusions: dict[str, Any], figures: Mapping[str, Drawn]) -> str:
-    """HTML of the completed conclusions (`given.complete`); every text is escaped, those in figures by their writer."""
+def page(conclusions: BenchConclusions, figures: Mapping[str, Drawn]) -> str:
+    """HTML of the conclusions; every text is escaped, those in figures by their writer."""
     # Autoescape is on for every template: the names of models are written by strangers.
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
@@ -54,8 +54,9 @@ def page(conclusions: dict[str, Any], figures: Mapping[str, Drawn]) -> str:
         DASH=formatting.DASH,
         UNIDENTIFIED=formatting.UNIDENTIFIED,
     )
-    other = conclusions["other_inference"]
-    fits = [conclusions["base"], conclusions["adjusted"], other["base"], other["adjusted"]]
+    other, confound = conclusions.other_inference, conclusions.confound
+    fits = [conclusions.base, conclusions.adjusted, other.base, other.adjusted]
+    halves = [(words, getattr(confound, name)) for name, words in CONFOUND] if confound else []
     return environment.get_template("report.html.j2").render(
         c=conclusions,
         figures=figures,
@@ -63,12 +64,11 @@ def page(conclusions: dict[str, Any], figures: Mapping[str, Drawn]) -> str:
         notes=notes(conclusions),
         inferences=INFERENCES,
         theta_scale=strips.difference_scale(fits),
-        effect_scale=strips.difference_scale([conclusions["direct_effect"], conclusions["indirect_effect"]]),
-        confound=[(name, told, conclusions["confound"].get(name) or {}) for name, told in CONFOUND],
-        confound_scale=strips.difference_scale([conclusions["confound"].get(name) or {} for name, _ in CONFOUND]),
+        effect_scale=strips.difference_scale([conclusions.direct_effect, conclusions.indirect_effect]),
+        confound=halves,
+        confound_scale=strips.difference_scale([part for _, part in halves]),
         score_scale=strips.score_scale(conclusions),
         absent=absent(conclusions, figures),
-        command=command(conclusions),
     )
 
 
@@ -79,45 +79,27 @@ def _unbroken(write: Callable[..., str]) -> Callable[..., str]:
     )
 
 
-def notes(conclusions: Mapping[str, Any]) -> list[tuple[str, str]]:
+def notes(conclusions: BenchConclusions) -> list[tuple[str, str]]:
     """What the fits remark of themselves, after which fits it is of; the same remark once."""
-    other = conclusions["other_inference"]
+    other = conclusions.other_inference
     where: dict[tuple[str, str], list[str]] = {}
-    for of, name in ((conclusions, conclusions.get("inference")), (other, other.get("name"))):
-        label = INFERENCES.get(str(name), clean(name or "fit"))
-        for side, when in (("base", "before"), ("adjusted", "after")):
-            note = str(of[side].get("note") or "").rstrip(".")
-            if note:
-                where.setdefault((label, note), []).append(when)
+    for of, name in ((conclusions, conclusions.inference), (other, other.name)):
+        for fit, when in ((of.base, "before"), (of.adjusted, "after")):
+            if note := fit.note.rstrip("."):
+                where.setdefault((INFERENCES[name], note), []).append(when)
     return [(f"{label}, {' and '.join(when)} adjusting", note) for (label, note), when in where.items()]
 
 
-def absent(conclusions: Mapping[str, Any], figures: Mapping[str, Drawn]) -> list[tuple[str, str]]:
+def absent(conclusions: BenchConclusions, figures: Mapping[str, Drawn]) -> list[tuple[str, str]]:
     """What a report may hold and this one does not, and what it would take: silence could be read as a finding."""
     parts = (
         ("Emergence by budget", "emergence" in figures, "fewer than two budgets of adjusting were scored"),
-        ("Frontier", "frontier" in figures, "no frontier was given"),
         ("Cost against score", "cost" in figures, "the time of fewer than two models is known"),
-        ("Discriminator test", bool(conclusions["discriminator"]["base"]), "it needs at least five models a group"),
+        ("Discriminator test", conclusions.discriminator is not None, "it needs at least five models a group"),
         (
             "The confound recreated",
-            bool(conclusions["confound"]),
+            conclusions.confound is not None,
             "it needs older models that were adjusted for one epoch and for two, from the base model and on top",
         ),
-        ("A second inference", bool(conclusions["other_inference"].get("name")), "none was given"),
     )
     return [(title, why) for title, there, why in parts if not there]
-
-
-def command(conclusions: Mapping[str, Any]) -> str:
-    """The command that makes this comparison again, as far as the conclusions tell; empty if they do not."""
-    split, stated = conclusions["split"], conclusions["provenance"].get("command")
-    if stated:
-        return clean(stated, 2000)
-    if split.get("cutoff") is None and split.get("field") not in ("languages", "kind"):
-        return ""  # the values that make the newer group are not among the conclusions
-    names = ("suite", "bench", "adjustment", "score_rule", "policy", "inference", "cluster")
-    parts = [(name, conclusions.get(name)) for name in names]
-    parts += [("split", split.get("field")), ("cutoff", split.get("cutoff"))]
-    words = [f"{name}={clean(value, 200)}" for name, value in parts if value is not None]
-    return shlex.join(["python", "-m", "ttt.compare", *words])

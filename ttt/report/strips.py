@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from ttt.comparison.conclusions import BenchConclusions, EffectSize, Fit, HalvesThetas
 from ttt.formatting import known
 
 WIDTH, MARGIN = 120.0, 6.0  # CSS pixels
@@ -20,8 +21,8 @@ class Scale(NamedTuple):
         number = known(value)
         if number is None:
             return None
-        share = (number - self.low) / (self.high - self.low)
-        return round(MARGIN + min(max(share, 0.0), 1.0) * (WIDTH - 2 * MARGIN), 1)
+        part = (number - self.low) / (self.high - self.low)
+        return round(MARGIN + min(max(part, 0.0), 1.0) * (WIDTH - 2 * MARGIN), 1)
 
 
 def scale_of(values: Iterable[Any]) -> Scale | None:
@@ -36,16 +37,16 @@ def whiskers(value: Any, stderr: Any) -> tuple[float | None, float | None]:
     return (None, None) if middle is None or error is None else (middle - 1.96 * error, middle + 1.96 * error)
 
 
-def score_scale(conclusions: dict[str, Any]) -> Scale | None:
+def score_scale(conclusions: BenchConclusions) -> Scale | None:
     """For the ranking: all scores before and after with their whiskers, and chance."""
-    values: list[Any] = [conclusions.get("chance")]
-    for row in conclusions["models"]:
-        for side in ("base", "adjusted"):
-            values += [row.get(side), *whiskers(row.get(side), row.get(f"{side}_stderr"))]
+    values: list[Any] = [conclusions.chance]
+    for row in conclusions.models:
+        values += [row.base, *whiskers(row.base, row.base_stderr)]
+        values += [row.adjusted, *whiskers(row.adjusted, row.adjusted_stderr)]
     return scale_of(values)
 
 
-def difference_scale(parts: Iterable[dict[str, Any]]) -> Scale | None:
+def difference_scale(parts: Iterable[Fit | EffectSize | HalvesThetas]) -> Scale | None:
     """For differences with intervals, by any of the names they go by; 0 always has its place."""
     names = ("theta", "theta_low", "theta_high", "estimate", "mean", "low", "high")
-    return scale_of([0.0, *(part.get(name) for part in parts for name in names)])
+    return scale_of([0.0, *(getattr(part, name, None) for part in parts for name in names)])

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ttt.cell.read import check_result
 from ttt.comparison.cells import CellRow
-from ttt.comparison.inputs import MIN_MODELS, Inputs
+from ttt.comparison.conclusions import EmergenceRow, of_fields
+from ttt.comparison.inputs import MIN_MODELS, Inputs, Table
 from ttt.comparison.options import MANY_MODELS, Options
-from ttt.comparison.table import Table
 from ttt.spec import SpecError
 from ttt.stats.emergence import emergence
 from ttt.tracking import Tracker, last_step
@@ -71,7 +72,9 @@ def _mean(seeds: Sequence[Mapping[str, float | None]]) -> dict[str, float | None
     return {name: float(np.mean([seed[name] for seed in seeds])) for name in names}
 
 
-def emergence_rows(budgets: Budgets, inputs: Inputs, table: Table, older: Sequence[int], options: Options) -> list[Any]:
+def emergence_rows(
+    budgets: Budgets, inputs: Inputs, table: Table, older: Sequence[int], options: Options
+) -> list[EmergenceRow]:
     """Rows of the older models by budget for every measure that they have; budgets with few of them are left out."""
     names = [table.names[i] for i in older]
     rows = []
@@ -85,7 +88,7 @@ def emergence_rows(budgets: Budgets, inputs: Inputs, table: Table, older: Sequen
         scores = {e: sign * values for e, values in columns.items() if np.isfinite(values).sum() >= enough}
         if not scores:
             continue
-        found = emergence(
+        for row in emergence(
             table.compute[list(older)],
             scores,
             # Guessing among k choices has a Brier score of 1 - 1/k; of a log-probability there is no such level.
@@ -95,13 +98,10 @@ def emergence_rows(budgets: Budgets, inputs: Inputs, table: Table, older: Sequen
                 options.n_replicates, MANY_ROWS_REPLICATES if len(names) > MANY_MODELS else ROWS_REPLICATES
             ),
             seed=options.seed,
-        )
-        for row in found:
-            point = {name: getattr(row, name) for name in ("examples", "n", "c_e", "c_e_low", "c_e_high")}
-            if measure == "gold_logprob":
-                point |= dict.fromkeys(("c_e", "c_e_low", "c_e_high"))
-            point |= {name: getattr(row, name) for name in ("r2", "r2_low", "r2_high")}
-            rows.append(point | {"group": "older", "measure": measure})
+        ):
+            named = of_fields(EmergenceRow, row, group="older", measure=measure)
+            # A log-probability has no level of chance that it could leave.
+            rows.append(replace(named, c_e=None, c_e_low=None, c_e_high=None) if measure == "gold_logprob" else named)
     return rows
 
 

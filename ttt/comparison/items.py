@@ -1,0 +1,57 @@
+"""Chosen models on the documents that all of them answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ttt.cell.result import SIDES
+from ttt.comparison.alike import reasons_of, refuse_mixed
+from ttt.comparison.cells import cell_rows, choose_adjustment, finished_cells
+from ttt.comparison.conclusions import ItemConclusions, ModelScore, Pair, of_fields
+from ttt.comparison.gate import provisional_reasons, refuse_unless_final
+from ttt.comparison.inputs import exclusions, is_excluded, provenance
+from ttt.comparison.models import model_rows
+from ttt.comparison.options import Options
+from ttt.comparison.pairs import paired_tests, read_side, score_of, ties
+from ttt.spec import SpecError, nearest
+from ttt.tracking import Tracker
+
+
+def item_conclusions(tracker: Tracker, bench: str, models: Sequence[str], options: Options) -> ItemConclusions:
+    """Models on the same documents, pair by pair, before and after adjusting."""
+    runs = finished_cells(tracker, bench, options)
+    there = {run.data.tags["ttt.model"] for run in runs}
+    if missing := [model for model in models if model not in there]:
+        raise SpecError(f"items: there are no cells of {missing[0]!r}; there are: {nearest(missing[0], there, 8)}")
+    excluded = exclusions(runs, options)
+    runs = [run for run in runs if run.data.tags["ttt.model"] in models and not is_excluded(run, options)]
+    adjustment = choose_adjustment(runs, options)
+    chosen = [run for run in runs if run.data.tags["ttt.adjustment"] == adjustment]
+    ids = {model: [str(run.info.run_id) for run in chosen if run.data.tags["ttt.model"] == model] for model in models}
+    if alone := [model for model, of in ids.items() if not of]:
+        raise SpecError(f"the adjusted half ({adjustment}) is missing: {', '.join(alone)}")
+    refuse_mixed(tracker, chosen)
+    rows = model_rows(cell_rows(chosen, "score"), "raw")
+    if options.final:
+        refuse_unless_final(rows, reasons_of(chosen))
+    reasons = provisional_reasons(rows, reasons_of(chosen))
+    scores: list[ModelScore] = []
+    pairs: list[Pair] = []
+    for side in SIDES:
+        contenders = [read_side(tracker, ids[model], side, model) for model in models]
+        tested = paired_tests(contenders, options.seed)
+        pairs += [replace(pair, scores=side) for pair in tested]
+        for one, group in zip(contenders, ties(contenders, tested), strict=True):
+            scores.append(of_fields(ModelScore, score_of(one), scores=side, model=one.label, tie_group=group))
+    return ItemConclusions(
+        suite=options.suite,
+        bench=bench,
+        adjustment=adjustment,
+        provisional=bool(reasons),
+        provisional_reasons=reasons,
+        excluded=excluded,
+        models=scores,
+        pairs=pairs,
+        provenance=provenance(tracker, [run_id for of in ids.values() for run_id in of]),
+    )
