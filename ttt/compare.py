@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
+from ttt.cli.arguments import quoted
 from ttt.cli.command import CONF, Command
 from ttt.cli.imports import uncollected
-from ttt.cli.overrides import quoted
 from ttt.comparison.options import Options
 from ttt.masking import shown_uri
 from ttt.spec import Name, Spec, SpecError, Tracking, check

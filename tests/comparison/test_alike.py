@@ -42,7 +42,7 @@ def one_other(folder: Path, kind: str) -> list[Made]:
         "weight decay": {"adjustment": adjustment(weight_decay=0.0)},
         "budget": {"adjustment": adjustment(examples=9)},
         "bench version": {"bench": bench(version=2)},
-        "task data": {"bench": bench(task_data=[{"name": "others", "files": str(TASK_DATA)}])},
+        "task data": {"bench": bench(task_data=[{"name": "others", "files": str(TASK_DATA), "prompt": "Q"}])},
         "edited task data": {"bench": bench(task_data=[{"name": "sums", "files": str(edited)}])},
         "leaks": {"bench": bench(leak="report")},
         "precision": {"params": {"precision": "bf16"}},
@@ -67,7 +67,7 @@ NAMED = {
     "weight decay": "adjustment.weight_decay is 0.1 in 5 cells (OTHERS); 0.0 in 1 (model-000)",
     "budget": "mixed cells: budget is 1000 examples in 5 cells (OTHERS); 9 examples in 1 (model-000)",
     "bench version": "mixed benches: bench.version is 1 in 5 cells (OTHERS); 2 in 1 (model-000)",
-    "task data": 'mixed task data: bench.task_data.0.name is "sums" in 5 cells (OTHERS); "others" in 1 (model-000)',
+    "task data": 'mixed task data: bench.task_data.0.prompt is "{{prompt}}" in 5 cells (OTHERS); "Q" in 1 (model-000)',
     "edited task data": "mixed task data: the content of bench.task_data 'sums' differs: its digest is ",
     "leaks": 'bench.leak is "remove" in 5 cells (OTHERS); "report" in 1 (model-000)',
     "precision": "mixed cells: precision is 32 in 5 cells (OTHERS); bf16 in 1 (model-000)",
@@ -161,12 +161,17 @@ def test_imported_cells_compare_with_each_other_and_are_named_among_others(tmp_p
     made = cells()
     alone = write(tmp_path / "alone", [imported(cell) for cell in made])
     assert compared(alone, final=True).provisional_reasons == []
-    both = write(tmp_path / "both", [imported(made[0]), *made[1:]])
+    digest = {"ttt.bench_digest": "of the definition alone"}
+    first = imported(made[0])
+    both = write(tmp_path / "both", [replace(first, tags={**first.tags, **digest}), *made[1:]])
     (reason,) = compared(both).provisional_reasons
     assert "imported results are compared with cells that were measured here" in reason
     assert reason.endswith(": model-000")
     with pytest.raises(SpecError, match="final: imported results"):
         compared(both, final=True)
+    limited = imported(replace(made[0], bench=bench(limit=3)))
+    with pytest.raises(SpecError, match=r"mixed benches: bench\.limit is null in 5 cells .*; 3 in 1 \(model-000\)"):
+        compared(write(tmp_path / "limited", [limited, *made[1:]]))
     seeds = write(tmp_path / "seeds", [*made, imported(replace(made[0], seed=1))])
     with pytest.raises(
         SpecError, match=r"model-000 is not one model: source is results of lm-eval .theirs. in run \w+; made in run"

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from tests.stores import adjustment, bench, made_models, planted, write
 
@@ -44,8 +44,8 @@ def phases(root: Path) -> None:
     options = Options(suite="made")
     tracker = timed("open the store", lambda: Tracker(Tracking(root=str(root))))
     inputs = timed("read and check the cells", lambda: read_inputs(tracker, "sums", options))
-    found: dict[str, Any] = timed("conclude", lambda: conclude(tracker, inputs, options))
-    print(f"{found['n_models']} models, {len(found['emergence'])} rows of emergence")
+    conclusions = timed("conclude", lambda: conclude(tracker, inputs, options))
+    print(f"{conclusions.n_models} models, {len(conclusions.emergence)} rows of emergence")
 
 
 def main() -> None:

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ttt.comparison.work import compare_items
 
-from tests.stores import Made, adjustment, item_table, made_models, write
+from tests.stores import Made, adjustment, ask, item_table, made_models, write
 from ttt.cell.read import read_result
 from ttt.cell.resolve import read_back
 from ttt.cell.result import CellResult
@@ -62,7 +61,7 @@ def test_looking_things_up_writes_nothing(root: Path) -> None:
     assert tracker.runs("a/b", "cell") == []
     assert tracker.leftovers("k") == []
     with pytest.raises(SpecError, match="has no finished cells on bench 'b'"):
-        compare_items(tracker, "b", ["x", "y"], Options(suite="a"))
+        ask(tracker, "items", ["b"], Options(suite="a"), ["x", "y"])
     assert content(root) == before
 
 
@@ -107,9 +106,9 @@ def test_a_store_that_can_only_be_read_is_compared(
     before = content(root)
     with read_only(root):
         tracker = opened(root)
-        found = compare_items(tracker, "sums", names, Options(suite="made"))
-    assert found["run_id"] is None
-    assert [row["score"] for row in found["models"]] == [0.5, 0.5, 0.75, 0.75]
+        found = ask(tracker, "items", ["sums"], Options(suite="made"), names)
+    assert found.run_id is None
+    assert [row.score for row in found.models] == [0.5, 0.5, 0.75, 0.75]
     assert "cannot be written to" in caplog.text
     assert content(root) == before
 
@@ -192,9 +191,9 @@ def test_a_deleted_experiment_is_told_with_the_way_back(root: Path) -> None:
     run = begun(tracker)
     number = tracker.experiment(EXPERIMENT)
     tracker.client.delete_experiment(number)
-    for ask in (lambda: tracker.runs(EXPERIMENT, "cell"), lambda: tracker.start(EXPERIMENT, "x", {})):
+    for look in (lambda: tracker.runs(EXPERIMENT, "cell"), lambda: tracker.start(EXPERIMENT, "x", {})):
         with pytest.raises(SpecError, match=f"'{EXPERIMENT}' was deleted .* restore -x {number}"):
-            ask()
+            look()
     tracker.client.restore_experiment(number)
     found = tracker.find(EXPERIMENT, "k")
     assert found is not None
@@ -236,15 +235,15 @@ def test_versions_whose_runs_are_gone_are_left_out(root: Path) -> None:
     tracker = opened(root)
     runs = tracker.runs(EXPERIMENT, "cell")
     for run in runs:
-        tracker.register("several", run.info.run_id, "items", "final", {})
+        tracker.registry.register("several", run.info.run_id, "items", {"cell/made/sums": run.info.run_id})
     tracker.client.create_model_version("several", source=(root / "weights").as_uri())
     with closing(sqlite3.connect(tracker.database)) as database, database:
         for table in ("metrics", "latest_metrics", "params", "tags", "runs"):  # as `mlflow gc` does
             database.execute(f"DELETE FROM {table} WHERE run_uuid = ?", (runs[0].info.run_id,))
-    found = version_conclusions(tracker, "several")
-    assert [row["version"] for row in found["versions"]] == ["several v2"]
-    assert [left["version"] for left in found["left_out"]] == ["several v1", "several v3"]
-    assert found["versions"][0]["model"] in {cell.model.name for cell in cells}
+    found = version_conclusions(tracker, "several", Options(suite="made"))
+    assert [row.version for row in found.versions] == ["several v2"]
+    assert {left.version for left in found.left_out} == {"several v1", "several v3"}
+    assert found.versions[0].model in {cell.model.name for cell in cells}
 
 
 def test_long_facts_come_back_whole(root: Path) -> None:

@@ -20,6 +20,8 @@ Run = Any
 """An MLflow run."""
 LENGTH = 80
 """Characters of a value that a message shows."""
+NAMES = ("name", "part_of")
+"""What a data set is called, which matters to nothing."""
 EARLIER = "cells of an earlier ttt, which recorded no digests: whether their data were the same is not known"
 HINT = "leave cells out with exclude=[model or run id, ...]"
 
@@ -42,7 +44,10 @@ class Part:
         names = self.only or [name for name in section if name not in self.without]
         if self.section == "adjustment" and section.get("method") != "lora":
             names = [name for name in names if name != "lora"]
-        return dict(_leaves(self.section, {name: section.get(name) for name in names}))
+        fields = dict(_leaves(self.section, {name: section.get(name) for name in names}))
+        if fields.get("bench.leak") == "fail":  # leaves the same examples
+            fields["bench.leak"] = "remove"
+        return fields
 
 
 RECIPE = Part("the recipe", "recipes", "ttt.recipe", "adjustment", without=OF_BUDGET)
@@ -126,23 +131,24 @@ def models_of(runs: Iterable[Run]) -> str:
 
 
 def _mixed_digests(tracker: Tracker, runs: Sequence[Run], part: Part) -> list[str]:
-    by = _by(runs, lambda run: run.data.tags.get(part.tag))
+    # Of imported results nobody knows what their data held: their digests are of definitions and compare among them.
+    by = _by(runs, lambda run: (is_imported(run), run.data.tags.get(part.tag)))
     if len(by) < 2:
         return []
     configs = {digest: _config(tracker, of) for digest, of in by.items()}
     unreadable = [digest for digest, config in configs.items() if config is None]
     if unreadable:
-        return _differing(f"mixed {part.plural}", f"the digest of {part.name}", by)
+        return _differing(f"mixed {part.plural}", f"the digest of {part.name}", {key[1]: of for key, of in by.items()})
     fields = {digest: part.of(config) for digest, config in configs.items() if config is not None}
     faults = _differing_fields(part, fields, by)
-    same: dict[str, list[str]] = defaultdict(list)
-    for digest, of in fields.items():
-        same[json.dumps(of, sort_keys=True)].append(digest)
+    same: dict[tuple[bool, str], list[Any]] = defaultdict(list)
+    for key, of in fields.items():
+        same[key[0], json.dumps(of, sort_keys=True)].append(key)
     for digests in same.values():
         if len(digests) > 1:
             config = configs[digests[0]]
             assert config is not None
-            values = {f"{str(digest)[:8]}…": by[digest] for digest in digests}
+            values = {f"{str(key[1])[:8]}…": by[key] for key in digests}
             faults += _differing(f"mixed {part.plural}", _content(part, config), values, "differs: its digest is")
     return faults
 
@@ -180,9 +186,10 @@ def _differing(what: str, field: str, values: Mapping[Any, Sequence[Run]], verb:
     """A line on a field that has several values, the most frequent first."""
     if len(values) < 2:
         return []
+    noun = " cells" if max(map(len, values.values())) > 1 else " cell"
     ordered = sorted(values.items(), key=lambda item: (-len(item[1]), str(item[0])))
     told = [
-        f"{_short(value)} in {len(of)}{' cells' if not i else ''} ({models_of(of)})"
+        f"{_short(value)} in {len(of)}{noun if not i else ''} ({models_of(of)})"
         for i, (value, of) in enumerate(ordered)
     ]
     return [f"{what}: {field} {verb} {'; '.join(told)}"]
@@ -204,6 +211,8 @@ def _leaves(name: str, value: Any) -> Iterable[tuple[str, Any]]:
     if isinstance(value, Mapping) and value:
         for key, inner in value.items():
             is_path = (name == "bench.files") or (name.startswith("bench.task_data.") and key == "files")
+            if name.startswith("bench.task_data.") and key in NAMES:
+                continue
             yield from [(f"{name}.{key}", "local files")] if is_path and inner else _leaves(f"{name}.{key}", inner)
     elif isinstance(value, list | tuple) and value:
         for i, inner in enumerate(value):
