@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from ttt.files.digests import file_digest, how_to_make
+from ttt.files.hub_commits import asked_commit, cached_commit
 from ttt.files.model_files import files_of
 from ttt.spec import Model, SpecError
 
@@ -26,7 +27,7 @@ def model_source(model: Model) -> str:
 
 
 def _commit(model: Model) -> str:
-    from huggingface_hub import HfApi, constants, try_to_load_from_cache
+    from huggingface_hub import constants
     from huggingface_hub.errors import (
         HfHubHTTPError,
         HFValidationError,
@@ -36,7 +37,7 @@ def _commit(model: Model) -> str:
 
     assert model.hub is not None
     try:
-        return str(HfApi().model_info(model.hub, revision=model.revision).sha)
+        return asked_commit("model", model.hub, model.revision)
     except RepositoryNotFoundError as error:
         raise SpecError(
             f"model.hub: the hub has no model {model.hub!r} that you may read (revision {model.revision})"
@@ -44,9 +45,8 @@ def _commit(model: Model) -> str:
     except HFValidationError as error:
         raise SpecError(f"model.hub: {model.hub!r} is no hub id (org/name); a folder is given by model.path") from error
     except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
-        cached = try_to_load_from_cache(model.hub, "config.json", revision=model.revision)
-        if isinstance(cached, str):
-            return Path(cached).parent.name
+        if commit := cached_commit("model", model.hub, model.revision):
+            return commit
         raise SpecError(
             f"model '{model.name}': the hub at {constants.ENDPOINT} does not answer and {model.hub} is not in "
             "the local cache; give a local folder with model.path="
