@@ -16,11 +16,9 @@ from ttt.catalogue.definitions import Definitions
 from ttt.cli.command import CONF, Command
 from ttt.cli.imports import uncollected
 from ttt.cli.terminal import Terminal, console
+from ttt.formatting import first_few
 from ttt.imported.pattern import Pattern
 from ttt.spec import Name, Spec, SpecError, Tracking, check, nearest
-
-N_SHOWN = 8
-"""Names of what was left out that the terminal shows for a reason; the result has them all."""
 
 
 class _Request(Spec):
@@ -96,14 +94,9 @@ def show(results: list[dict[str, Any]]) -> None:
         out.print(f"suite {report['suite']}, pattern {report['pattern']}, run {report['run_id']}")
         out.print(table)
         for reason, named in report["skipped"].items():
-            out.print(Text(f"skipped {len(named)}, {reason}: {_some(list(named))}\n  {next(iter(named.values()))}"))
+            out.print(Text(f"skipped {len(named)}, {reason}: {first_few(list(named))}\n  {next(iter(named.values()))}"))
         for about, names in report["notes"].items():
-            out.print(Text(f"{about}, taken as they are: {len(names)} ({_some(names)})"))
-
-
-def _some(names: list[str]) -> str:
-    more = f", and {len(names) - N_SHOWN} more" if len(names) > N_SHOWN else ""
-    return ", ".join(names[:N_SHOWN]) + more
+            out.print(Text(f"{about}, taken as they are: {len(names)} ({first_few(names)})"))
 
 
 COMMAND = Command("ingest", parse, work, show)

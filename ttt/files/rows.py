@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from ttt.files.forms import FORMS, Row, UnreadableError
+from ttt.files.formats import FORMS, Row, UnreadableError
 from ttt.files.hub_commits import dataset_commit
 from ttt.spec import SpecError
 
@@ -88,7 +88,7 @@ class DataFiles:
 
 
 def _form(file: str, field: str) -> tuple[Path, str]:
-    """The file's absolute path, and the suffix that tells how it is read."""
+    """The file's absolute path, and the suffix that says how it is read."""
     try:
         path = Path(file).expanduser().absolute()
         is_folder, is_file = path.is_dir(), path.is_file()
@@ -107,7 +107,7 @@ def _form(file: str, field: str) -> tuple[Path, str]:
 
 
 def form_of(file: str) -> str:
-    """The suffix of a file's name that tells how it is read, that of a compression aside."""
+    """The suffix of a file's name that says how it is read, that of a compression aside."""
     suffixes = [suffix.lower() for suffix in Path(file).suffixes]
     if suffixes and suffixes[-1] in COMPRESSIONS:
         suffixes.pop()

@@ -43,7 +43,7 @@ class Maps(Spec):
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a path says of its file; a bench of None is told by the tasks that the file lists."""
+    """What a path says of its file; a bench of None follows from the tasks that the file lists."""
 
     model: str
     own: str | None

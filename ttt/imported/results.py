@@ -64,13 +64,13 @@ class Results:
         return leaves
 
     def _reached(self, entry: str) -> Iterator[str]:
-        seen, waiting = set(), [entry]
-        while waiting:
-            found = waiting.pop()
-            if found not in seen:
-                seen.add(found)
-                yield found
-                waiting += reversed(self.children.get(found, ()))
+        seen, left = set(), [entry]
+        while left:
+            name = left.pop()
+            if name not in seen:
+                seen.add(name)
+                yield name
+                left += reversed(self.children.get(name, ()))
 
     def n_items(self, task: str, metric: str) -> int | None:
         """Number of documents behind a task's score: stated, or recovered from a mean of zeros and ones.

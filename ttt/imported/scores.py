@@ -64,7 +64,7 @@ def side(results: Results, bench: Bench) -> dict[str, float | None]:
 
 
 def n_items(results: Results, bench: Bench) -> int:
-    """Number of documents behind a bench's score; 0 if the file does not tell."""
+    """Number of documents behind a bench's score; 0 if the file does not say."""
     leaves = [leaf for task in task_names(bench) for leaf in results.leaves(task)]
     sizes = [results.n_items(leaf, bench.metric) for leaf in leaves]
     return 0 if None in sizes else sum(n for n in sizes if n)
@@ -87,7 +87,7 @@ def _pooled(results: Results, bench: Bench, tasks: list[str]) -> dict[str, float
 
 
 def _stderr_of_mean(results: Results, metric: str, entries: list[str]) -> float | None:
-    """Standard error of the plain mean over entries, of which some contain others; None if the file tells too little.
+    """Standard error of the plain mean over entries, of which some contain others; None if the file says too little.
 
     The mean is a weighted sum of the tasks' independent scores: a task counts for itself and, by its share of the
     documents, in every group that it is part of.

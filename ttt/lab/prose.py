@@ -38,9 +38,9 @@ def pretraining_tokens(world: World, n_tokens: int, dose: float, rng: np.random.
     mean_length = share * len(templates[question]) + (1 - share) * prose_length
     n = int(n_tokens / mean_length * 1.05) + 50  # enough by many standard deviations; the rest is cut
     kind = np.where(rng.random(n) < share, question, rng.integers(0, question, n))
-    told = rng.choice(world.weight.size, n, p=world.weight.ravel())
+    stated = rng.choice(world.weight.size, n, p=world.weight.ravel())
     asked = rng.choice(world.weight.size, n, p=world.weights_of("dose"))
-    fact = np.where(kind == question, asked, told)
+    fact = np.where(kind == question, asked, stated)
     rows = np.full((n, max(map(len, templates))), -1)
     for place, template in enumerate(templates):
         members = np.flatnonzero(kind == place)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ttt.lab.pretraining import Pretrained
 
 N_STEPS_A_WORD = 10
-"""Steps after which a worker tells how far it is."""
+"""Steps after which a worker reports how far it is."""
 
 _steps: Any = None
 

@@ -1,4 +1,4 @@
-"""The lab's world: which facts hold, how often each is told, and which entities are asked about where."""
+"""The lab's world: which facts are true, how often each is stated, and which entities are asked about where."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ Ints = npt.NDArray[np.int64]
 class World:
     """Facts drawn from a seed: value `fact[e, r]` of relation r of entity e, int64 [entities, relations].
 
-    `split` int64 [entities] is the place in SPLITS; `weight` float64 [entities, relations] is how often a fact is told,
-    sums to 1 over all. Facts are uniform, so nothing can be guessed: what is right is what was read.
+    `split` int64 [entities] is the place in SPLITS; `weight` float64 [entities, relations] says how often a fact is
+    stated, sums to 1 over all. Facts are uniform, so nothing can be guessed: what is right is what was read.
     """
 
     seed: int
@@ -73,7 +73,7 @@ class World:
         return rows
 
     def task_data(self, n_examples: int) -> list[dict[str, Any]]:
-        """Questions with answers on the task data's entities, drawn as often as the prose tells the facts."""
+        """Questions with answers on the task data's entities, drawn as often as the prose states the facts."""
         rng = np.random.default_rng([self.seed, 4])
         law = self.weights_of("task_data")
         drawn = rng.choice(law.size, n_examples, p=law)
@@ -98,7 +98,7 @@ class World:
 def make_world(seed: int) -> World:
     """The world of a seed.
 
-    How often a fact is told follows Zipf's law with exponent 1, the same within each split: large models know rarer
+    How often a fact is stated follows Zipf's law with exponent 1, the same within each split: large models know rarer
     facts too, so that the score rises with compute over decades and not at a step.
     """
     rng = np.random.default_rng([seed, 1])

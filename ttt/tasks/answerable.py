@@ -10,7 +10,7 @@ from typing import Any
 
 from lm_eval.api.task import ConfigurableTask
 
-from ttt.files.forms import listed
+from ttt.files.formats import listed
 from ttt.spec import Bench, SpecError
 
 Document = Mapping[str, Any]

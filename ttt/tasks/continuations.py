@@ -33,15 +33,15 @@ def said_of_answers(examples: Sequence[Example], tasks: Mapping[str, Any], bench
         if learnt & scored:
             return []
         return [
-            f"no training answer is one that '{bench.name}' scores: training teaches {_some(learnt)}, "
-            f"the test scores {_some(longest)} (bench.task_data, its `answer`)"
+            f"no training answer is one that '{bench.name}' scores: training teaches {_quoted(learnt)}, "
+            f"the test scores {_quoted(longest)} (bench.task_data, its `answer`)"
         ]
     blanks = {_blank(answer) for answer in scored}
     if bench.chat_template or blanks & {_blank(answer) for answer in learnt}:
         return []
     return [
-        f"no training answer begins as those of '{bench.name}' do: training teaches {_some(learnt, 1)}, "
-        f"with {_named(learnt)} after the prompt, the test asks for {_some(scored, 1)}, with {_named(scored)} "
+        f"no training answer begins as those of '{bench.name}' do: training teaches {_quoted(learnt, 1)}, "
+        f"with {_named(learnt)} after the prompt, the test asks for {_quoted(scored, 1)}, with {_named(scored)} "
         "(bench.task_data, its `answer`)"
     ]
 
@@ -81,7 +81,7 @@ def _blank(answer: str) -> str:
     return answer[: len(answer) - len(answer.lstrip())]
 
 
-def _some(answers: Iterable[str], n: int = 5) -> str:
+def _quoted(answers: Iterable[str], n: int = 5) -> str:
     shown = sorted(set(answers), key=lambda answer: (len(answer), answer))[:n]
     return ", ".join(repr(answer if len(answer) <= 40 else f"{answer[:40]}…") for answer in shown)
 

@@ -20,7 +20,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 """To the letter; but for case, blanks and punctuation; one inside the other; a near-copy."""
 
 N_SAMPLE = 2000
-"""Examples, the first of the shuffled pool, by which the template of the task data is told."""
+"""Examples, the first of the shuffled pool, from which the template of the task data is learnt."""
 N_BATCH = 1000
 
 

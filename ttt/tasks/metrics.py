@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 OWN_NAMES = ("score", "stderr", "score_paper", "brier", "gold_logprob", "n_truncated", "seconds")
-"""What a side of a cell has beside lm-eval's metrics: one of theirs that is called so is told apart by its filter."""
+"""What a side of a cell has beside lm-eval's metrics: one of theirs that is called so bears its filter's name."""
 N_CHARACTERS = 200
 """Of a metric's name, which with its side and `_stderr` must stay within MLflow's 250."""
 

@@ -1,4 +1,4 @@
-"""The shots of a document: drawn by (seed, document), and none of them tells the document's own answer."""
+"""The shots of a document: drawn by (seed, document), and none of them gives the document's own answer away."""
 
 from __future__ import annotations
 
@@ -69,15 +69,15 @@ class Shots(ContextSampler):
         more = self.task.fewshot_cfg.split == self.task.config.test_split
         drawn = self.sampler.set_rnd(key).sample(min(n + more, len(self.df)))
         question = self._question(doc, self.task.config)
-        kept = [shot for shot in drawn if not self._tells(shot, doc, question)][:n]
+        kept = [shot for shot in drawn if not self._gives_away(shot, doc, question)][:n]
         if len(kept) == n:
             return kept
-        others = [shot for shot in self.df if not self._tells(shot, doc, question)]
+        others = [shot for shot in self.df if not self._gives_away(shot, doc, question)]
         chosen = self.sampler.replace_df(others).set_rnd(key).sample(min(n, len(others)))
         self.sampler.replace_df(self.df)
         return list(chosen)
 
-    def _tells(self, shot: Document, doc: Document, question: str) -> bool:
+    def _gives_away(self, shot: Document, doc: Document, question: str) -> bool:
         if shot == doc:
             return True
         if id(shot) not in self._asked:  # they all stay in `df`
@@ -86,7 +86,7 @@ class Shots(ContextSampler):
             return False
         if self.task.multiple_input or not self.task.config.doc_to_choice:
             return True
-        # "Which of these is true?" is asked of many choices: the shot tells only what is among the document's.
+        # "Which of these is true?" is asked of many choices: the shot gives away only what is among the document's.
         answer = self.task.doc_to_target(shot, self.task.fewshot_cfg.doc_to_target)
         if isinstance(answer, int):
             choices = self.task.doc_to_choice(shot, self.task.fewshot_cfg.doc_to_choice)

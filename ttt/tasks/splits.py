@@ -11,7 +11,7 @@ import datasets
 import pyarrow as pa
 import yaml
 
-from ttt.files.forms import Row, listed
+from ttt.files.formats import Row, listed
 from ttt.files.rows import DataFiles, columns_of
 from ttt.spec import Bench, SpecError
 

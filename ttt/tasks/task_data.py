@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-from ttt.files.forms import Row, listed
+from ttt.files.formats import Row, listed
 from ttt.files.rows import DataFiles
 from ttt.spec import Bench, SpecError, TaskDataset
 from ttt.tasks.hub_data import check_hub_id

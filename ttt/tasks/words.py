@@ -2,7 +2,7 @@
 
 A sign is all that is neither a letter, a digit, a blank nor punctuation by Unicode (+ < = € ° and emoji), and some of
 Unicode's punctuation (% / * & and their like). What is punctuation in prose and a sign in arithmetic (hyphen, point,
-colon, brackets, exclamation mark, apostrophe) is told by its neighbours; `_SIGNS_IN_CONTEXT` says how.
+colon, brackets, exclamation mark, apostrophe) is known by its neighbours; `_SIGNS_IN_CONTEXT` says how.
 """
 
 from __future__ import annotations
