@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.killing import call, environment
+from ttt.spec import Tracking
 from ttt.tracking import Tracker, liveness, multirun
 from ttt.tracking.multirun import begin_multirun
 from ttt.tracking.run import PARENT_ENV
@@ -81,3 +88,61 @@ def test_a_multirun_of_what_is_done_writes_nothing(tracker: Tracker) -> None:
     (after,) = runs(tracker)
     assert (after.info.run_id, after.info.status) == (before.info.run_id, "FAILED")
     assert tracker.read_json(after.info.run_id, "results.json")["data"] == [[other]]
+
+
+def sweep(conf: Path, root: Path, n_examples: int) -> list[str]:
+    argv = [f"--config-dir={conf}", "model=tiny", "bench=sums", "adjustment=smoke", f"tracking.root={root}"]
+    argv += ["trainer=lab", f"adjustment.examples={n_examples}", "adjustment.evaluate_at=[]"]
+    return [*argv, "-m", "seed=1,2", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+
+
+def wait_for(ask: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + 180
+    while not (result := ask()):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return result
+
+
+def worked_on(root: Path) -> dict[int, str]:
+    """The runs that processes train in at this moment, by pid."""
+    if not (root / "mlflow.db").exists():
+        return {}
+    tracker = Tracker(Tracking(root=str(root)))
+    going = [run for run in tracker.still_running("default") if run.data.tags["ttt.kind"] != "multirun"]
+    trained = [run for run in going if tracker.open(run.info.run_id).history("train/loss")]
+    return {int(run.data.tags[liveness.PROCESS].split()[0]): run.info.run_id for run in trained}
+
+
+def statuses(root: Path) -> dict[str, set[str]]:
+    """The states of the runs that count, by kind."""
+    tracker = Tracker(Tracking(root=str(root)))
+    states: dict[str, set[str]] = {}
+    for name in tracker.experiments():
+        for run in tracker.client.search_runs([tracker.experiment(name)]):
+            if "ttt.superseded" not in run.data.tags:
+                states.setdefault(run.data.tags.get("ttt.kind", ""), set()).add(run.info.status)
+    return states
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("target", "number"), [("worker", signal.SIGKILL), ("parent", signal.SIGKILL), ("parent", signal.SIGTERM)]
+)
+def test_whoever_is_killed_leaves_nothing_running(target: str, number: int, conf: Path, tmp_path: Path) -> None:
+    """A worker's death leaves a summary; the parent's, no process that goes on; the same command does the rest."""
+    command = [sys.executable, "-m", "ttt.run", *sweep(conf, tmp_path, 80_000)]
+    with (tmp_path / "said").open("wb") as said:
+        process = subprocess.Popen(command, env=environment(), stdout=said, stderr=said)
+    workers = wait_for(lambda: worked_on(tmp_path))
+    os.kill(process.pid if target == "parent" else next(iter(workers)), number)
+    code = process.wait(180)
+    assert code == {("worker", 9): 1, ("parent", 9): -9}.get((target, number), 143), (tmp_path / "said").read_text()
+    for pid in workers:
+        wait_for(lambda pid=pid: liveness.began(pid) is None)  # type: ignore[misc]
+    if (target, number) != ("parent", signal.SIGKILL):
+        states = statuses(tmp_path)
+        assert states.pop("multirun") == {"FAILED" if target == "worker" else "KILLED"}
+        assert all("RUNNING" not in of_kind for of_kind in states.values()), states
+    assert call("ttt.run", sweep(conf, tmp_path, 80)) == 0
+    assert "RUNNING" not in statuses(tmp_path)["cell"], "the dead are buried by whoever works in the suite next"

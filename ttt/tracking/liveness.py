@@ -41,10 +41,10 @@ def host() -> str:
 
 def process() -> str:
     """This process: its pid, and when it began, since another one may be given the same pid later."""
-    return f"{os.getpid()} {_began(os.getpid())}"
+    return f"{os.getpid()} {began(os.getpid())}"
 
 
-def _began(pid: int) -> str | None:
+def began(pid: int) -> str | None:
     """When a process began, in its system's own measure; None for one that has ended, waited for or not."""
     if Path("/proc/self/stat").exists():
         try:
@@ -82,8 +82,8 @@ def has_ended(run_id: str, tags: Mapping[str, str]) -> bool | None:
         return None
     if is_ours(tags) and SHARED not in tags:
         return run_id not in beating
-    pid, began = tags[PROCESS].split(" ", 1)
-    ended = _began(int(pid)) != began
+    pid, beginning = tags[PROCESS].split(" ", 1)
+    ended = began(int(pid)) != beginning
     if ended and SHARED in tags and age(tags) < 3 * INTERVAL:
         return None  # another of its processes will have left its name by then
     return ended

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 SUMMARY = "results.json"
 SECONDS_TO_STOP = 60
-"""What jobs that were told to stop have to write a checkpoint and mark their runs."""
+"""How long the jobs of a multirun that has ended may need to mark their runs, or to end."""
 
 End = Callable[[Mapping[str, Sequence[Any]], Sequence[str], bool], None]
 """Ends the run, given the table of the results, the failures, and whether the multirun was stopped from outside."""
@@ -56,7 +56,7 @@ def begin_multirun(tracker: Tracker, experiment: str, key: str) -> End:
                 if table:
                     run.table({name: list(values) for name, values in table.items()}, SUMMARY)
                 run.metrics({"n_done": len(ids), "n_failed": len(failures)})
-                _bury_jobs(tracker, suite, parent, SECONDS_TO_STOP if stopped else 0)
+                _bury_jobs(tracker, suite, parent)
                 if stopped:
                     raise Stopped()
                 if failures:
@@ -67,9 +67,12 @@ def begin_multirun(tracker: Tracker, experiment: str, key: str) -> End:
     return end
 
 
-def _bury_jobs(tracker: Tracker, suite: str, parent: str, seconds: float) -> None:
-    """Mark the runs of jobs whose process has ended without doing so; jobs that were told to stop are given time."""
-    end = time.monotonic() + seconds
+def _bury_jobs(tracker: Tracker, suite: str, parent: str) -> None:
+    """Mark the runs of jobs whose process has ended without doing so; one that is about to end is given time.
+
+    A launcher that has lost a worker ends the others, and those that are told to stop write down what they have.
+    """
+    end = time.monotonic() + SECONDS_TO_STOP
     while True:
         tracker.bury_dead(suite)
         below = [run for run in tracker.still_running(suite) if run.data.tags.get("mlflow.parentRunId") == parent]
