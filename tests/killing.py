@@ -69,11 +69,12 @@ def call_for(module: str, arguments: list[str], seconds: float, number: int = si
         return process.wait(120)
 
 
-def left(root: Path, experiment: str) -> dict[str, Any]:
+def left(root: Path, *experiments: str) -> dict[str, Any]:
     """All that must not depend on kills: runs with their scores, curves and items, and the registered versions."""
     tracker = Tracker(Tracking(root=str(root)))
     runs: dict[str, Any] = {}
-    for run in tracker.client.search_runs([tracker.experiment(experiment)]):
+    numbers = {number: name for name in experiments if (number := tracker.experiment_id(name))}
+    for run in tracker.client.search_runs(list(numbers)):
         metrics = {k: v for k, v in run.data.metrics.items() if not any(part in k for part in TIMED)}
         histories = {
             name: [(point.step, point.value) for point in tracker.client.get_metric_history(run.info.run_id, name)]
@@ -85,15 +86,16 @@ def left(root: Path, experiment: str) -> dict[str, Any]:
             file = tracker.artifact(run.info.run_id, f"items/{side}.parquet")
             if file:
                 items[side] = hashlib.sha256(file.read_bytes()).hexdigest()
-        name = f"{run.data.tags['ttt.kind']} {run.info.run_name}"
+        name = f"{numbers[run.info.experiment_id]}: {run.data.tags['ttt.kind']} {run.info.run_name}"
         assert name not in runs, f"two runs of {name}"
-        runs[name] = (run.info.status, metrics, histories, items, run.data.tags["ttt.saturated"])
-    versions: dict[str, Any] = {}
-    for model in tracker.client.search_registered_models():
-        for version in tracker.client.search_model_versions(f"name = '{model.name}'"):
-            tags = {k: v for k, v in version.tags.items() if not any(part in k for part in TIMED)}
-            versions[f"{model.name} {version.version}"] = tags
-        versions[model.name] = {alias: str(number) for alias, number in model.aliases.items()}
+        runs[name] = (run.info.status, metrics, histories, items, run.data.tags.get("ttt.saturated"))
+    versions: dict[str, Any] = {}  # by their weights: of two that are made at once either may be the first
+    for model in tracker.registry.models():
+        for version in tracker.registry.versions(model):
+            tags = {k: v for k, v in version.tags.items() if not (k.startswith("cell/") or k == "ttt.files")}
+            assert f"{model} {tags['ttt.digest']}" not in versions, f"two versions of the same weights of {model}"
+            versions[f"{model} {tags['ttt.digest']}"] = tags
+        versions[model] = sorted(alias for version in tracker.registry.versions(model) for alias in version.aliases)
     folders = [entry.name for key in tracker.root.joinpath("cells").iterdir() for entry in key.iterdir()]
     waste = [name for name in folders if name in ("weights", "weights.part", "checkpoints", "answers", "adjusted.json")]
     return {"runs": runs, "versions": versions, "waste": waste}

@@ -13,7 +13,7 @@ from tests.killing import call, call_for, left
 from ttt.engine.training.checkpoints import last_checkpoint, step_of
 from ttt.tracking import Tracker
 
-EXPERIMENT = "default/sums"
+EXPERIMENT, ADJUSTING = "default/sums", "default/adjusting"
 
 
 def arguments(conf: Path, root: Path, *more: str) -> list[str]:
@@ -35,7 +35,7 @@ def arguments(conf: Path, root: Path, *more: str) -> list[str]:
 def undisturbed(conf: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     root = tmp_path_factory.mktemp("undisturbed")
     assert call("ttt.run", arguments(conf, root)) == 0
-    found = left(root, EXPERIMENT)
+    found = left(root, EXPERIMENT, ADJUSTING)
     assert {status for status, *_ in found["runs"].values()} == {"FINISHED"}
     assert not found["waste"]
     return found
@@ -48,13 +48,16 @@ POINTS = [
     ("ttt.engine.training.step:TrainingStep.take", 7),  # between two checkpoints
     ("ttt.engine.training.checkpoints:last_checkpoint", 1),
     ("torch.distributed.checkpoint:save", 2),  # in place of the second checkpoint
-    ("ttt.cell.run:asdict", 2),  # trained, and not yet saved
+    ("ttt.cell.on_the_way:ScoresOnTheWay.add", 2),
+    ("ttt.cell.adjusted:_save", 1),  # trained, and not yet saved
     ("ttt.tracking:RunLog.weights", 1),
-    ("ttt.cell.run:register", 2),  # the weights are among the artifacts, and not yet a version
+    ("ttt.tracking:Tracker._finish", 2),  # the weights are among the artifacts, and their run not yet finished
+    ("ttt.tracking:Tracker.clear", 2),  # it is finished, and not yet cleared
+    ("ttt.cell.run:register_adjusted", 1),
     ("mlflow:MlflowClient.set_registered_model_alias", 2),
-    ("ttt.cell.run:card", 2),
-    ("ttt.tracking:RunLog.finish", 2),
-    ("ttt.tracking:Tracker.clear", 2),  # finished, and not yet cleared
+    ("ttt.cell.log:card", 2),
+    ("ttt.tracking:Tracker._finish", 3),
+    ("ttt.tracking:Tracker.clear", 3),
 ]
 
 
@@ -65,7 +68,7 @@ def test_a_killed_cell_ends_as_if_it_had_not_been(
 ) -> None:
     assert call("ttt.run", arguments(conf, tmp_path), die_at=(place, n)) == -signal.SIGKILL
     assert call("ttt.run", arguments(conf, tmp_path)) == 0
-    assert left(tmp_path, EXPERIMENT) == undisturbed
+    assert left(tmp_path, EXPERIMENT, ADJUSTING) == undisturbed
 
 
 @pytest.mark.slow
@@ -81,7 +84,7 @@ def test_sigterm_leaves_a_checkpoint_and_the_code_of_a_stopped_process(
         seconds += 3
     assert code == 128 + signal.SIGTERM
     tracker = Tracker(request(conf, tmp_path).tracking)
-    stopped = tracker.client.search_runs([tracker.experiment(EXPERIMENT)], "attributes.status = 'KILLED'")
+    stopped = tracker.client.search_runs([tracker.experiment(ADJUSTING)], "attributes.status = 'KILLED'")
     assert len(stopped) == 1
     [folder] = tmp_path.glob("cells/*/checkpoints")
     taken = step_of(last_checkpoint(folder) or Path())
@@ -142,12 +145,13 @@ def test_a_full_disk_fails_the_run_and_the_rerun_goes_on(
     with pytest.raises(OSError, match="No space left"):
         run_cell(asked.cells[0], asked.trainer, Tracker(asked.tracking))
     tracker = Tracker(asked.tracking)
-    [failed] = tracker.client.search_runs([tracker.experiment(EXPERIMENT)], "attributes.status = 'FAILED'")
+    [failed] = tracker.client.search_runs([tracker.experiment(ADJUSTING)], "attributes.status = 'FAILED'")
     assert "No space left" in failed.data.tags["ttt.failure"]
     again = run_cell(asked.cells[0], asked.trainer, Tracker(asked.tracking))
-    assert again.run_id == failed.info.run_id
-    assert "ttt.failure" not in tracker.client.get_run(again.run_id).data.tags
-    losses = tracker.client.get_metric_history(again.run_id, "train/loss")
+    assert again.adjusted_model
+    assert again.adjusted_model["run_id"] == failed.info.run_id
+    assert "ttt.failure" not in tracker.client.get_run(failed.info.run_id).data.tags
+    losses = tracker.client.get_metric_history(failed.info.run_id, "train/loss")
     assert sorted(point.step for point in losses) == [8, 16, 24, 32]
 
 
@@ -170,7 +174,7 @@ def test_a_locked_database_is_waited_for(conf: Path, tmp_path: Path) -> None:
 def test_a_multirun_killed_on_the_way_does_the_rest(conf: Path, tmp_path: Path) -> None:
     sweep = arguments(conf, tmp_path, "adjustment.learning_rate=1e-5,2e-5,3e-5", "-m")
     # Each cell's result is written once, and so is the base model's, before the first.
-    assert call("ttt.run", sweep, die_at=("ttt.cell.run:card", 3)) == -signal.SIGKILL
+    assert call("ttt.run", sweep, die_at=("ttt.cell.log:card", 3)) == -signal.SIGKILL
     tracker = Tracker(request(conf, tmp_path).tracking)
     first = {run.info.run_id for run in tracker.runs(EXPERIMENT, "cell")}
     assert len(first) == 2
