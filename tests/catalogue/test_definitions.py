@@ -12,11 +12,11 @@ import pytest
 from hydra import compose, initialize_config_dir
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks import TaskManager
-from lm_eval.tasks._yaml_loader import load_yaml
 from lm_eval.utils import apply_template
 from omegaconf import OmegaConf
 
 from ttt.spec import Bench, Model
+from ttt.tasks.definition import read_task_file
 
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "conf"
@@ -159,7 +159,7 @@ def declared(manager: TaskManager, task: str | dict[str, Any]) -> set[str]:
     fields = {} if isinstance(task, str) else task
     name = task if isinstance(task, str) else task["task"]
     if "output_type" not in fields:
-        fields = {**load_yaml(manager.task_index[name].yaml_path, resolve_func=False), **fields}
+        fields = {**read_task_file(str(manager.task_index[name].yaml_path)), **fields}
     metrics = fields.get("aggregate_metric_list") or fields["metric_list"]
     filters = [item["name"] for item in fields.get("filter_list") or [{"name": "none"}]]
     return {f"{metric['metric']},{item}" for metric in metrics for item in filters}
@@ -178,8 +178,8 @@ def test_tasks_are_known_and_report_the_metric(name, manager):
 
 def test_chance_of_bbh_follows_from_its_options(manager):
     sizes = {"snarks": 178, "causal_judgement": 187, "penguins_in_a_table": 146}  # the other subtasks have 250
-    group = load_yaml(manager.task_index["leaderboard_bbh"].yaml_path, resolve_func=False)
-    subtasks = [load_yaml(manager.task_index[task].yaml_path, resolve_func=False) for task in group["task"]]
+    group = read_task_file(str(manager.task_index["leaderboard_bbh"].yaml_path))
+    subtasks = [read_task_file(str(manager.task_index[task].yaml_path)) for task in group["task"]]
     n = [sizes.get(task["dataset_name"], 250) for task in subtasks]
     right = sum(size / len(task["doc_to_choice"]) for size, task in zip(n, subtasks, strict=True))
     assert load("bench", "bbh")["chance"] == pytest.approx(right / sum(n), abs=5e-5)

@@ -16,6 +16,8 @@ from lm_eval.utils import apply_template
 from tests.conftest import write_jsonl
 from ttt.spec import Bench, SpecError, TaskDataset
 from ttt.tasks.bench import load_tasks
+from ttt.tasks.index import known_tasks
+from ttt.tasks.named import check_named
 from ttt.tasks.remote_metrics import LOAD, check_none_refused, guard_metrics
 from ttt.tasks.task_data import load_task_data
 from ttt.tasks.templates import template
@@ -284,3 +286,13 @@ def test_a_reader_of_files_gets_no_other_files(elsewhere: Path) -> None:
     write_jsonl(elsewhere / "secret.jsonl", [ROW])
     with pytest.raises(SpecError, match=r"dataset_kwargs\.data_files could name others than its own"):
         load_tasks(named({"task": "arithmetic_1dc", "dataset_kwargs": {"data_files": {"test": "secret.jsonl"}}}))
+
+
+def test_a_task_of_a_class_gets_no_templates_from_a_bench() -> None:
+    """Its class renders outside the sandbox, so that only lm-eval's own templates may reach it."""
+    given = {"task": "squadv2", "doc_to_text": "{{ question.__class__ }}"}
+    fields = {"name": "b", "version": 1, "format": "generate", "chance": 0.0, "metric": "exact,none"}
+    with pytest.raises(SpecError, match=r"'squadv2' is made by a class .* may give it doc_to_text only with bench"):
+        check_named(Bench(**fields, tasks=(given,)), known_tasks())  # type: ignore[arg-type]
+    check_named(Bench(**fields, tasks=("squadv2",)), known_tasks())  # type: ignore[arg-type]
+    check_named(Bench(**fields, tasks=(given,), trust_remote_code=True), known_tasks())  # type: ignore[arg-type]
