@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BeforeValidator
 
 from ttt.cli.arguments import quoted
-from ttt.cli.command import CONF, Command
-from ttt.cli.imports import uncollected
+from ttt.cli.command import CONF, Command, heavy_imports
 from ttt.comparison.options import Options
 from ttt.masking import shown_uri
 from ttt.spec import Name, Spec, SpecError, Tracking, check
@@ -84,7 +83,7 @@ def parse(config: Mapping[str, Any]) -> Request:
 
 
 def work(request: Request) -> dict[str, Any]:
-    with uncollected():
+    with heavy_imports():
         from ttt.comparison.conclusions import as_json  # mlflow and the statistics, seconds to import
         from ttt.tracking import Tracker
 

@@ -13,8 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ttt.catalogue.definitions import Definitions
-from ttt.cli.command import CONF, Command
-from ttt.cli.imports import uncollected
+from ttt.cli.command import CONF, Command, heavy_imports
 from ttt.cli.terminal import Terminal, console
 from ttt.formatting import first_few
 from ttt.imported.pattern import Pattern
@@ -59,7 +58,7 @@ def parse(config: Mapping[str, Any]) -> Request:
 
 
 def work(request: Request) -> dict[str, Any]:
-    with uncollected():
+    with heavy_imports():
         from ttt.imported.ingest import ingest  # mlflow and pandas, seconds to import
         from ttt.tracking import Tracker
 

@@ -19,12 +19,12 @@ _QUERY = re.compile(
     re.IGNORECASE,
 )
 _SHORTEST = 4
-"""Characters of a password that is looked for by itself; a shorter one is found in half of all words."""
+"""Characters of a password that is looked for by itself; a shorter one is in half of all words."""
 
 
 def visible(text: str) -> str:
     r"""The text with what a terminal would obey written out: ESC as `\x1b`, a mark that reverses a line as `\u202e`."""
-    return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)
+    return _OBEYED.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 def shown_uri(uri: str) -> str:
@@ -41,8 +41,8 @@ def masked(text: str) -> str:
 
 def passwords(uri: str) -> set[str]:
     """The secrets in an address, as they stand there and decoded."""
-    found = [match[2] for pattern in (_USER_INFO, _QUERY) for match in pattern.finditer(uri)]
-    return {secret for password in found for secret in (password, unquote(password)) if len(secret) >= _SHORTEST}
+    secrets = [match[2] for pattern in (_USER_INFO, _QUERY) for match in pattern.finditer(uri)]
+    return {secret for password in secrets for secret in (password, unquote(password)) if len(secret) >= _SHORTEST}
 
 
 def given_uris() -> dict[str, str]:
@@ -51,9 +51,9 @@ def given_uris() -> dict[str, str]:
 
 
 def _given() -> list[str]:
-    """Longest first: a password may hold another."""
+    """Longest first: a password may contain another."""
     uris = [*given_uris().values(), os.environ.get("MLFLOW_TRACKING_URI", "")]
-    found = {secret for uri in uris for secret in passwords(uri)}
+    secrets = {secret for uri in uris for secret in passwords(uri)}
     for name in ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"):
-        found |= {secret for secret in [os.environ.get(name, "")] if len(secret) >= _SHORTEST}
-    return sorted(found, key=len, reverse=True)
+        secrets |= {secret for secret in [os.environ.get(name, "")] if len(secret) >= _SHORTEST}
+    return sorted(secrets, key=len, reverse=True)

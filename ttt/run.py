@@ -11,9 +11,8 @@ from rich.table import Table
 
 from ttt.cell.result import SIDES
 from ttt.cli import terminal
-from ttt.cli.command import Closer, Command
+from ttt.cli.command import Closer, Command, heavy_imports
 from ttt.cli.composition import faults_by_bench
-from ttt.cli.imports import uncollected
 from ttt.cli.offline import work_offline_if_silent
 from ttt.files.digests import json_digest
 from ttt.formatting import with_error
@@ -75,7 +74,7 @@ def work(request: Request) -> Any:
     for cell in request.cells:
         work_offline_if_silent(cell)
     say = terminal.console.print
-    with uncollected():
+    with heavy_imports():
         from ttt.cell.resolve import resolve
         from ttt.engine import distributed
         from ttt.tracking import Tracker
@@ -123,7 +122,7 @@ def show(results: list[dict[str, Any]]) -> None:
 
 def begin(requests: list[Request]) -> Closer:
     """Open the multirun's run, which the jobs find whatever the launcher."""
-    with uncollected():
+    with heavy_imports():
         from ttt.tracking import Tracker
         from ttt.tracking.multirun import begin_multirun
 

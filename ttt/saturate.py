@@ -12,8 +12,7 @@ from rich.table import Table
 
 from ttt.cell.study_result import Cost, IngestedVerdicts, JudgedBudget, StudyResult
 from ttt.cli import terminal
-from ttt.cli.command import Command
-from ttt.cli.imports import uncollected
+from ttt.cli.command import Command, heavy_imports
 from ttt.cli.offline import work_offline_if_silent
 from ttt.cli.request import CellCommand, parse_cells
 from ttt.formatting import count, duration, flops, signed, signed_interval, with_error
@@ -59,7 +58,7 @@ def parse(config: Mapping[str, Any]) -> Request:
 
 
 def work(request: Request) -> dict[str, Any]:
-    with uncollected():
+    with heavy_imports():
         from ttt.tracking import Tracker
 
         tracker = Tracker(request.tracking, make=not request.ingested)
@@ -70,7 +69,7 @@ def work(request: Request) -> dict[str, Any]:
         judged = judge_ingested(tracker, cell.suite, cell.bench.name, request.from_share, request.study.tolerance)
         return judged.model_dump(mode="json")
     work_offline_if_silent(request.cell)
-    with uncollected():
+    with heavy_imports():
         from ttt.study.run import saturate  # torch, transformers and optuna, seconds to import
 
     return saturate(request.cell, request.study, request.trainer, tracker, terminal.console.print).to_json()

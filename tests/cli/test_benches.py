@@ -33,9 +33,9 @@ def test_each_bench_is_composed_as_if_it_were_asked_for_alone() -> None:
 
 def test_a_pattern_takes_the_shipped_benches_and_ones_own(tmp_path: Path) -> None:
     write(tmp_path / "bench" / "mine_mc.yaml", {**BENCH, "name": "mine_mc"})
-    found = own(tmp_path, "benches=glob(*_mc)")["benches"]
+    chosen = own(tmp_path, "benches=glob(*_mc)")["benches"]
     names = ["arc_challenge_mc", "hellaswag_mc", "mine_mc", "truthfulqa_mc2_mc", "winogrande_mc"]
-    assert [bench["name"] for bench in found] == names
+    assert [bench["name"] for bench in chosen] == names
 
 
 @pytest.mark.parametrize(

@@ -54,15 +54,15 @@ def test_paths_are_relative_to_the_file_that_names_them(tmp_path: Path, monkeypa
     write(folder / "bench" / "other.yaml", {"defaults": [{"/task_data@_here_": "d"}, "_self_"], **BENCH})
     write(folder / "task_data" / "d.yaml", {"task_data": [{"name": "d", "files": "d.jsonl"}]})
     monkeypatch.chdir(tmp_path)
-    found = own(Path("my"), "model=m", "bench=b", "bench.files.validation=v.jsonl")
-    assert found["model"]["path"] == str(folder / "weights")
-    assert found["bench"]["files"] == {
+    composed = own(Path("my"), "model=m", "bench=b", "bench.files.validation=v.jsonl")
+    assert composed["model"]["path"] == str(folder / "weights")
+    assert composed["bench"]["files"] == {
         "test": str(folder / "data/test.jsonl"),
         "dev": str(Path.home() / "dev.jsonl"),
         "train": "mlruns/lab/s0/train.jsonl",  # below tracking.root, which is relative to where one stands
         "validation": "v.jsonl",  # as is what the command line says
     }
-    read = [source["files"] for source in found["bench"]["task_data"]]
+    read = [source["files"] for source in composed["bench"]["task_data"]]
     assert read == [str(folder / "bench/a.jsonl"), [str(folder / "data/b.jsonl"), "/there/c.jsonl"]]
     assert own(folder, "model=m", "bench=other")["bench"]["task_data"][0]["files"] == str(folder / "task_data/d.jsonl")
 
@@ -118,8 +118,8 @@ def test_a_path_on_the_command_line_is_what_it_says(name: str, tmp_path: Path, m
 def test_what_is_no_file_and_cannot_be_read_is_named_with_its_quotes(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"model.path=a=b\[1\]: .*'model.path=\"a=b\[1\]\"'"):
         Composer("run", ["model.path=a=b[1]"])
-    found = Composer("run", ['model.path="a=b[1]"'])
-    assert found.values(found.texts)[0]["model"]["path"] == "a=b[1]"
+    composer = Composer("run", ['model.path="a=b[1]"'])
+    assert composer.values(composer.texts)[0]["model"]["path"] == "a=b[1]"
     assert Composer("run", ["bench.files.test=a.jsonl,b.jsonl"]).sweeps, "files that are not one are several"
 
 
@@ -157,10 +157,10 @@ def test_a_strangers_file_runs_nothing(name: str, content: str, expected: str, t
     group = Path(name).parts[0]
     chosen = f"{group}={Path(name).stem}" if group in ("bench", "adjustment", "trainer") else "model=m"
     chosen = "task_data@bench=m" if group == "task_data" else chosen
-    with pytest.raises(SpecError) as told:
+    with pytest.raises(SpecError) as refused:
         own(folder, chosen)
-    assert expected in str(told.value)
-    assert str(folder / name) in str(told.value)
+    assert expected in str(refused.value)
+    assert str(folder / name) in str(refused.value)
     env = {"PYTHONPATH": f"{Path(__file__).parents[2]}:{tmp_path}"}
     done = echo(tmp_path, "-m", "--config-dir", str(folder), chosen, "seed=1,2", **env)
     assert done.returncode == 2
@@ -187,10 +187,10 @@ def test_a_strangers_file_runs_nothing(name: str, content: str, expected: str, t
 def test_a_file_that_cannot_be_read_is_named(content: str | bytes, expected: str, tmp_path: Path) -> None:
     file = write(tmp_path / "model" / "m.yaml", content)
     for read in (lambda: own(tmp_path, "model=m"), lambda: Definitions([tmp_path]).model("m")):
-        with pytest.raises(SpecError) as told:
+        with pytest.raises(SpecError) as refused:
             read()
-        assert str(file) in str(told.value)
-        assert expected in str(told.value)
+        assert str(file) in str(refused.value)
+        assert expected in str(refused.value)
 
 
 def test_a_byte_order_mark_is_none_of_the_first_name(tmp_path: Path) -> None:
@@ -211,9 +211,9 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
     """Hydra would take the first without a word."""
     file = write(tmp_path / "bench" / "gsm8k.yaml", BENCH)
     for read in (lambda: own(tmp_path, "bench=gsm8k"), lambda: Definitions([CONF, tmp_path]).bench("gsm8k")):
-        with pytest.raises(SpecError, match="have one name") as told:
+        with pytest.raises(SpecError, match="have one name") as refused:
             read()
-        assert str(file) in str(told.value)
+        assert str(file) in str(refused.value)
     file.write_bytes((CONF / "bench" / "gsm8k.yaml").read_bytes())
     assert own(tmp_path, "bench=gsm8k")["bench"]["name"] == "gsm8k"
 
@@ -293,9 +293,9 @@ def test_what_a_command_keeps_for_its_jobs_is_no_others(
         {group: {name: f"${{ttt.given:{field}}}"}, "facts": {"t": f"${{{field}}}"}},
     ):
         write(tmp_path / "model" / "m.yaml", {**MODEL, **fields})
-        with pytest.raises(SpecError) as told:
+        with pytest.raises(SpecError) as refused:
             Definitions([tmp_path]).model("m")
-        assert "geheim" not in str(told.value)
+        assert "geheim" not in str(refused.value)
 
 
 # Messages and exit codes

@@ -1,4 +1,4 @@
-"""A hub that does not answer is found out once."""
+"""A hub that does not answer is asked once."""
 
 from __future__ import annotations
 

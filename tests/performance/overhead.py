@@ -21,8 +21,8 @@ ROUNDS = 3
 TIMED = """
 import functools, json, sys, time
 start = float(sys.argv.pop(1))
-from ttt.cli.imports import uncollected
-with uncollected():  # as ttt.run imports them
+from ttt.cli.command import heavy_imports
+with heavy_imports():  # as ttt.run imports them
     import ttt.engine.lm as backend, ttt.tracking as track
 spent = {"first pass": None, "opening": 0.0, "logging": 0.0}
 depth = 0

@@ -70,7 +70,7 @@ def leaves(values: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 def check_remote_code(values: Mapping[str, Any], said: Collection[Path]) -> list[str]:
     """What the command line trusts, for people; SpecError for trust that stands in a file alone.
 
-    `said` are the paths of the values that the command line itself holds.
+    `said` are the paths of the values that stand in the command line itself.
     """
     trusted = []
     for path, value in leaves(values):
@@ -120,5 +120,5 @@ def _difference(one: Any, other: Any, but_for: Collection[str], path: Path = ())
         inner = [(str(index), *pair) for index, pair in enumerate(zip(one, other, strict=True))]
     else:
         return None if repr(one) == repr(other) else path  # NaN is not equal to itself
-    found = (_difference(first, second, but_for, (*path, name)) for name, first, second in inner)
-    return next((place for place in found if place is not None), None)
+    differing = (_difference(first, second, but_for, (*path, name)) for name, first, second in inner)
+    return next((place for place in differing if place is not None), None)

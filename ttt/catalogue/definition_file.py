@@ -26,10 +26,10 @@ _PLAIN_NAME = re.compile(r"[^\s/@:${}]+")
 
 def file_of(folders: Iterable[Path], group: str, name: str) -> Path | None:
     """A group's file of that name, None if no folder has one. SpecError if two that differ have it."""
-    found = [file for folder in folders if (file := folder / group / f"{name}.yaml").is_file()]
-    if len({file.read_bytes() for file in found}) > 1:
-        raise SpecError(f"{group}: {' and '.join(map(str, found))} have one name; rename your own")
-    return found[0] if found else None
+    files = [file for folder in folders if (file := folder / group / f"{name}.yaml").is_file()]
+    if len({file.read_bytes() for file in files}) > 1:
+        raise SpecError(f"{group}: {' and '.join(map(str, files))} have one name; rename your own")
+    return files[0] if files else None
 
 
 def read_definition(file: Path, group: str) -> DictConfig:

@@ -54,11 +54,11 @@ class Definitions:
         return self.read("adjustment", name, Adjustment)
 
     def read(self, group: str, name: str, kind: type[S]) -> S:
-        found = self._read(group, name, kind)
-        if isinstance(found, SpecError):
-            raise found
-        assert isinstance(found, kind)
-        return found
+        definition = self._read(group, name, kind)
+        if isinstance(definition, SpecError):
+            raise definition
+        assert isinstance(definition, kind)
+        return definition
 
     @cached_property
     def models_by_hub(self) -> dict[str, str]:
@@ -68,11 +68,11 @@ class Definitions:
 
     @cached_property
     def tasks(self) -> dict[str, tuple[str, ...]]:
-        """lm-eval's names of the tasks of each bench, for the benches that a results file can be told by.
+        """lm-eval's names of the tasks of each bench, for the benches that a results file is recognised by.
 
-        A bench that changes some fields of lm-eval's tasks cannot: what it makes goes by the unchanged tasks' names.
+        A bench that changes some fields of lm-eval's tasks is not: what it makes goes by the unchanged tasks' names.
         """
-        found = {}
+        tasks_of = {}
         for name, fields in self._readable("bench").items():
             tasks = fields.get("tasks")
             if not isinstance(tasks, list):
@@ -81,8 +81,8 @@ class Definitions:
                 isinstance(task, str) or (isinstance(task, dict) and {"task", "output_type"} <= {*task})
                 for task in tasks
             ):
-                found[name] = tuple(task if isinstance(task, str) else str(task["task"]) for task in tasks)
-        return found
+                tasks_of[name] = tuple(task if isinstance(task, str) else str(task["task"]) for task in tasks)
+        return tasks_of
 
     def unreadable(self, group: str) -> list[str]:
         """What is wrong with the files of a group that hold no fields to look into."""

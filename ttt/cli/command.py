@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from ttt.cli.terminal import console, prepare
 from ttt.masking import SECRETS_ENV, masked, shown_uri
 from ttt.spec import SpecError
 
-__all__ = ["CONF", "Closer", "Command", "console"]
+__all__ = ["CONF", "Closer", "Command", "console", "heavy_imports"]
 
 STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 URIS = ("tracking.uri", "study.storage")
@@ -40,9 +40,25 @@ Closer = Callable[[list[dict[str, Any]], list[str], bool], None]
 """Closes a multirun's parent run, given the results, the failures, and whether it was stopped from outside."""
 
 
+@contextlib.contextmanager
+def heavy_imports() -> Iterator[None]:
+    """Within the body torch, MLflow and the like are imported: a million objects that stay.
+
+    No garbage is looked for meanwhile, which would take a quarter of the time and find little. What the first such body
+    leaves is never looked through again; of later ones, a model that is done with must be.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        if not gc.get_freeze_count():
+            gc.freeze()
+        gc.enable()
+
+
 @dataclass(frozen=True)
 class Asked:
-    """One request: the values that the command line composes, and what was made of them."""
+    """One request: its overrides, the values that they compose, and what was made of those."""
 
     overrides: list[str]
     values: dict[str, Any]
@@ -118,7 +134,10 @@ class Command:
             )
         if _launched() and (args.multirun or not self.shares_work):
             what = "several cells (-m)" if self.shares_work else f"ttt.{self.config}"
-            raise SpecError(f"torchrun: its processes share one cell of ttt.run; begin {what} without it")
+            raise SpecError(f"torchrun: its processes work on one request of ttt.run together; begin {what} without it")
+        if args.shell_completion:  # its arguments are no overrides: install=bash
+            Composer(self.config, []).begin_hydra(self.config, [*flags(args), *args.overrides], lambda _: None)
+            return 0
         composer = Composer(self.config, list(args.overrides), args.config_dir)
         if any(getattr(args, flag) for flag in SHOWN):
             return self._show_config(composer, flags(args))
@@ -190,7 +209,7 @@ class Command:
         return self._report(result, result if isinstance(result, list) else [result], asked)
 
     def _report(self, result: Any, results: list[dict[str, Any]], asked: Asked) -> int:
-        """Show what was found, and write it; 1 where it cannot be written."""
+        """Show the results, and write them; 1 where they cannot be written."""
         self.show(results)
         try:
             write_output(asked.get("output"), result)
@@ -209,8 +228,8 @@ class Command:
         finish = self.begin([asked.request for asked in requests]) if self.begin else None
         write_requests(jobs, [(asked.overrides, asked.values) for asked in requests])
         job = Job(sys.modules["__main__"].__spec__.name, str(jobs), os.getpid())  # type: ignore[union-attr]
-        argv = ["--multirun", "hydra.mode=MULTIRUN", f"hydra.sweep.dir={quoted(str(root / 'hydra'))}"]
-        argv += [*composer.hydra_texts, f"job=range({len(requests)})"]
+        argv = ["--multirun", f"hydra.sweep.dir={quoted(str(root / 'hydra'))}", *composer.hydra_texts]
+        argv += ["hydra.mode=MULTIRUN", f"job=range({len(requests)})"]
         broken = []
         with stopping_jobs(jobs):
             try:

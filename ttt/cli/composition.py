@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ from ttt.cli.search_path import CONF, own_folder, searched
 from ttt.spec import SpecError, nearest
 
 HYDRA = "1.3"
-"""The version of Hydra whose defaults hold, whichever is installed."""
+"""The version of Hydra whose behaviour is asked for, whichever is installed."""
 SCORES_BENCHES = ("run",)
 """The commands whose `benches=[...]` names files of conf/bench; those of ttt.compare are names in the store."""
 
@@ -43,8 +44,8 @@ SCORES_BENCHES = ("run",)
 class Composer:
     """What a command line says, composed.
 
-    A multirun's values are composed one by one; what a file of the user's own may not do is refused before Hydra
-    makes anything of it. Raises SpecError, as every method does, for an override that cannot be read.
+    What a file of the user's own may not do is refused before Hydra makes anything of it. Raises SpecError, as every
+    method does, for an override that cannot be read.
     """
 
     def __init__(self, config: str, overrides: list[str], folder: str | None = None):
@@ -61,6 +62,12 @@ class Composer:
             given = [_parse(parser, text) for text in texts if text not in places]
             self.benches = chosen_benches(given, loader) if config in SCORES_BENCHES else []
         self.overrides = [o for o in given if not (self.benches and field_of(o) == "benches")]
+        for override in self.overrides:
+            if re.match(r"hydra[./]sweeper(?!\.max_batch_size$)", field_of(override)):
+                raise SpecError(
+                    f"{override.input_line}: a multirun goes through all values that are given as field=a,b, composed "
+                    "and checked before its first job; there is no other sweeper (ttt.saturate searches)"
+                )
         allow_environment(self.texts, self._allowed())
 
     @contextmanager
@@ -84,7 +91,7 @@ class Composer:
                 os.environ["HYDRA_FULL_ERROR"] = environment_before
 
     def _allowed(self) -> list[str]:
-        """The names that `allow_env=[...]` holds."""
+        """The names in `allow_env=[...]`."""
         given = [o for o in self.overrides if field_of(o) == "allow_env"]
         return names_in(given[-1], "names of environment variables") if given else []
 
@@ -146,7 +153,7 @@ class Composer:
             raise
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             cause = error.__cause__ or error
-            raise SpecError(self._fault(str(error), str(cause))) from None
+            raise SpecError(self._fault(str(error), str(cause), overrides)) from None
         self._check_names(config.hydra.runtime.choices)
         with open_dict(config):
             del config["hydra"]
@@ -202,18 +209,26 @@ class Composer:
             places = [CONF, *map(Path, self.folders)]
             file_of(places, group, name)
 
-    def _fault(self, message: str, cause: str) -> str:
+    def _fault(self, message: str, cause: str, overrides: list[str]) -> str:
         """Hydra's message for an unknown key, with the keys that there are."""
         first = message.splitlines()[0].rstrip(".") if message else ""
         key = first.split("'")[1] if "'" in first else ""
         if "not in struct" in cause or "not in struct" in message or "Could not override" in first:
             parent, _, leaf = key.rpartition(".")
-            plain = self.compose([])
+            plain = self._choices_alone(overrides, key)
             node = OmegaConf.select(plain, parent) if parent else plain
             if isinstance(node, DictConfig):
                 place = f" of {parent}" if parent else ""
                 return f"{key}: there is no such key; the keys{place} are: {nearest(leaf, map(str, node))}"
         return f"{first} ({cause.splitlines()[0]})" if cause and cause != message else first
+
+    def _choices_alone(self, overrides: list[str], but: str) -> DictConfig:
+        """The config of the chosen files (`bench=mmlu`), without overrides of their fields and of the field `but`."""
+        chosen = [text for text in overrides if re.match(r"[\w@/]+=", text) and text.partition("=")[0] != but]
+        try:
+            return self.compose(chosen if len(chosen) < len(overrides) else [])
+        except SpecError:
+            return self.compose([])
 
 
 def said(overrides: Sequence[str]) -> set[tuple[str, ...]]:

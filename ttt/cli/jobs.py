@@ -36,7 +36,7 @@ STOP_FILE = "stopped"
 """Once it is in the folder of the requests no job of them begins."""
 
 _working = threading.Lock()
-"""Held by this process while it does a job."""
+"""Locked by this process while it does a job."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def write_requests(folder: Path, requests: list[tuple[list[str], Mapping[str, An
     for number, (overrides, values) in enumerate(requests):
         called = [masked(override) for override in overrides]
         request = {"job": called, "values": _with(values, dict.fromkeys(given_uris()))}
-        # YAML reads back every value that a config may hold as it was; JSON would make text of a number as a key.
+        # YAML reads back every value that a config may hold as it was; JSON makes a text of a key that is a number.
         _request_file(folder, number).write_text(yaml.safe_dump(request))
         _write_record(folder, number, code=1, error="did not begin")
 

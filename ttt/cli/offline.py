@@ -1,4 +1,4 @@
-"""Whether the hub answers, found out once and before anything is loaded from it."""
+"""Whether the hub answers: asked once, before anything is loaded from it."""
 
 from __future__ import annotations
 

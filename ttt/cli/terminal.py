@@ -32,7 +32,7 @@ class Terminal(Console):
             yield segment if segment.control else segment._replace(text=visible(segment.text))
 
     def on_broken_pipe(self) -> None:
-        """Whoever read the output has left (`| head`): the work goes on without being told about."""
+        """Whoever read the output has left (`| head`): the work goes on, and nothing more is printed."""
         self.quiet = True
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.file.fileno())
@@ -70,4 +70,4 @@ def results() -> Terminal:
 
 
 console = Terminal(stderr=True)
-"""Where is told what happens."""
+"""Where messages go: what happens meanwhile, and faults. Results go to `results()`."""
