@@ -339,7 +339,7 @@ def test_a_store_that_cannot_be_made(mode: list[str], tmp_path: Path) -> None:
     command = [sys.executable, "-m", "ttt.run", *mode, *argv]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, timeout=120)
     assert done.returncode == 2
-    assert "cannot be made: Not a directory" in " ".join(done.stderr.split())
+    assert "cannot be made: what is above it is a file" in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
 
 
