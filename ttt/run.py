@@ -85,18 +85,19 @@ def work(request: Request) -> Any:
             if resolved.is_done:
                 return _plain([asdict(cell.done) for cell in resolved.cells if cell.done], request)
 
-        from ttt.cell.run import run_cells
-        from ttt.engine.follower import Follower  # transformers, Lightning and lm-eval, seconds to import
+        from ttt.cell.run import run_cells  # transformers, Lightning and lm-eval, seconds to import
+        from ttt.engine.at_rank_zero import at_rank_zero
+        from ttt.tracking import Registry, RunLog
 
     with distributed.together():
-        if distributed.rank():
-            distributed.follow(Follower().does)
-            return None
         if distributed.n_asked() > 1:
-            tracker = Tracker(request.tracking)
-            resolved = resolve(request.cells, request.trainer, tracker, request.force, say)
+            trainer = request.trainer
+            if distributed.rank():  # rank zero says it all
+                trainer, terminal.console.quiet = trainer.model_copy(update={"progress": False}), True
+            tracker = at_rank_zero(lambda: Tracker(request.tracking), Tracker, parts=(RunLog, Registry))
+            resolved = resolve(request.cells, trainer, tracker, request.force, say)
         results = run_cells(resolved, tracker, request.force, say)
-    return _plain([asdict(result) for result in results], request)
+        return None if distributed.rank() else _plain([asdict(result) for result in results], request)
 
 
 def _plain(results: list[dict[str, Any]], request: Request) -> Any:

@@ -13,12 +13,14 @@ from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
-from ttt.engine.training.module import negative_log_likelihood
 
 from tests.cells import request
 from ttt.engine.batches import collate
 from ttt.engine.lm import Backend
-from ttt.engine.training.adjust import adjust, encode
+from ttt.engine.training.adjust import Adjusting
+from ttt.engine.training.data import encode
+from ttt.engine.training.loop import Keeping
+from ttt.engine.training.step import negative_log_likelihood
 from ttt.spec import SpecError, Trainer
 from ttt.tasks.task_data import Example
 
@@ -141,7 +143,7 @@ def test_answers_that_join_their_prompts_are_refused(
     backend, cell = Backend(make("GPT2")[0], joining, CPU), request(conf, tmp_path).cells[0]
     examples = [Example("What? a", " b"), Example("What? a", "b")]
     with pytest.raises(SpecError, match=r"the answers of 1 examples add no token .*, such as 'b' after 'What"):
-        adjust(backend, cell, examples, CPU, tmp_path, lambda step: None, lambda step: None)
+        Adjusting(backend, cell, examples, CPU, Keeping(tmp_path))
 
 
 def test_a_task_that_wants_more_than_the_context_is_named(make: Callable[[str], tuple[Any, Any]]) -> None:

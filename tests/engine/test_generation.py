@@ -68,7 +68,7 @@ def test_draws_do_not_depend_on_order_batches_or_a_stop(loaded: tuple[Any, Any],
     texts = Backend(*loaded, CPU).generate_until(asked)
     torch.manual_seed(5)
     narrow = Backend(*loaded, CPU.model_copy(update={"eval_tokens": 1}))
-    narrow.shares = False
+    narrow.reuses_prefixes = False
     assert narrow.generate_until(asked) == texts
     backwards = by_document(Backend(*loaded, CPU).generate_until(asked[::-1]), asked[::-1])
     for document in (1, 2):
@@ -199,7 +199,7 @@ def test_an_answer_ends_at_each_of_the_models_end_tokens(loaded: tuple[Any, Any]
     model, tokenizer = loaded
     asked = requests({"until": ["\n"], "max_gen_toks": 24}, 1)
     backend = Backend(model, tokenizer, CPU)
-    backend.shares = shares
+    backend.reuses_prefixes = shares
     free = backend.generate_until(asked)
     end = Counter(letter for text in free for letter in text[1:] if letter.isascii()).most_common(1)[0][0]
     (second,) = tokenizer.encode(end)

@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerFast
 from tests.conftest import write_jsonl
 from ttt.engine.lm import Backend
 from ttt.engine.load import load
-from ttt.engine.training.adjust import encode
+from ttt.engine.training.data import encode
 from ttt.files.rows import DataFiles
 from ttt.spec import Bench, Model, SpecError, TaskDataset, Trainer
 from ttt.tasks.bench import load_tasks

@@ -91,11 +91,11 @@ def requests_of(task: Any) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize("shots", ["", "Shots that all of them have. " * 3])
 def test_sequences_come_and_go(conf: Path, tmp_path: Path, shots: str) -> None:
     """Prompts of many lengths through three places give what transformers' own `generate` gives one by one."""
-    from ttt.engine.scoring.decoding import GreedyDecoder, Waiting
+    from ttt.engine.scoring.decoding import GreedyDecoder, GreedyPrompts
 
     model, tokenizer = load(request(conf, tmp_path).cells[0].model)
     prompts = [(i, tuple(tokenizer.encode(shots + "What? " * (1 + i * 7 % 11)))) for i in range(10)]
-    work = Waiting(prompts, until=("?",), n_new=15, n_rows=3, n_tokens=300, progress=False)
+    work = GreedyPrompts(prompts, until=("?",), n_new=15, n_rows=3, n_tokens=300, progress=False)
     ours = dict(GreedyDecoder(model, tokenizer).decode(work))
     for index, ids in prompts:
         reference = model.generate(
@@ -116,8 +116,8 @@ def test_shared_and_plain_paths_agree(conf: Path, tmp_path: Path, bench: str) ->
     n_tokens, results = [], []
     for shares in (True, False):
         backend = Backend(model, tokenizer, CPU)
-        assert backend.shares, "a GPT-NeoX can"
-        backend.shares = shares
+        assert backend.reuses_prefixes, "a GPT-NeoX can"
+        backend.reuses_prefixes = shares
         results.append(harness_evaluate(backend, load_tasks(cell.bench), bootstrap_iters=0))
         n_tokens.append(backend.n_tokens)
     assert_equal(*results)
@@ -144,7 +144,7 @@ def test_rolling_likelihood(tiny_model: Path, conf: Path, tmp_path: Path) -> Non
 
 def test_what_is_scored_is_what_is_learnt(conf: Path, tmp_path: Path) -> None:
     """One rendering: the tokens of a training example are those of the scored pair, and an end-of-sequence token."""
-    from ttt.engine.training.adjust import encode
+    from ttt.engine.training.data import encode
     from ttt.tasks.task_data import Example
 
     model, tokenizer = load(request(conf, tmp_path).cells[0].model)

@@ -10,7 +10,7 @@ from transformers import GenerationConfig
 
 from tests.performance.model import DATA
 from tests.performance.pairs import Line, compare
-from ttt.engine.scoring.decoding import GreedyDecoder, Waiting
+from ttt.engine.scoring.decoding import GreedyDecoder, GreedyPrompts
 
 N_NEW = 64
 
@@ -22,7 +22,7 @@ def batching(model: Any, tokenizer: Any, n: int, rounds: int) -> Line:
     prompts = [tokenizer.encode(f"{shots}Question: {row['question']}\nAnswer:") for row in rows[5:]]
 
     def ours() -> list[list[int]]:
-        waiting = Waiting([(i, tuple(ids)) for i, ids in enumerate(prompts)], (), N_NEW, n, 2048, False)
+        waiting = GreedyPrompts([(i, tuple(ids)) for i, ids in enumerate(prompts)], (), N_NEW, n, 2048, False)
         with torch.inference_mode():
             return [new for _, new in sorted(GreedyDecoder(model, tokenizer).decode(waiting))]
 

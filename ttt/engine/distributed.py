@@ -1,14 +1,18 @@
-"""Several processes for one cell (torchrun): rank zero works as if alone, and the others do their share of its passes.
+"""Several processes for one cell (torchrun): each runs the same program, and rank zero alone sees the store.
 
-Rank zero lays out the batches before they are divided, so that prompts and scores do not depend on how many processes
-there are. The others hold the same weights, know neither tasks nor MLflow, and do what they are told.
+Every process composes, loads tasks and model, and lays out the same batches; each passes its own part of them, so that
+prompts and scores do not depend on how many processes there are. What only rank zero sees (the store, its folder, the
+terminal) reaches the others by `on_rank_zero` and `ttt.engine.at_rank_zero`. Functions that are *collective* must be
+called by all processes, in the same order.
 """
 
 from __future__ import annotations
 
+import logging
 import os
+import pickle
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -43,7 +47,7 @@ def local_rank() -> int:
 def together() -> Iterator[None]:
     """Within the body the processes of a launcher belong together; a single one is left as it is.
 
-    An error in one is not told to the others: it ends, and with it the launcher ends them.
+    An error that only one has is not told to the others: it ends, and with it the launcher ends them.
     """
     if n_asked() == 1:
         yield
@@ -51,26 +55,10 @@ def together() -> Iterator[None]:
     dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=LONGEST_WAIT)
     if rank():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # rank zero ends its step, saves and goes; that ends this one
+        logging.disable(logging.WARNING)  # rank zero says the same
     yield
-    tell("end")
+    barrier()
     dist.destroy_process_group()
-
-
-def tell(what: str, *arguments: Any) -> None:
-    """Rank zero: let the others do something, which it then does itself."""
-    if n_ranks() > 1 and rank() == 0:
-        dist.broadcast_object_list([what, arguments])
-
-
-def follow(does: Mapping[str, Callable[..., None]], until: str = "end") -> None:
-    """The others: do what rank zero tells."""
-    while True:
-        told: list[Any] = [None, None]
-        dist.broadcast_object_list(told)
-        what, arguments = told
-        if what == until:
-            return
-        does[what](*arguments)
 
 
 def own_part(batches: Sequence[T]) -> Sequence[T]:
@@ -79,45 +67,53 @@ def own_part(batches: Sequence[T]) -> Sequence[T]:
 
 
 def gather(answers: list[T]) -> list[T]:
-    """At rank zero the answers of all; elsewhere none. Collective."""
+    """The answers of all processes, in each of them. Collective."""
     if n_ranks() == 1:
         return answers
     of_ranks: list[Any] = [None] * n_ranks()
-    dist.gather_object(answers, of_ranks if rank() == 0 else None)
-    return [answer for of_rank in of_ranks for answer in of_rank or ()]
+    dist.all_gather_object(of_ranks, answers)
+    return [answer for of_rank in of_ranks for answer in of_rank]
 
 
 def on_rank_zero(function: Callable[[], T]) -> T:
-    """What the function returns at rank zero, where alone it is called. Collective: every process calls this.
+    """What the function returns at rank zero, where alone it is called. Collective.
 
-    For decisions that depend on what only rank zero sees (the store, the terminal, a folder); the value is pickled and
-    should be small. A single process just calls the function. An exception of the function leaves rank zero as it is,
-    and the others as `RankZeroFailed`.
+    For what only rank zero may do or know: the value is pickled, and should be small. An exception of the function is
+    raised in every process. A single process just calls the function.
     """
     if n_ranks() == 1:
         return function()
     outcome: list[Any] = [None, None]
-    failure: BaseException | None = None
     if rank() == 0:
         try:
             outcome[0] = function()
         except BaseException as error:
-            failure, outcome[1] = error, f"{type(error).__name__}: {error}"
-    dist.broadcast_object_list(outcome)
-    if failure is not None:
-        raise failure
+            outcome[1] = error
+    sent = [_pickled(outcome)] if rank() == 0 else [None]
+    dist.broadcast_object_list(sent)
+    if rank():
+        assert sent[0] is not None
+        outcome = pickle.loads(sent[0])
     if outcome[1] is not None:
-        raise RankZeroFailed(outcome[1])
-    result: T = outcome[0]
-    return result
+        raise outcome[1]
+    value: T = outcome[0]
+    return value
 
 
-class RankZeroFailed(SystemExit):
-    """Rank zero ends with an exception, which it reports itself; this process ends with it, without a word."""
+class RankZeroError(RuntimeError):
+    """What rank zero raised, where that cannot be pickled."""
 
-    def __init__(self, reason: str):
-        super().__init__(1)
-        self.reason = reason
+
+def _pickled(outcome: list[Any]) -> bytes:
+    value, error = outcome
+    try:
+        content = pickle.dumps(outcome)
+        pickle.loads(content)  # an exception that is pickled may still not come back
+    except Exception:
+        if error is None:
+            raise
+        content = pickle.dumps([value, RankZeroError(f"{type(error).__name__}: {error}")])
+    return content
 
 
 def any_rank(flag: bool) -> bool:

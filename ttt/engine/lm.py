@@ -7,8 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from lm_eval.api.instance import Instance
-from lm_eval.api.model import TemplateLM
-from lm_eval.models.utils import postprocess_generated_text, resolve_max_length
+from lm_eval.models.utils import postprocess_generated_text
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -16,21 +15,22 @@ from ttt.engine import distributed
 from ttt.engine.batches import Batch, Tokens, by_length, collate, pad_prompts
 from ttt.engine.logits import n_scored_at_once
 from ttt.engine.precision import eval_tokens
-from ttt.engine.scoring.decoding import Waiting, shared_prefix
+from ttt.engine.scoring.decoding import GreedyPrompts, common_prefix
 from ttt.engine.scoring.generation_options import Wanted, changes_greedy_decoding, draw_seed, end_tokens, wanted
-from ttt.engine.scoring.groups import Group, Ids, batches, share, stems_of
+from ttt.engine.scoring.groups import Group, Ids, grouped_by_prefix, in_batches, stems_of
 from ttt.engine.scoring.module import Prompts, predict
-from ttt.engine.scoring.prefix_tree import bytes_of_keys_and_values, can_share
-from ttt.engine.tokens import TokenizedTexts
+from ttt.engine.scoring.prefix_tree import bytes_of_keys_and_values, can_reuse_prefixes
+from ttt.engine.text import TextToTokens
 from ttt.spec import SpecError, Trainer
 
 KEYS_AND_VALUES_IN_MEMORY = 2**31
 """Bytes that the keys and values of a batch may take."""
 
 
-class Backend(TemplateLM):
-    """An in-memory model as lm-eval sees it. Text to tokens is done as in lm-eval's own `hf` backend.
+class Backend(TextToTokens):
+    """An in-memory model as lm-eval sees it.
 
+    Its answers are collective: every process of a launch asks the same, and all get all answers.
     `truncation` is `left` (prompts over the context lose their beginning, counted in `n_truncated`) or `refuse`.
     """
 
@@ -41,9 +41,7 @@ class Backend(TemplateLM):
         trainer: Trainer,
         truncation: str = "left",
     ):
-        super().__init__()
-        self.model = model
-        self.tokenizer = tokenizer
+        super().__init__(model, tokenizer)
         self.trainer = trainer
         self.truncation = truncation
         self.seed = 0
@@ -54,77 +52,9 @@ class Backend(TemplateLM):
         self.by_vllm = trainer.generator == "vllm"
         self._decoder: Any = None
         """What continues prompts in the place of the model, while it does."""
-        self._lent: Any = None
-
-    @property
-    def eot_token_id(self) -> int:
-        return int(self.tokenizer.eos_token_id)
-
-    @property
-    def prefix_token_id(self) -> int:
-        bos = self.tokenizer.bos_token_id
-        return self.eot_token_id if bos is None else int(bos)
-
-    @property
-    def max_length(self) -> int:
-        """Positions to use: lm-eval's choice, and no more than the model has where lm-eval does not look (MPT)."""
-        chosen = int(resolve_max_length(self.model.config, self.tokenizer, default=2048))
-        return min(chosen, getattr(self.model.config, "max_seq_len", None) or chosen)
-
-    @property
-    def tokenizer_name(self) -> str:
-        return str(self.tokenizer.name_or_path).replace("/", "__")
-
-    def tok_encode(self, string: str, add_special_tokens: bool | None = None, **kwargs: Any) -> list[int]:
-        if add_special_tokens is None:
-            return self.tokenized.of(string)
-        return list(self.tokenizer.encode(string, add_special_tokens=add_special_tokens))
-
-    @cached_property
-    def tokenized(self) -> TokenizedTexts:
-        return TokenizedTexts(self.tokenizer, str(self.tokenizer.decode(self.prefix_token_id)))
-
-    def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
-        return str(
-            self.tokenizer.apply_chat_template(
-                chat_history,
-                tokenize=False,
-                add_generation_prompt=add_generation_prompt,
-                continue_final_message=not add_generation_prompt,
-            )
-        )
-
-    def asked(self, prompt: str, answer: str, chat: bool) -> tuple[str, str]:
-        """A prompt and its answer as they are learnt and scored: with `chat` the prompt is a user's only message."""
-        if not chat:
-            return prompt, answer
-        return self.apply_chat_template([{"role": "user", "content": prompt}]), answer.lstrip()
-
-    def encode_pairs(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
-        """Token ids of prompts and of answers, split where lm-eval splits them; for training and scoring alike."""
-        self._tokenize_pairs(pairs)
-        return [self._encode_pair(*pair) for pair in pairs]
-
-    def encode_continued(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
-        """Token ids of prompts as generation begins from them, and of the answers that follow them there.
-
-        Where tokens of the two together would reach over the border, the answer is tokenised by itself: a model that
-        goes on from the prompt cannot write them otherwise.
-        """
-        self.tokenized.add(text for prompt, answer in pairs for text in (prompt, prompt + answer))
-        found = []
-        for prompt, answer in pairs:
-            given, whole = self.tok_encode(prompt), self.tok_encode(prompt + answer)
-            joined = whole[: len(given)] != given
-            found.append((given, self.tok_encode(answer, False) if joined else whole[len(given) :]))
-        return found
-
-    def _tokenize_pairs(self, pairs: Sequence[tuple[str, str]]) -> None:
-        """What `_encode_pair` asks for: both together, and the prompt without the blanks at its end."""
-        self.tokenized.add(text for prompt, answer in pairs if prompt for text in (prompt + answer, prompt.rstrip()))
 
     def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
-        self._tokenize_pairs([request.args for request in requests])
+        self.tokenize_pairs([request.args for request in requests])
         for request in requests:
             self._check_answerable(request)
         return super().loglikelihood(requests, disable_tqdm=True)
@@ -157,22 +87,22 @@ class Backend(TemplateLM):
             assert 0 < len(continuation) < room  # `_check_answerable`
             ids = tuple(self._fitted(context + continuation, room))
             pairs.append((ids[: -len(continuation)], tuple(continuation)))
-        scored = self._predict(self._shared(pairs) if self.shares else self._plain(pairs))
+        scored = self._predict(self._by_prefix(pairs) if self.reuses_prefixes else self._plain(pairs))
         answers = {index: (logprob, greedy) for index, logprob, greedy in scored}
         return [answers[index] for index in range(len(pairs))]
 
     @cached_property
-    def shares(self) -> bool:
-        return can_share(self.model)
+    def reuses_prefixes(self) -> bool:
+        return can_reuse_prefixes(self.model)
 
-    def _shared(self, pairs: Sequence[tuple[Ids, Ids]]) -> list[Group]:
-        groups = share(stems_of(pairs))
+    def _by_prefix(self, pairs: Sequence[tuple[Ids, Ids]]) -> list[Group]:
+        groups = grouped_by_prefix(stems_of(pairs))
         for group in groups:
             leaves = [leaf for stem in group.stems for leaf in stem.leaves]
             self.n_tokens += len(group.prefix) + sum(len(stem.ids) for stem in group.stems)
             self.n_tokens += sum(len(leaf.ids) - 1 for leaf in leaves)
         n_tokens, n_rows = eval_tokens(self.trainer), n_scored_at_once(self.model)
-        return list(batches(groups, n_tokens, n_rows, self.n_cached, self.max_length))
+        return list(in_batches(groups, n_tokens, n_rows, self.n_cached, self.max_length))
 
     @property
     def n_cached(self) -> int:
@@ -202,8 +132,8 @@ class Backend(TemplateLM):
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
         """Equal prompts are continued once where that is greedy, and drawn as often as they are asked where not."""
         asked = self._asked(requests)
-        waiting, batches = self._laid_out(asked)
-        continued = dict(self._continued(waiting) + self._predict(batches))
+        queued, batches = self._laid_out(asked)
+        continued = dict(self._continued(queued) + self._predict(batches))
         ends = end_tokens(self.model, self.tokenizer)
         texts = [""] * len(requests)
         for (want, _), same in asked.items():
@@ -233,10 +163,10 @@ class Backend(TemplateLM):
             asked.setdefault((want, tuple(self._fitted(ids, room))), []).append(index)
         return asked
 
-    def _laid_out(self, asked: dict[tuple[Wanted, Ids], list[int]]) -> tuple[list[Waiting], list[Prompts]]:
+    def _laid_out(self, asked: dict[tuple[Wanted, Ids], list[int]]) -> tuple[list[GreedyPrompts], list[Prompts]]:
         """What the batch that stays full continues, and what transformers' `generate` does."""
         greedy: dict[Wanted, list[Tokens]] = {}
-        waiting: list[Waiting] = []
+        queued: list[GreedyPrompts] = []
         batches: list[Prompts] = []
         for (want, ids), same in asked.items():
             if not want.samples:
@@ -252,28 +182,28 @@ class Backend(TemplateLM):
                 for length in sorted({len(row.ids) for row in rows}):
                     batches += self._padded([row for row in rows if len(row.ids) == length], want)
                 continue
-            if not (self.shares or self.by_vllm):
+            if not (self.reuses_prefixes or self.by_vllm):
                 batches += self._padded(rows, want)
                 continue
             prompts = [(row.index, row.ids) for row in rows]
-            self.n_tokens -= (len(rows) - 1) * len(shared_prefix([row.ids for row in rows]))
+            self.n_tokens -= (len(rows) - 1) * len(common_prefix([row.ids for row in rows]))
             longest = max(len(row.ids) for row in rows) + want.n_new
             n_rows, n_tokens = max(1, self.n_cached // longest), eval_tokens(self.trainer)
-            waiting.append(Waiting(prompts, want.until, want.n_new, n_rows, n_tokens, self.trainer.progress))
-        return waiting, batches
+            queued.append(GreedyPrompts(prompts, want.until, want.n_new, n_rows, n_tokens, self.trainer.progress))
+        return queued, batches
 
     def _padded(self, rows: list[Tokens], want: Wanted) -> list[Prompts]:
         groups = by_length(rows, eval_tokens(self.trainer), len(rows))
         return [Prompts(*pad_prompts(group), want, None) for group in groups]
 
-    def _continued(self, waiting: list[Waiting]) -> list[Any]:
+    def _continued(self, queued: list[GreedyPrompts]) -> list[Any]:
         if not self.by_vllm:
-            return self._predict(waiting)
+            return self._predict(queued)
         from ttt.engine.scoring.vllm import VllmDecoder
 
         with VllmDecoder(self.model, self.tokenizer, self.trainer, self.max_length) as self._decoder:
             try:
-                return self._predict(waiting)
+                return self._predict(queued)
             finally:
                 self._decoder = None
 
@@ -292,16 +222,9 @@ class Backend(TemplateLM):
         if not batches:
             return []
         if self._decoder:
-            return [answer for waiting in batches for answer in self._decoder.decode(waiting)]
-        self.lend()
-        distributed.tell("predict", batches, self.trainer)
+            decode = self._decoder.decode
+            return distributed.on_rank_zero(lambda: [answer for work in batches for answer in decode(work)])
         return predict(self.model, self.tokenizer, batches, self.trainer)
-
-    def lend(self) -> None:
-        """Give the processes that follow this one the model that is in memory, unless they have it."""
-        if self._lent is not self.model:
-            distributed.tell("hold", self.model.cpu(), self.tokenizer)
-            self._lent = self.model
 
 
 def place(request: Instance) -> str:

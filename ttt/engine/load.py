@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from ttt.engine import distributed
+from ttt.engine.shards import sharding, whole
 from ttt.files.model_files import downloaded, read_json
 from ttt.files.model_source import model_source
 from ttt.spec import Bench, Model, SpecError
@@ -18,8 +20,13 @@ from ttt.spec import Bench, Model, SpecError
 log = logging.getLogger(__name__)
 
 
-def load(model: Model, source: str | None = None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load(
+    model: Model, source: str | None = None, shard: bool = False
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The model in evaluation mode on the CPU, and its tokenizer, from the files that `source` names.
+
+    With `shard` each process of a launch reads its own part of every weight, to its own device (`ttt.engine.shards`).
+    Collective.
 
     `source` is a `model_source`, by default that of now: a hub's model is taken from its commit, and local files that
     are no longer those of the digest are refused. safetensors are preferred, pickles are read for tensors alone, remote
@@ -27,17 +34,20 @@ def load(model: Model, source: str | None = None) -> tuple[PreTrainedModel, PreT
     converted. Raises SpecError when there is nothing to load, only a part of the
     model, or a tokenizer that does not fit it.
     """
-    source = source or model_source(model)
+    source = source or distributed.on_rank_zero(lambda: model_source(model))
     options: dict[str, Any] = {"trust_remote_code": model.trust_remote_code}
     # Not by the hub's id: transformers would take a folder of that name where there is one.
     place = str(Path(model.path).expanduser() if model.path else downloaded(model, source.rpartition("@")[2]))
     if model.gguf_file:
         options["gguf_file"] = model.gguf_file
     dtype = getattr(torch, model.dtype or "float32")
+    if shard and model.gguf_file:
+        raise SpecError("trainer.shard=true: a GGUF file is only read whole; save the model as safetensors first")
     try:
+        divided = {"distributed_config": sharding(place, **options)} if shard else {}
         tokenizer = AutoTokenizer.from_pretrained(place, **options)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            place, dtype=dtype, weights_only=True, output_loading_info=True, **options
+            place, dtype=dtype, weights_only=True, output_loading_info=True, **options, **divided
         )
         weights, report = loaded
     except pickle.UnpicklingError as error:
@@ -48,13 +58,25 @@ def load(model: Model, source: str | None = None) -> tuple[PreTrainedModel, PreT
     except Exception as error:  # a broken or hostile file fails anywhere in transformers, and in any way
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise SpecError(f"model '{model.name}': {place} cannot be loaded: {reason[:1000]}") from error
-    if model.path and (now := model_source(model)) != source:
+    if model.path and (now := distributed.on_rank_zero(lambda: model_source(model))) != source:
         raise SpecError(f"model.path: {place} was changed while it was being loaded: its digest was {source}, is {now}")
     _check_whole(report, model, place)
     _check_sizes(weights, tokenizer, model)
     if model.gguf_file:
         _forget_quantization(weights)
     return weights.eval(), tokenizer
+
+
+def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write the model and its tokenizer as Hugging Face's files; shards are gathered at rank zero. Collective.
+
+    Rank zero alone writes, and the others wait for it.
+    """
+    is_main = distributed.rank() == 0
+    model.save_pretrained(folder, is_main_process=is_main)
+    if is_main:
+        tokenizer.save_pretrained(folder)
+    distributed.barrier()
 
 
 def _check_whole(report: dict[str, Any], model: Model, place: str) -> None:
@@ -117,9 +139,13 @@ def check_tokenizer(tokenizer: PreTrainedTokenizerBase, model: Model, bench: Ben
 
 
 def digest(model: PreTrainedModel) -> str:
-    """SHA-256 over names, shapes, types and values of the weights in memory (tied weights once a name)."""
+    """SHA-256 over names, shapes, types and values of the weights in memory (tied weights once a name).
+
+    Collective where the weights are divided: one tensor at a time is gathered.
+    """
     sha = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         sha.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        sha.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy())
+        values: Any = whole(tensor.detach()).cpu().contiguous().view(torch.uint8).numpy()
+        sha.update(values)
     return sha.hexdigest()

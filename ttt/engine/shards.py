@@ -1,76 +1,76 @@
-"""Weights that the processes of a launch share (FSDP), for models that do not fit one device.
+"""Weights that are divided over the processes of a launch (FSDP2), for models that do not fit one device.
 
-Each process holds a part of every weight on its device, and a layer is brought together only while it is passed. The
-whole model stays in the machine's memory: shards are filled from it, and what they have learnt is written back to it.
+Each process holds a part of every weight, its gradient and its optimiser state; a block's weights are gathered only
+while it is passed. transformers divides the model as it loads it, file by file, and gathers the weights when it saves
+them. Lightning's ModelParallelStrategy is not used: it divides a model that is whole in the memory of each process,
+within the `fit` or `predict` of one Trainer, whereas here the same shards are scored and trained in turn.
 """
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from copy import deepcopy
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor, Shard, distribute_tensor
-from torch.utils._pytree import tree_map_only
-from transformers import PreTrainedModel
+from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import DTensor
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers.distributed.configuration_utils import DistributedConfig
 
 from ttt.engine import distributed
-from ttt.engine.precision import on_gpu
-from ttt.spec import Trainer
 
-_made: WeakKeyDictionary[PreTrainedModel, PreTrainedModel] = WeakKeyDictionary()
+# The plans of some architectures name modules that these do not have; ours names those that there are.
+logging.getLogger("transformers.distributed.mixin").setLevel(logging.ERROR)
+
+NUMBER = re.compile(r"\.\d+(?=\.|$)")
 
 
-def sharded(model: PreTrainedModel, trainer: Trainer) -> PreTrainedModel:
-    """This process's shards of the model, on its device, with the values that the model has now.
+def sharding(place: str, **options: Any) -> DistributedConfig:
+    """How the model in a folder is divided: each block, and each embedding, is gathered by itself and freed again."""
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(place, **options), **options)
+    names = {module: name for name, module in model.named_modules()}
+    modules = list(_blocks(model))
+    embeddings, head = model.get_input_embeddings(), model.get_output_embeddings()
+    if head is not None and head.weight is not embeddings.weight:  # else transformers keeps the two together
+        modules += [embeddings, head]
+    plan = {NUMBER.sub(".*", names[module]): "free_full_weight" for module in modules}
+    return DistributedConfig(fsdp_size=distributed.n_ranks(), fsdp_plan=plan)
 
-    Made once a model and filled anew each time. All processes must ask together.
-    """
-    if model not in _made:
-        mesh = init_device_mesh("cuda" if on_gpu(trainer) else "cpu", (distributed.n_ranks(),))
-        copy = deepcopy(model)
-        blocks = set(getattr(model, "_no_split_modules", None) or ())
-        for module in [module for module in copy.modules() if type(module).__name__ in blocks]:
-            fully_shard(module, mesh=mesh)
-        _made[model] = fully_shard(copy, mesh=mesh, reshard_after_forward=True)  # type: ignore[assignment]
-    weights = dict(model.named_parameters())
+
+def _blocks(module: nn.Module) -> Iterator[nn.Module]:
+    """The layers: what stands in the outermost lists of modules."""
+    for child in module.children():
+        if isinstance(child, nn.ModuleList):
+            yield from child
+        else:
+            yield from _blocks(child)
+
+
+def is_sharded(model: nn.Module) -> bool:
+    return any(isinstance(module, FSDPModule) for module in model.modules())
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """The tensor, gathered if it is a shard. Collective for shards."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def add_to_shard(shard: DTensor, tensor: Tensor) -> None:
+    """Add to a shard its part of a tensor that every process has whole."""
     with torch.no_grad():
-        for name, shard in _made[model].named_parameters():
-            assert isinstance(shard, DTensor), name
-            of_ranks = weights[name].chunk(distributed.n_ranks())
-            if distributed.rank() < len(of_ranks):
-                shard.to_local().copy_(of_ranks[distributed.rank()])
-    return _made[model]
-
-
-def write_back(model: PreTrainedModel) -> None:
-    """Give the model the values of its shards. All processes must ask together."""
-    weights = dict(model.named_parameters())
-    with torch.no_grad():
-        for name, shard in _made[model].named_parameters():
-            weights[name].copy_(whole(shard))
-
-
-def whole(tree: Any) -> Any:
-    """A tree of tensors with those that are shared brought together, on the CPU. All processes must ask together."""
-    return tree_map_only(DTensor, lambda shard: shard.full_tensor().cpu(), tree)
-
-
-def part(tensor: Tensor, like: DTensor) -> DTensor:
-    """This process's part of a tensor that every process has whole, laid out as `like` is."""
-    tensor = tensor.detach().to(like.device)
-    return distribute_tensor(tensor, like.device_mesh, [Shard(0)], src_data_rank=None)
+        rows = tensor.to(shard.device, shard.dtype).chunk(shard.device_mesh.size())
+        if distributed.rank() < len(rows):
+            shard.to_local().add_(rows[distributed.rank()])
 
 
 @contextmanager
 def in_step(model: PreTrainedModel) -> Iterator[None]:
-    """Within the body each process may pass its shards of the model as often as it has work.
+    """Within the body each process may pass its shards of the model as often as it has work. Collective.
 
     A pass needs the shards of all: one that has no more work joins in with passes of a single token until none has.
     """
@@ -85,6 +85,9 @@ def in_step(model: PreTrainedModel) -> Iterator[None]:
     with torch.no_grad():
         while _n_at_work(0):
             model(input_ids=token, use_cache=False)
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
 
 
 def _n_at_work(mine: int) -> int:

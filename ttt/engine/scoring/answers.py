@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ttt.engine import distributed
 from ttt.engine.lm import Backend
-from ttt.engine.scoring.decoding import Waiting
+from ttt.engine.scoring.decoding import GreedyPrompts
 from ttt.engine.scoring.groups import Group
 from ttt.files import scratch
 from ttt.stopping import stop_if_asked
@@ -31,12 +31,14 @@ class Answers:
     """A file of `owner`'s answers, one batch a line: `[digest of the line, digest of the batch, answers]`.
 
     A line cut off by a kill is ignored. Lines that are not what was written for this owner (the cell's key and its
-    weights' digest) count as absent, with a warning.
+    weights' digest) count as absent, with a warning. Of several processes rank zero alone has the file.
     """
 
     def __init__(self, file: Path, owner: str):
         self.file, self.owner = file, owner
         self.known: dict[str, list[tuple[Any, ...]]] = {}
+        if distributed.rank():
+            return
         file.parent.mkdir(parents=True, exist_ok=True)
         if not file.exists():
             return
@@ -60,10 +62,12 @@ class Answers:
         return True
 
     def add(self, batches: dict[str, list[tuple[Any, ...]]]) -> None:
+        self.known |= batches
+        if distributed.rank():
+            return
         lines = [[scratch.digest([batch, answers], self.owner), batch, answers] for batch, answers in batches.items()]
         with self.file.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(line) + "\n" for line in lines)
-        self.known |= batches
 
 
 class KeepingBackend(Backend):
@@ -80,20 +84,24 @@ class KeepingBackend(Backend):
         if self.answers is None:
             return super()._predict(batches)
         named = {_digest(batch): batch for whole in batches for batch in _parts(whole)}
-        waiting = [digest for digest in named if digest not in self.answers.known]
+        kept = self.answers
+        known = distributed.on_rank_zero(lambda: {batch: kept.known[batch] for batch in named if batch in kept.known})
+        kept.known |= known
+        missing = [digest for digest in named if digest not in kept.known]
         n = distributed.n_ranks()
-        while waiting:
+        while missing:
             stop_if_asked()
-            now, waiting = waiting[:n], waiting[n:]
+            now, missing = missing[:n], missing[n:]
             start = time.perf_counter()
-            found = {answer[0]: tuple(answer) for answer in super()._predict([named[digest] for digest in now])}
-            self.answers.add({digest: [found[index] for index in _indices(named[digest])] for digest in now})
+            answers = {answer[0]: tuple(answer) for answer in super()._predict([named[digest] for digest in now])}
+            kept.add({digest: [answers[index] for index in _indices(named[digest])] for digest in now})
             n = max(distributed.n_ranks(), min(2 * n, int(n * SECONDS_A_SAVE / (time.perf_counter() - start))))
+            n = distributed.on_rank_zero(lambda n=n: n)  # type: ignore[misc]
         return [answer for digest in named for answer in self.answers.known[digest]]
 
 
 def _parts(batch: Any) -> list[Any]:
-    if not isinstance(batch, Waiting):
+    if not isinstance(batch, GreedyPrompts):
         return [batch]
     n = min(PROMPTS_A_BATCH, 8 * batch.n_rows)
     prompts = sorted(batch.prompts, key=lambda prompt: (-len(prompt[1]), prompt[0]))
@@ -103,7 +111,7 @@ def _parts(batch: Any) -> list[Any]:
 def _indices(batch: Any) -> list[int]:
     if isinstance(batch, Group):
         return [leaf.index for stem in batch.stems for leaf in stem.leaves]
-    if isinstance(batch, Waiting):
+    if isinstance(batch, GreedyPrompts):
         return [index for index, _ in batch.prompts]
     return list(batch.indices)
 

@@ -1,4 +1,4 @@
-"""Greedy decoding in a batch that stays full: finished sequences leave it, waiting ones enter."""
+"""Continuous batching: greedy decoding in a batch that stays full; finished sequences leave it, queued ones enter."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROOM = 64
 
 
 @dataclass
-class Waiting:
+class GreedyPrompts:
     """Prompts to go on from greedily, each until a stop string, the end of the sequence, or `n_new` tokens."""
 
     prompts: list[tuple[int, Ids]]
@@ -80,20 +80,20 @@ class GreedyDecoder:
         self.prefix = Prefix(model)
         self.ends = end_tokens(model, tokenizer)
 
-    def decode(self, work: Waiting) -> list[tuple[int, list[int]]]:
+    def decode(self, work: GreedyPrompts) -> list[tuple[int, list[int]]]:
         """(index, new tokens) of every prompt, in the order in which they ended."""
-        waiting = sorted(work.prompts, key=lambda prompt: (-len(prompt[1]), prompt[0]))
-        shared = shared_prefix([ids for _, ids in work.prompts])
+        queue = sorted(work.prompts, key=lambda prompt: (-len(prompt[1]), prompt[0]))
+        prefix = common_prefix([ids for _, ids in work.prompts])
         sequences: list[_Sequence] = []
         finished: list[_Sequence] = []
         mask, cache, last = None, None, None
-        with tqdm(total=len(waiting), desc="Generating", disable=not work.progress) as bar:
-            while waiting or sequences:
+        with tqdm(total=len(queue), desc="Generating", disable=not work.progress) as bar:
+            while queue or sequences:
                 # Rows enter once half of the places are free: each entry is a pass and a copy of the cache.
-                if waiting and len(sequences) <= work.n_rows // 2:
-                    entering = self._first(waiting, work, work.n_rows - len(sequences))
-                    waiting = waiting[len(entering) :]
-                    mask, cache, last = self._enter([ids for _, ids in entering], shared, mask, cache, last)
+                if queue and len(sequences) <= work.n_rows // 2:
+                    entering = self._first(queue, work, work.n_rows - len(sequences))
+                    queue = queue[len(entering) :]
+                    mask, cache, last = self._enter([ids for _, ids in entering], prefix, mask, cache, last)
                     sequences += [_Sequence(index) for index, _ in entering]
                 assert last is not None
                 assert mask is not None
@@ -116,14 +116,14 @@ class GreedyDecoder:
                 last = logits[:, -1].argmax(-1)
         return [(sequence.index, sequence.new) for sequence in finished]
 
-    def _first(self, waiting: Sequence[tuple[int, Ids]], work: Waiting, free: int) -> list[tuple[int, Ids]]:
-        n = max(1, min(free, work.n_tokens // len(waiting[0][1])))
-        return list(waiting[:n])
+    def _first(self, queue: Sequence[tuple[int, Ids]], work: GreedyPrompts, free: int) -> list[tuple[int, Ids]]:
+        n = max(1, min(free, work.n_tokens // len(queue[0][1])))
+        return list(queue[:n])
 
-    def _enter(self, prompts: list[Ids], shared: Ids, mask: Any, cache: Any, last: Any) -> tuple[Tensor, Any, Tensor]:
-        own = [ids[len(shared) :] for ids in prompts]
-        ids, new_mask = padded(own, left=True, device=self.model.device, n_before=len(shared))
-        logits, new_cache = forward(self.model, ids, new_mask, self.prefix.repeated(shared, len(prompts)), keep=1)
+    def _enter(self, prompts: list[Ids], prefix: Ids, mask: Any, cache: Any, last: Any) -> tuple[Tensor, Any, Tensor]:
+        own = [ids[len(prefix) :] for ids in prompts]
+        ids, new_mask = padded(own, left=True, device=self.model.device, n_before=len(prefix))
+        logits, new_cache = forward(self.model, ids, new_mask, self.prefix.repeated(prefix, len(prompts)), keep=1)
         new_last = logits[:, -1].argmax(-1)
         if mask is None:
             return new_mask, _roomy([(layer.keys, layer.values) for layer in new_cache.layers]), new_last
@@ -134,7 +134,7 @@ class GreedyDecoder:
         ]
         return _stacked(mask, new_mask, length, 1), _roomy(layers), torch.cat([last, new_last])
 
-    def _ended(self, new: list[int], work: Waiting) -> bool:
+    def _ended(self, new: list[int], work: GreedyPrompts) -> bool:
         if new[-1] in self.ends or len(new) >= work.n_new:
             return True
         # A stop string ends in the newest token; it cannot begin further back than it has characters.
@@ -143,7 +143,7 @@ class GreedyDecoder:
         return any(stop in text for stop in work.until)
 
 
-def shared_prefix(prompts: Sequence[Ids]) -> Ids:
+def common_prefix(prompts: Sequence[Ids]) -> Ids:
     """What all prompts begin with (fixed few-shot examples), if it is worth a pass of its own; each keeps a token."""
     if len(prompts) < 2:
         return ()

@@ -1,4 +1,4 @@
-"""What scored requests share: contexts with several continuations, and the beginnings that contexts have in common.
+"""What scored requests have in common: contexts with several continuations, and contexts that begin alike.
 
 A request is a stem (its context) and a leaf (its continuation). Stems that begin alike are put in groups whose common
 prefix goes through the model once; a stem goes through once for all its leaves.
@@ -46,7 +46,7 @@ def stems_of(requests: Sequence[tuple[Ids, Ids]]) -> list[Stem]:
     return [Stem(ids, leaves[ids]) for ids in sorted(leaves)]
 
 
-def share(stems: Sequence[Stem]) -> list[Group]:
+def grouped_by_prefix(stems: Sequence[Stem]) -> list[Group]:
     """Groups of sorted stems: of cuts by a ladder of prefix lengths, the one that passes the fewest tokens."""
     common = [n_common(a.ids, b.ids) for a, b in pairwise(stems)]
     ladder = [LEAST_PREFIX * 2**power for power in range(12)]
@@ -78,7 +78,7 @@ def n_common(a: Ids, b: Ids) -> int:
     return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
-def batches(groups: Sequence[Group], n_tokens: int, n_rows: int, n_cached: int, context: int) -> Iterator[Group]:
+def in_batches(groups: Sequence[Group], n_tokens: int, n_rows: int, n_cached: int, context: int) -> Iterator[Group]:
     """The groups' stems in batches of similar length, longest first; groups without a prefix are pooled.
 
     A batch holds at most `n_tokens` tokens, padding included, little padding, `n_rows` stems, and keys and values of

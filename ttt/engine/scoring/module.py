@@ -18,11 +18,11 @@ from ttt.engine import distributed
 from ttt.engine.batches import IGNORED, Batch
 from ttt.engine.logits import last_logits, n_scored_at_once
 from ttt.engine.precision import lightning_trainer
-from ttt.engine.scoring.decoding import GreedyDecoder, Waiting
+from ttt.engine.scoring.decoding import GreedyDecoder, GreedyPrompts
 from ttt.engine.scoring.generation_options import Wanted, end_tokens
 from ttt.engine.scoring.groups import Group
 from ttt.engine.scoring.prefix_tree import Scored, TreeScorer
-from ttt.engine.shards import in_step, sharded
+from ttt.engine.shards import in_step, is_sharded
 from ttt.spec import Trainer
 
 
@@ -43,7 +43,7 @@ Generated = list[tuple[int, list[int]]]
 
 
 class EvaluationModule(pl.LightningModule):
-    """Scores `Group`s or `Batch`es and continues `Waiting` or `Prompts`, with a model that stays as it is."""
+    """Scores `Group`s or `Batch`es and continues `GreedyPrompts` or `Prompts`, with a model that stays as it is."""
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase):
         super().__init__()
@@ -52,17 +52,17 @@ class EvaluationModule(pl.LightningModule):
         self.scorer = TreeScorer(model)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        if isinstance(batch, Group | Waiting):
+        if isinstance(batch, Group | GreedyPrompts):
             return batch
         if isinstance(batch, Prompts):
             ids, mask = batch.input_ids.to(device), batch.attention_mask.to(device)
             return replace(batch, input_ids=ids, attention_mask=mask)
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
-    def predict_step(self, batch: Group | Batch | Waiting | Prompts, batch_idx: int = 0) -> Scored | Generated:
+    def predict_step(self, batch: Group | Batch | GreedyPrompts | Prompts, batch_idx: int = 0) -> Scored | Generated:
         if isinstance(batch, Group):
             return self.scorer.score(batch, n_scored_at_once(self.model))
-        if isinstance(batch, Waiting):
+        if isinstance(batch, GreedyPrompts):
             return GreedyDecoder(self.model, self.tokenizer).decode(batch)
         return self._score(batch) if isinstance(batch, Batch) else self._generate(batch)
 
@@ -107,14 +107,12 @@ class EvaluationModule(pl.LightningModule):
 def predict(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batches: Sequence[Any], settings: Trainer
 ) -> list[Any]:
-    """The answers to all batches, in any order; where several processes share them, at rank zero alone."""
+    """The answers to all batches, in any order. Collective: each process gives all batches, and passes its part."""
     trainer: pl.Trainer = lightning_trainer(settings)
-    if settings.shard:
-        model = sharded(model, settings)
     training = model.training
     module = EvaluationModule(model, tokenizer).eval()
     loader: DataLoader[Any] = DataLoader(distributed.own_part(batches), batch_size=None, collate_fn=_as_is)  # type: ignore[arg-type]
-    with in_step(model) if settings.shard else nullcontext():
+    with in_step(model) if is_sharded(model) else nullcontext():
         answers = trainer.predict(module, loader) or []
     model.train(training)
     return distributed.gather([answer for batch in answers for answer in batch])

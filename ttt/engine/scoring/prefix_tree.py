@@ -107,9 +107,10 @@ def bytes_of_keys_and_values(model: PreTrainedModel) -> int:
     return int(2 * config.num_hidden_layers * heads * width * next(model.parameters()).element_size())
 
 
-def can_share(model: PreTrainedModel) -> bool:
+def can_reuse_prefixes(model: PreTrainedModel) -> bool:
     """Whether keys and values of a prefix can be used again: by trying, for an architecture's word is not enough.
 
+    Collective where the weights are divided.
     False for models with recurrent states or sliding windows, and wherever the split pass gives other logits.
     """
     if "local" in getattr(model.config, "attention_layers", ()):
@@ -121,7 +122,7 @@ def can_share(model: PreTrainedModel) -> bool:
     leaves = [Leaf(0, tokens[8:]), Leaf(1, tokens[8:9])]
     group = Group(tokens[:4], [Stem(tokens[4:8], leaves), Stem(tokens[4:6], [Leaf(2, tokens[6:8])])])
     try:
-        with torch.inference_mode():
+        with torch.no_grad():  # shards that were gathered in inference mode could not be trained
             logprobs = model(input_ids=ids.unsqueeze(0)).logits[0].float().log_softmax(-1)
             scorer = TreeScorer(model)
             scored = {index: value for index, value, _ in scorer.score(group, 100)}

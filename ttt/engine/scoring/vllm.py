@@ -12,16 +12,16 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ttt.engine.precision import on_gpu, precision
-from ttt.engine.scoring.decoding import Waiting
+from ttt.engine.scoring.decoding import GreedyPrompts
 from ttt.engine.scoring.generation_options import end_tokens
 from ttt.spec import Trainer
 
-SHARE_OF_FREE_MEMORY = 0.9
+FRACTION_OF_FREE_MEMORY = 0.9
 """Of a GPU's; the optimiser's state stays on it when scores are taken during training."""
 
 
 class VllmDecoder:
-    """Continues `Waiting` prompts as GreedyDecoder does, with the model's weights as they are when it is first asked.
+    """Continues `GreedyPrompts` as GreedyDecoder does, with the model's weights as they are when it is first asked.
 
     The engine is a process of its own, which takes a minute to begin. Meanwhile the model is in main memory.
     """
@@ -50,7 +50,7 @@ class VllmDecoder:
         if on_gpu(self.trainer):
             torch.cuda.empty_cache()
             free, total = torch.cuda.mem_get_info()
-            memory["gpu_memory_utilization"] = SHARE_OF_FREE_MEMORY * free / total
+            memory["gpu_memory_utilization"] = FRACTION_OF_FREE_MEMORY * free / total
         with TemporaryDirectory() as folder:
             _merged(self.model).save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
@@ -62,7 +62,7 @@ class VllmDecoder:
                 **memory,
             )
 
-    def decode(self, work: Waiting) -> list[tuple[int, list[int]]]:
+    def decode(self, work: GreedyPrompts) -> list[tuple[int, list[int]]]:
         """(index, new tokens) of every prompt; a stop string is the end of its tokens."""
         from vllm import SamplingParams
 

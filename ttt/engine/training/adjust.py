@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ttt.engine.lm import Backend
 from ttt.engine.training.data import ExampleSampler, encode, said_of_cut
 from ttt.engine.training.loop import Checkpoint, Keeping, Training
-from ttt.engine.training.lora import with_lora
+from ttt.engine.training.lora import merged, with_lora
 from ttt.engine.training.schedule import schedule
 from ttt.spec import Cell, Trainer
 from ttt.tasks.task_data import Example
@@ -57,14 +57,13 @@ class Adjusting:
         if recipe.method == "lora":
             backend.model = with_lora(backend.model, cell)
         rate = schedule(recipe, recipe.rate(cell.model), self.sampler.n_steps)
-        backend.lend()
         self.training = Training(backend.model, rows, self.sampler, recipe, rate, trainer, keeping, on_step)
 
     def run(self, stops: Sequence[int] | None = None) -> Iterator[Checkpoint]:
         """Train to the end of the budget; yields at the stops (the adjustment's `evaluate_at` by default)."""
         yield from self.training.run(stops)
         if self.cell.adjustment.method == "lora":
-            self.backend.model = self.backend.model.merge_and_unload().eval()  # type: ignore[operator]
+            self.backend.model = merged(self.backend.model).eval()
 
     @property
     def took(self) -> Adjusted:

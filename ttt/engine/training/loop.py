@@ -22,7 +22,7 @@ from ttt.engine import distributed
 from ttt.engine.batches import Tokens, by_length, collate
 from ttt.engine.logits import n_scored_at_once
 from ttt.engine.precision import make_fabric
-from ttt.engine.shards import sharded, write_back
+from ttt.engine.shards import is_sharded
 from ttt.engine.training import checkpoints
 from ttt.engine.training.data import ExampleSampler
 from ttt.engine.training.schedule import LearningRateAt
@@ -52,10 +52,6 @@ class Took:
     """Without what the caller did at the stops."""
 
 
-def _nothing() -> None:
-    pass
-
-
 @dataclass(frozen=True)
 class Keeping:
     """Where checkpoints are kept, and what training begins from."""
@@ -66,7 +62,7 @@ class Keeping:
     """A checkpoint of another training to begin from where this one has none."""
     last: bool = False
     """Keep one after the last step, too."""
-    before_saving: Callable[[], None] = _nothing
+    before_saving: Callable[[], None] = lambda: None
     """Called before a checkpoint is written, so that what it keeps is never behind the checkpoint."""
 
 
@@ -117,22 +113,16 @@ class Training:
         """
         n_steps = self.sampler.n_steps
         wanted = {stop for stop in (self.recipe.evaluate_at if stops is None else stops) if stop < n_steps}
-        keeping = Keeping(self.keeping.folder, self.keeping.begin_from, self.keeping.last)
-        distributed.tell("train", self.rows, self.sampler, self.recipe, self.learning_rate_at, self.trainer, keeping,
-                         sorted(wanted))  # fmt: skip
         self._begin()
         if self.n_done in wanted:
             yield self._at_stop()
-            distributed.tell("go on")
         for stop in sorted({*wanted, n_steps}):
             if stop > self.n_done:
                 self._train_to(stop, save=stop in wanted or self.keeping.last)
                 if stop in wanted:
                     yield self._at_stop()
-                    distributed.tell("go on")
-        if self.trainer.shard:
-            write_back(self.model)
-        self.model.eval()
+        self._at_stop()
+        del self.step  # with the optimiser's state
 
     def to_the_end(self) -> None:
         """Train without a stop on the way."""
@@ -140,9 +130,9 @@ class Training:
             raise AssertionError("no stop was asked for")
 
     def _at_stop(self) -> Checkpoint:
+        """Leave the model to be scored, without gradients in its memory."""
         assert self.last is not None
-        if self.trainer.shard:
-            write_back(self.model)
+        self.step.optimizer.zero_grad()
         self.model.eval()
         return self.last
 
@@ -155,8 +145,9 @@ class Training:
         fabric = make_fabric(self.trainer)
         if self.trainer.gradient_checkpointing:
             self.model.gradient_checkpointing_enable()
-        trained = sharded(self.model, self.trainer) if self.trainer.shard else self.model.to(fabric.device)  # type: ignore[arg-type]
-        self._step = TrainingStep(trained, self.recipe, fabric, self.sampler.n_steps, self.sampler.seed)
+        if not is_sharded(self.model):
+            self.model.to(fabric.device)  # type: ignore[arg-type]
+        self.step = TrainingStep(self.model, self.recipe, fabric, self.sampler.n_steps, self.sampler.seed)
         # Logits, their softmax and their gradient are in memory at once.
         self._n_scored = max(1, n_scored_at_once(self.model) // 4)
         if last:
@@ -164,7 +155,7 @@ class Training:
         self._seconds += time.perf_counter() - start
 
     def _resume(self, checkpoint: Path) -> None:
-        facts = checkpoints.load(checkpoint, self._tensors(), self._step.sharded)
+        facts = checkpoints.load(checkpoint, self._tensors(), self.step.sharded)
         self.n_done = self._saved_at = checkpoints.step_of(checkpoint)
         self.last = Checkpoint(**facts["last"])
         self._n_tokens, self._seconds = facts["n_tokens"], facts["seconds"]
@@ -195,7 +186,7 @@ class Training:
         step = self.n_done
         rows = [self.rows[index] for index in self.sampler.examples_at(step)]
         batches = [collate(group) for group in by_length(rows, self.trainer.train_tokens, self._n_scored)]
-        loss = self._step.take(step, batches, self.learning_rate_at(step))
+        loss = self.step.take(step, batches, self.learning_rate_at(step))
         self.n_done = step + 1
         self._n_tokens += sum(int(batch.attention_mask.sum()) for batch in batches)
         self.last = Checkpoint(self.n_done, self.sampler.n_seen(self.n_done), loss, self.learning_rate_at(step))
@@ -234,14 +225,13 @@ class Training:
             "unlogged": [asdict(checkpoint) for checkpoint in self._unlogged],
         }
         self._saved_at, self._saved_time = self.n_done, time.monotonic()
-        checkpoints.save(self.folder, self.n_done, self._tensors(), facts, self._step.sharded)
+        checkpoints.save(self.folder, self.n_done, self._tensors(), facts, self.step.sharded)
         if failure is not None:
             raise failure
 
     def _save_on_the_way_out(self) -> None:
         """Keep the last completed step, unless the weights are half updated or other processes would have to help."""
-        alone = not self._step.sharded or distributed.n_ranks() == 1
-        if self.folder and alone and not self._step.updating and self.n_done > self._saved_at:
+        if self.folder and distributed.n_ranks() == 1 and not self.step.updating and self.n_done > self._saved_at:
             try:
                 self._save()
             except Exception as error:  # what ended training is raised, not this
@@ -250,11 +240,11 @@ class Training:
     def _tensors(self) -> dict[str, Any]:
         """The trained weights and the optimiser's state, by parameter, as they are in memory."""
         weights, states = {}, {}
-        for name, parameter in self._step.model.named_parameters():
+        for name, parameter in self.step.model.named_parameters():
             if parameter.requires_grad:
                 weights[name] = parameter.detach()
-                states[name] = self._step.optimizer.state[parameter] or _new_state(parameter)
-                self._step.optimizer.state[parameter] = states[name]
+                states[name] = self.step.optimizer.state[parameter] or _new_state(parameter)
+                self.step.optimizer.state[parameter] = states[name]
         return {"weights": weights, "optimizer": states}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from ttt.engine.shards import add_to_shard, is_sharded
 from ttt.spec import Cell, SpecError
 
 
@@ -27,3 +28,16 @@ def with_lora(model: PreTrainedModel, cell: Cell) -> Any:
         return get_peft_model(model, config)
     except ValueError as error:
         raise SpecError(f"model.lora_targets: {targets or 'all-linear'}: {error}") from error
+
+
+def merged(model: Any) -> PreTrainedModel:
+    """The model that the adapters were put into, with what they have learnt in its weights."""
+    from peft.tuners.lora import LoraLayer
+
+    if not is_sharded(model):
+        return model.merge_and_unload()
+    for layer in model.modules():  # peft adds whole matrices, which shards are not
+        if isinstance(layer, LoraLayer):
+            for adapter in layer.active_adapters:
+                add_to_shard(layer.get_base_layer().weight, layer.get_delta_weight(adapter))
+    return model.unload()

@@ -12,13 +12,13 @@ import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor
-from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 
 from ttt.engine import distributed
 from ttt.engine.batches import IGNORED, Batch, cut
 from ttt.engine.logits import last_logits
+from ttt.engine.shards import is_sharded, whole
 from ttt.spec import Adjustment
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class TrainingStep:
 
     def __init__(self, model: PreTrainedModel, recipe: Adjustment, fabric: Fabric, n_steps: int, seed: int = 0):
         self.model, self.recipe, self.fabric, self.n_steps, self.seed = model, recipe, fabric, n_steps, seed
-        self.sharded = isinstance(model, FSDPModule)
+        self.sharded = is_sharded(model)
         self.optimizer = optimizer(model, recipe)
         self.n_parts = 1
         """Parts that each micro-batch is cut into, for the memory's sake."""
@@ -56,18 +56,22 @@ class TrainingStep:
             n = distributed.n_ranks()
             if len(mine) < math.ceil(len(batches) / n):  # all take as many passes
                 mine = [*mine, replace(batches[0], targets=torch.full_like(batches[0].targets, IGNORED))]
-            # FSDP hands each process the mean of the gradients of all.
-            total = distributed.add_up(self._gradient(mine, n_targets / n, step) / n, [])
+            # FSDP hands each process the mean of the gradients of all; adapters are not divided, and are added up here.
+            undivided = [p for p in self.model.parameters() if p.requires_grad and not isinstance(p, DTensor)]
+            total = distributed.add_up(self._gradient(mine, n_targets / n, step) / n, undivided)
+            for parameter in undivided:
+                assert parameter.grad is not None
+                parameter.grad /= n
         else:
             total = self._gradient(mine, n_targets, step)
             total = distributed.add_up(total, [p for p in self.model.parameters() if p.requires_grad])
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
-        norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
+        norm = whole(norm)
         if not torch.isfinite(norm):
             indices = sorted(index for batch in batches for index in batch.indices)
             raise NonFiniteLossError(
-                f"the gradient's norm is {norm.item()} at step {step + 1} of {self.n_steps}, on the examples {indices}, "
-                f"where the loss is {total:.6g}; the step was not taken"
+                f"the gradient's norm is {norm.item()} at step {step + 1} of {self.n_steps}, on the examples "
+                f"{indices}, where the loss is {total:.6g}; the step was not taken"
             )
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
