@@ -16,6 +16,8 @@ from ttt.cell.params import adjusting_params, adjusting_tags
 from ttt.cell.prepare import Prepared
 from ttt.cell.resolve import Say
 from ttt.cell.result import CellResult, side_metrics
+from ttt.engine import distributed
+from ttt.engine.load import save
 from ttt.engine.training.adjust import Adjusting
 from ttt.engine.training.checkpoints import last_checkpoint, step_of
 from ttt.engine.training.data import ExampleSampler
@@ -104,10 +106,11 @@ def check_scores_on_the_way(group: Group, tracker: Tracker) -> None:
     Training passes them once: a bench that is asked for later finds them only where they were kept.
     """
     kept = find_kept(group.key, tracker)
-    last = last_checkpoint(tracker.folder(group.key) / "checkpoints")
+    folder = tracker.folder(group.key)
+    last = distributed.on_rank_zero(lambda: last_checkpoint(folder / "checkpoints"))
     if kept is None and last is None:
         return
-    there = set(kept.checkpoints) if kept else {str(step) for step in _kept_steps(tracker.folder(group.key))}
+    there = set(kept.checkpoints) if kept else {str(step) for step in _kept_steps(folder)}
     passed = group.sampler.n_steps if kept or last is None else step_of(last)
     size = group.cell.adjustment.batch_size
     gone = [
@@ -202,12 +205,19 @@ def _load(kept: AdjustedModel, group: Group, model: ModelInMemory, tracker: Trac
 
 def _complete(folder: Path, key: str, model: ModelInMemory) -> dict[str, Any] | None:
     """What an attempt knew that was stopped with all trained and saved; its weights are loaded."""
+    facts = distributed.on_rank_zero(lambda: _facts_of(folder, key))
+    if facts:
+        model.take(folder / WEIGHTS, facts["source"])
+    return facts
+
+
+def _facts_of(folder: Path, key: str) -> dict[str, Any] | None:
+    """What is known of weights that are as they were saved; others are set aside."""
     weights = folder / WEIGHTS
     if not weights.exists():
         return None
     facts, now = scratch.read(folder / FACTS, key), _source(weights)
     if facts and facts["source"] == now:
-        model.take(weights, now)
         return dict(facts)
     fault = f"its digest was {facts['source']}, is {now}" if facts else f"{FACTS} tells no digest"
     scratch.set_aside(weights, fault)
@@ -248,13 +258,16 @@ def _train(group: Group, model: ModelInMemory, tracker: Tracker, run: RunLog, sa
     }
     run.flush()  # a kill after the weights are there must lose no step of the curve
     making = folder / f"{WEIGHTS}.part"
-    shutil.rmtree(making, ignore_errors=True)
     _save(model, making)
-    facts["source"] = folder_source(making)
-    scratch.write(folder / FACTS, facts, group.key)
-    making.rename(folder / WEIGHTS)
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    return facts
+
+    def keep() -> dict[str, Any]:
+        kept = facts | {"source": folder_source(making)}
+        scratch.write(folder / FACTS, kept, group.key)
+        making.rename(folder / WEIGHTS)
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        return kept
+
+    return distributed.on_rank_zero(keep)
 
 
 def _record(adjusted: AdjustedModel, cell: Cell, run: RunLog, tracker: Tracker) -> None:
@@ -290,11 +303,14 @@ def _score(
 def _save(model: ModelInMemory, folder: Path) -> None:
     """Weights and tokenizer, in full or not at all."""
     making = folder.with_name(f"{folder.name}.saving")
-    shutil.rmtree(making, ignore_errors=True)
-    model.backend.model.save_pretrained(making)
-    model.backend.tokenizer.save_pretrained(making)
-    shutil.rmtree(folder, ignore_errors=True)
-    making.rename(folder)
+    distributed.on_rank_zero(lambda: shutil.rmtree(making, ignore_errors=True))
+    save(model.backend.model, model.backend.tokenizer, making)
+
+    def rename() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        making.rename(folder)
+
+    distributed.on_rank_zero(rename)
 
 
 def _kept_steps(folder: Path) -> dict[int, Path]:

@@ -27,7 +27,7 @@ class ModelInMemory:
     def backend(self) -> KeepingBackend:
         """Whatever model is in memory, as lm-eval sees it."""
         model = self.resolved.model
-        weights, tokenizer = load(model, self.resolved.source)
+        weights, tokenizer = load(model, self.resolved.source, self.resolved.trainer.shard)
         if self.resolved.version is not None and as_stored(model):
             self.tracker.registry.check_weights(self.resolved.version, digest(weights))
         for bench in self.benches:
@@ -44,13 +44,13 @@ class ModelInMemory:
     def base(self) -> None:
         """Have the base model in memory."""
         if not self._is_base:
-            self.backend.model = load(self.resolved.model, self.resolved.source)[0]
+            self.backend.model = load(self.resolved.model, self.resolved.source, self.resolved.trainer.shard)[0]
             self._is_base, self._digest = True, None
 
     def take(self, folder: Path, source: str) -> None:
         """Have the weights of a folder in memory, which must be those of `source` (`ttt.files.model_source`)."""
         model = self.resolved.model.model_copy(update={"path": str(folder), "gguf_file": None})
-        self.backend.model = load(model, source)[0]
+        self.backend.model = load(model, source, self.resolved.trainer.shard)[0]
         self.changed()
 
     def changed(self) -> None:
