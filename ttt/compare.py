@@ -180,7 +180,7 @@ def _written(value: Any) -> str:
         return f"[{','.join(map(_written, value))}]"
     if not isinstance(value, str) or re.fullmatch(r"(?!(?i:null|true|false|nan|inf)$)[A-Za-z][\w.-]*", value):
         return str(value)
-    return quoted(value)
+    return quoted(value.replace("${", "\\${"))  # what is written out is no reference
 
 
 def show(results: list[dict[str, Any]]) -> None:

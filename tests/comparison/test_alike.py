@@ -12,7 +12,8 @@ import pytest
 
 from tests.stores import TASK_DATA, Made, adjustment, ask, bench, item_table, made_models, planted, write
 from ttt.comparison.conclude import conclude
-from ttt.comparison.conclusions import BenchConclusions, Excluded
+from ttt.comparison.conclusions import BenchConclusions
+from ttt.comparison.findings import Excluded
 from ttt.comparison.inputs import read_inputs
 from ttt.comparison.options import Options
 from ttt.spec import SpecError

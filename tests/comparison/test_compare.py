@@ -19,7 +19,8 @@ from tests.stores import adjustment, ask, bench, made_models, planted, write
 from ttt.compare import COMMAND
 from ttt.comparison import terminal
 from ttt.comparison.conclude import conclude
-from ttt.comparison.conclusions import BenchConclusions, Excluded, as_json, from_json
+from ttt.comparison.conclusions import BenchConclusions, as_json, from_json
+from ttt.comparison.findings import Excluded
 from ttt.comparison.inputs import read_inputs
 from ttt.comparison.options import Options
 from ttt.comparison.terminal import show_conclusions

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.report import fakes
-from ttt.comparison.conclusions import Fit, OtherInference, plain
+from ttt.comparison.findings import Fit, OtherInference, plain
 from ttt.comparison.summary import finding, summary
 
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ttt.comparison.conclusions import (
+from ttt.comparison.conclusions import BenchConclusions
+from ttt.comparison.findings import (
     Accuracy,
     Area,
-    BenchConclusions,
     Curve,
     Curves,
     Discriminator,

@@ -59,7 +59,7 @@ PARAMS = ("budget", "precision")
 OF_MODEL = ("source", "family", "kind", "languages", "trained", "n_params", "n_tokens", "facts")
 """Params that are the same in all cells of one model."""
 RATE = "learning_rate"
-"""The recipe's rule gives it for a model, so that seeds of one model share it."""
+"""The recipe's rule gives it for a model, so that it is the same for all seeds of one model."""
 
 
 def refuse_mixed(
@@ -101,8 +101,8 @@ def mixed(
         for name in of_model:
             values = _by(of, lambda run, name=name: run.data.params.get(name))  # type: ignore[misc]
             if len(values) > 1:
-                told = "; ".join(f"{_short(v)} in run {_ids(some)}" for v, some in values.items())
-                faults.append(f"{model} is not one model: {name} is {told}")
+                listed = "; ".join(f"{_short(value)} in run {_ids(of_value)}" for value, of_value in values.items())
+                faults.append(f"{model} is not one model: {name} is {listed}")
     return faults
 
 
@@ -188,11 +188,11 @@ def _differing(what: str, field: str, values: Mapping[Any, Sequence[Run]], verb:
         return []
     noun = " cells" if max(map(len, values.values())) > 1 else " cell"
     ordered = sorted(values.items(), key=lambda item: (-len(item[1]), str(item[0])))
-    told = [
+    listed = [
         f"{_short(value)} in {len(of)}{noun if not i else ''} ({models_of(of)})"
         for i, (value, of) in enumerate(ordered)
     ]
-    return [f"{what}: {field} {verb} {'; '.join(told)}"]
+    return [f"{what}: {field} {verb} {'; '.join(listed)}"]
 
 
 def _content(part: Part, config: Mapping[str, Any]) -> str:

@@ -11,14 +11,13 @@ import numpy as np
 from ttt.cell.result import SIDES
 from ttt.comparison.alike import OF_MODEL, refuse_mixed
 from ttt.comparison.cells import choose_adjustment, finished_cells
-from ttt.comparison.conclusions import (
+from ttt.comparison.conclusions import AgreementConclusions, FormatConclusions
+from ttt.comparison.findings import (
     Agreement,
-    AgreementConclusions,
     BenchPair,
     Division,
     Excluded,
     FirstComponent,
-    FormatConclusions,
     FormatFit,
     ModelOnBenches,
     of_fields,

@@ -55,8 +55,7 @@ def finished_cells(tracker: Tracker, bench: str, options: Options) -> list[Any]:
     with _no_collections():
         runs = tracker.runs(experiment, "cell")
     if not runs:
-        there = sorted(str(e.name) for e in tracker.client.search_experiments(max_results=1000))
-        known = nearest(experiment, [name for name in there if "/" in name], 12) or "nothing yet"
+        known = nearest(experiment, [name for name in tracker.experiments() if "/" in name], 12) or "nothing yet"
         raise SpecError(f"suite '{options.suite}' has no finished cells on bench '{bench}'; tracked is: {known}")
     for run in runs:
         if lacking := [tag for tag in TAGS if tag not in run.data.tags]:

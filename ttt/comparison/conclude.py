@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from ttt.cell.result import SIDES
-from ttt.comparison.conclusions import BenchConclusions, Curves, Groups, OtherInference, of_fields
+from ttt.comparison.conclusions import BenchConclusions
 from ttt.comparison.confound import confound_of, discriminator_of
 from ttt.comparison.emergence import Budgets, emergence_rows, read_budgets
+from ttt.comparison.findings import Curves, Groups, OtherInference, of_fields
 from ttt.comparison.fits import curve, effects, fit_of, fit_side, frontiers
 from ttt.comparison.gate import provisional_reasons, refuse_unless_final, treatment
 from ttt.comparison.inputs import MIN_MODELS, Inputs, Table, provenance, table_of

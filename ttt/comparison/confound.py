@@ -12,8 +12,8 @@ import numpy as np
 
 from ttt.comparison.alike import BENCH, OF_MODEL, RECIPE, TASK_DATA, refuse_mixed
 from ttt.comparison.cells import cell_rows
-from ttt.comparison.conclusions import Accuracy, Discriminator, HalvesThetas, RecreatedConfound, of_fields
 from ttt.comparison.emergence import Budgets
+from ttt.comparison.findings import Accuracy, Discriminator, HalvesThetas, RecreatedConfound, of_fields
 from ttt.comparison.inputs import MIN_MODELS, Array, Inputs, Table
 from ttt.comparison.models import model_rows
 from ttt.comparison.options import MANY_MODELS, Options

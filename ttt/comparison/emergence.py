@@ -11,7 +11,7 @@ import numpy as np
 
 from ttt.cell.read import check_result
 from ttt.comparison.cells import CellRow
-from ttt.comparison.conclusions import EmergenceRow, of_fields
+from ttt.comparison.findings import EmergenceRow, of_fields
 from ttt.comparison.inputs import MIN_MODELS, Inputs, Table
 from ttt.comparison.options import MANY_MODELS, Options
 from ttt.spec import SpecError

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from ttt.cell.result import SIDES
-from ttt.comparison.conclusions import Area, Curve, EffectSize, Fit, Frontier, Step, of_fields
+from ttt.comparison.findings import Area, Curve, EffectSize, Fit, Frontier, Step, of_fields
 from ttt.comparison.inputs import Table
 from ttt.comparison.options import Options
 from ttt.stats.clusters import choose_clusters, resample_clusters
@@ -26,7 +26,7 @@ ALL_THE_SAME = "all models score the same"
 def nothing_to_fit(table: Table, side: str) -> str:
     """Why the scores of a side can carry no fit; empty if they can.
 
-    At chance: no score can be told from it, one-sided, at 5 % over all models together; unknown errors count as 0.
+    At chance: no score is above it, one-sided, at 5 % over all models together; unknown errors count as 0.
     """
     scores = table.scores[side]
     margin = float(stats.norm.ppf(1 - 0.05 / len(scores))) * np.nan_to_num(table.stderrs[side], nan=0.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ttt.comparison.conclusions import Treatment
+from ttt.comparison.findings import Treatment
 from ttt.comparison.inputs import Inputs
 from ttt.comparison.models import ModelRow
 from ttt.formatting import first_few

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ttt.cell.result import SIDES
 from ttt.comparison.alike import reasons_of, refuse_mixed
 from ttt.comparison.cells import CellRow, cell_rows, choose_adjustment, finished_cells, missing_halves, score_key
-from ttt.comparison.conclusions import Excluded, Provenance
+from ttt.comparison.findings import Excluded, Provenance
 from ttt.comparison.models import ModelRow, Split, model_rows
 from ttt.comparison.options import Options
 from ttt.masking import shown_uri

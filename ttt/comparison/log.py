@@ -21,8 +21,8 @@ from ttt.comparison.conclusions import (
     ItemConclusions,
     VersionConclusions,
     as_json,
-    plain,
 )
+from ttt.comparison.findings import plain
 from ttt.tracking import Tracker
 
 log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Rows of cells as models: seeds averaged, the policy applied, the groups of a split told apart."""
+"""Rows of cells as models: seeds averaged, the policy applied, and divided into the groups of a split."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _average(cells: Sequence[CellRow]) -> ModelRow:
 
 
 def _stderr(values: Sequence[float], stderrs: Sequence[float | None]) -> float | None:
-    """Of the mean over seeds. The seeds share their items, so the items' error does not shrink with their number."""
+    """Of the mean over seeds. These answer the same items, so the items' error does not shrink with their number."""
     known = [stderr for stderr in stderrs if stderr is not None]
     if len(known) < len(values):
         return None

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ttt.cell.read import items_file
-from ttt.comparison.conclusions import ItemsScore, Pair, of_fields, plain
+from ttt.comparison.findings import ItemsScore, Pair, of_fields, plain
 from ttt.spec import SpecError
 from ttt.stats.items import benjamini_hochberg, item_mean, minimum_detectable_difference, paired_difference
 from ttt.stats.ranking import tie_groups
@@ -32,7 +32,7 @@ class ItemScores:
 
 
 class UnpairedError(SpecError):
-    """A run has no items that a higher score could be told by."""
+    """A run has no items by which a higher score could be recognised."""
 
 
 def read_side(tracker: Tracker, run_ids: Sequence[str], side: str, label: str) -> ItemScores:
@@ -110,7 +110,7 @@ def _pair(first: ItemScores, second: ItemScores, seed: int) -> Pair:
 
 
 def ties(contenders: Sequence[ItemScores], pairs: Sequence[Pair]) -> list[int]:
-    """Group of each contender, 1 the best, within which none is told from the first of the group."""
+    """Group of each contender, 1 the best, within which none is distinguished from the first of the group."""
     place = {one.label: i for i, one in enumerate(contenders)}
     apart = np.zeros((len(contenders), len(contenders)), bool)
     for pair in pairs:

@@ -1,4 +1,4 @@
-"""The models in order: ranks before and after, and the groups within which no two can be told apart.
+"""The models in order: ranks before and after, and the groups within which no two can be distinguished.
 
 Two models are tested on the same items where those are kept.
 """
@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from ttt.comparison.conclusions import ModelLine, RankingAgreement, of_fields
+from ttt.comparison.findings import ModelLine, RankingAgreement, of_fields
 from ttt.comparison.inputs import Array, Inputs, Table
 from ttt.comparison.options import MANY_MODELS, Options
 from ttt.comparison.pairs import UnpairedError, read_side
@@ -24,7 +24,7 @@ Apart = npt.NDArray[np.bool_]
 
 
 def model_lines(inputs: Inputs, table: Table, apart: Apart) -> list[ModelLine]:
-    """The best adjusted score first; `apart` says which two are told apart (n_models, n_models)."""
+    """The best adjusted score first; `apart` says which two are distinguished (n_models, n_models)."""
     base, adjusted = table.scores["base"], table.scores["adjusted"]
     numbers = {
         "rank_base": ranks(base),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ttt.comparison.conclusions import BenchConclusions, EffectSize, Fit
+from ttt.comparison.conclusions import BenchConclusions
+from ttt.comparison.findings import EffectSize, Fit
 from ttt.formatting import probability, signed
 
 Finding = Literal["ahead", "behind", "open", "none"]

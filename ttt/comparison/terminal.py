@@ -15,14 +15,11 @@ from ttt.comparison.conclusions import (
     AgreementConclusions,
     BenchConclusions,
     Concluded,
-    Fit,
     FormatConclusions,
     ItemConclusions,
-    ModelLine,
-    ModelScore,
     VersionConclusions,
-    VersionScore,
 )
+from ttt.comparison.findings import Fit, ModelLine, ModelScore, VersionScore
 from ttt.formatting import (
     DASH,
     UNIDENTIFIED,

@@ -8,7 +8,8 @@ from typing import Any
 
 from ttt.comparison.alike import BENCH, RECIPE, TASK_DATA, mixed, reasons_of, refuse_mixed
 from ttt.comparison.cells import TAGS
-from ttt.comparison.conclusions import ItemsScore, LeftOut, Pair, VersionConclusions, VersionScore, of_fields
+from ttt.comparison.conclusions import VersionConclusions
+from ttt.comparison.findings import ItemsScore, LeftOut, Pair, VersionScore, of_fields
 from ttt.comparison.gate import STATES
 from ttt.comparison.inputs import exclusions, is_excluded, provenance
 from ttt.comparison.options import Options
@@ -31,8 +32,23 @@ class Scored:
         return f"{self.version.model} v{self.version.number}"
 
     @property
+    def side(self) -> str:
+        """The half of the cell that these weights scored: of a version that is scored as it is, the base."""
+        return "base" if self.run.data.tags["ttt.adjustment"] == "none" else "adjusted"
+
+    @property
     def is_base(self) -> bool:
-        return str(self.run.data.tags["ttt.adjustment"]) == "none"
+        return self.adjustment == "none"
+
+    @property
+    def adjustment(self) -> str:
+        """What made the weights; `none` for those of the model itself."""
+        return str(self.version.tags.get("ttt.adjustment", self.run.data.tags["ttt.adjustment"]))
+
+    @property
+    def budget(self) -> str | None:
+        examples = self.version.tags.get("ttt.budget")
+        return f"{examples} examples" if examples else self.run.data.params.get("budget")
 
 
 def find_versions(tracker: Tracker, name: str) -> tuple[list[Version], str | None]:
@@ -158,7 +174,7 @@ def _on_bench(
 
 def _items(tracker: Tracker, one: Scored) -> ItemScores | None:
     try:
-        return read_side(tracker, [one.run.info.run_id], "base" if one.is_base else "adjusted", one.label)
+        return read_side(tracker, [one.run.info.run_id], one.side, one.label)
     except UnpairedError:
         return None
 
@@ -167,9 +183,8 @@ def _row(one: Scored, items: ItemScores | None) -> VersionScore:
     run, version = one.run, one.version
     tags, params = run.data.tags, run.data.params
     if items is None:
-        side = "base" if one.is_base else "adjusted"
         logged = dict.fromkeys(field.name for field in fields(ItemsScore)) | {
-            "score": run.data.metrics.get(f"{side}/score")
+            "score": run.data.metrics.get(f"{one.side}/score")
         }
         score = ItemsScore(**logged)
     else:
@@ -183,9 +198,9 @@ def _row(one: Scored, items: ItemScores | None) -> VersionScore:
         suite=tags.get("ttt.suite", ""),
         bench=one.bench,
         bench_version=tags.get("ttt.bench_version", ""),
-        adjustment=tags["ttt.adjustment"],
+        adjustment=one.adjustment,
         seed=tags["ttt.seed"],
-        budget=None if one.is_base else params.get("budget"),
+        budget=None if one.is_base else one.budget,
         learning_rate=None if one.is_base else params.get("learning_rate"),
         saturated=None if one.is_base else _saturated(run),
         digest=version.tags.get("ttt.digest"),

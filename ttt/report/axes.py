@@ -1,4 +1,4 @@
-"""Parts that the figures of a comparison share: the compute axis, the two groups, the legend, the provisional mark."""
+"""What the figures of a comparison have in common: their panels, the two groups, the legend, the provisional mark."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ttt.comparison.conclusions import BenchConclusions, Groups, ModelLine
+from ttt.comparison.conclusions import BenchConclusions
+from ttt.comparison.findings import Groups, ModelLine
 from ttt.formatting import clean, count
 from ttt.plotting import ALERT, INK, NEWER, NEWER_EDGE, OLDER, OLDER_EDGE, new_figure, quiet
 
@@ -17,7 +18,7 @@ WIDE, NARROW = 9.2, 4.0  # inches: a page's width, and a phone's, where the pane
 
 
 class Group(NamedTuple):
-    """How one side of the split is drawn: told apart by shape as well as by colour."""
+    """How one side of the split is drawn: recognised by shape as well as by colour."""
 
     newer: bool
     fill: str
@@ -44,7 +45,7 @@ def metric_label(conclusions: BenchConclusions) -> str:
 
 
 def panels(narrow: bool, height: float, **options: Any) -> tuple[Figure, list[Axes]]:
-    """Two panels that share y: side by side, or below each other for a narrow screen."""
+    """Two panels with one y axis: side by side, or below each other for a narrow screen."""
     if narrow:
         figure, axes = new_figure(NARROW, 1.62 * height, rows=2, sharex=True, sharey=True, **options)
     else:

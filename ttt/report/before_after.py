@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from ttt.comparison.conclusions import BenchConclusions, Curve, Fit
+from ttt.comparison.conclusions import BenchConclusions
+from ttt.comparison.findings import Curve, Fit
 from ttt.formatting import signed, signed_interval
 from ttt.plotting import INK, MUTED, OLDER, log_axis
 from ttt.report.axes import (
@@ -30,7 +31,7 @@ TITLES = (("base", "Before adjusting"), ("adjusted", "After adjusting"))
 
 
 def before_after(conclusions: BenchConclusions, narrow: bool = False) -> Figure:
-    """Two panels that share their axes."""
+    """Two panels with the same axes."""
     models = conclusions.models
     figure, axes = panels(narrow, 4.3)
     crowded = len(models) > CROWD

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from ttt.comparison.conclusions import BenchConclusions, EmergenceRow
+from ttt.comparison.conclusions import BenchConclusions
+from ttt.comparison.findings import EmergenceRow
 from ttt.formatting import clean
 from ttt.plotting import INK, MUTED, OLDER, OLDER_EDGE, log_axis, new_figure, quiet
 from ttt.report.axes import NARROW, WIDE, legend, mark_provisional

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ttt.comparison.conclusions import BenchConclusions, Step
+from ttt.comparison.conclusions import BenchConclusions
+from ttt.comparison.findings import Step
 from ttt.formatting import decimal
 from ttt.plotting import INK, OLDER, log_axis
 from ttt.report.axes import (

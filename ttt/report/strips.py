@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from ttt.comparison.conclusions import BenchConclusions, EffectSize, Fit, HalvesThetas
+from ttt.comparison.conclusions import BenchConclusions
+from ttt.comparison.findings import EffectSize, Fit, HalvesThetas
 from ttt.formatting import known
 
 WIDTH, MARGIN = 120.0, 6.0  # CSS pixels

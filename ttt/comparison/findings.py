@@ -1,0 +1,387 @@
+"""What conclusions are made of: fits, curves, effects, lines of the ranking, pairs; their fields are keys of the JSON.
+
+None stands for what the data do not identify.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+Number = float | None
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Score against compute: theta in score units, alpha in score a decade of compute, c_e in FLOPs."""
+
+    theta: Number
+    theta_se: Number
+    theta_low: Number
+    theta_high: Number
+    theta_p: Number
+    alpha: Number
+    c_e: Number
+    c_e_low: Number
+    c_e_high: Number
+    r2: Number
+    level: str | None
+    """What was taken as independent; None where nothing was fitted."""
+    note: str
+
+
+@dataclass(frozen=True)
+class FormatFit(Fit):
+    """The fit of one format of the same questions."""
+
+    bench: str
+    format: str
+    scores: str
+
+
+@dataclass(frozen=True)
+class OtherInference:
+    """The same fits by the inference that was not asked for."""
+
+    name: str
+    base: Fit
+    adjusted: Fit
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The fitted lines of both groups over the models' compute; the older one's 95 % band where it was drawn."""
+
+    compute: list[float]
+    older: list[Number]
+    newer: list[Number]
+    older_low: list[Number] | None = None
+    older_high: list[Number] | None = None
+
+
+@dataclass(frozen=True)
+class Curves:
+    base: Curve | None
+    adjusted: Curve | None
+
+
+@dataclass(frozen=True)
+class EffectSize:
+    """The direct or the indirect effect, in score units."""
+
+    estimate: Number
+    se: Number
+    low: Number
+    high: Number
+    p: Number
+    r2: Number
+    level: str | None
+    note: str
+
+
+@dataclass(frozen=True)
+class Area:
+    """What the newer group adds to the frontier, score times decades of compute."""
+
+    base: Number
+    adjusted: Number
+
+
+@dataclass(frozen=True)
+class Step:
+    """A model that none of less compute beats."""
+
+    model: str
+    compute: float
+    score: float
+
+
+@dataclass(frozen=True)
+class Frontier:
+    base: list[Step]
+    base_older: list[Step]
+    adjusted: list[Step]
+    adjusted_older: list[Step]
+
+
+@dataclass(frozen=True)
+class EmergenceRow:
+    """The older group after a budget of adjusting, by one measure."""
+
+    examples: float
+    n: int
+    c_e: Number
+    c_e_low: Number
+    c_e_high: Number
+    r2: Number
+    r2_low: Number
+    r2_high: Number
+    group: str
+    measure: str
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How well a classifier tells newer base models from older ones, with its null from permuted labels."""
+
+    accuracy: Number
+    folded_accuracy: Number
+    null_mean: Number
+    null_high: Number
+    p: Number
+    n_older: int
+    n_newer: int
+
+
+@dataclass(frozen=True)
+class Discriminator:
+    examples: int | None
+    n_permutations: int
+    base: Accuracy
+    adjusted: Accuracy
+
+
+@dataclass(frozen=True)
+class HalvesThetas:
+    """Theta between random halves of the older models, over many splits."""
+
+    thetas: list[Number]
+    mean: Number
+    low: Number
+    high: Number
+    share_significant: Number
+
+
+@dataclass(frozen=True)
+class RecreatedConfound:
+    untouched: HalvesThetas
+    half_trained: HalvesThetas
+    all_adjusted: HalvesThetas
+    n_models: int
+    n_splits: int
+    adjustments: dict[str, str]
+
+
+@dataclass(frozen=True)
+class ModelLine:
+    """A model of the ranking."""
+
+    model: str
+    family: str
+    kind: str
+    languages: list[str]
+    trained: str
+    compute: float
+    n_params: int
+    n_tokens: int
+    base: float
+    base_stderr: Number
+    adjusted: float
+    adjusted_stderr: Number
+    gain: float
+    gain_stderr: Number
+    kept_base: bool
+    saturated: bool
+    saturation: str
+    seconds: Number
+    n_seeds: int
+    run_ids: list[str]
+    facts: dict[str, Any]
+    newer: bool
+    rank_base: int
+    rank_adjusted: int
+    rank_change: int
+    tie_group: int
+
+
+@dataclass(frozen=True)
+class RankingAgreement:
+    """Kendall's tau between the scores before and after adjusting."""
+
+    tau_before_after: Number
+    low: Number
+    high: Number
+    p: Number
+    n_models: int
+
+
+@dataclass(frozen=True)
+class Groups:
+    field: str
+    cutoff: str | None
+    older: str
+    newer: str
+    n_older: int
+    n_newer: int
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """Whether all models were treated alike: their budget, and the effort and findings of the studies of it."""
+
+    budget: str | None
+    n_judged: int
+    fewest_trials: int | None
+    most_trials: int | None
+    n_sufficient: int
+    largest_sufficient: int | None
+
+
+@dataclass(frozen=True)
+class Excluded:
+    model: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Provenance:
+    run_ids: list[str]
+    ttt_version: str
+    commit: str
+    created: str
+    tracking: str
+    options: dict[str, Any] = field(default_factory=dict)
+    """All of what was asked, defaults included."""
+    command: str = ""
+    """What makes the comparison again, with every option that is not the default; empty where no command made it."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    estimate: Number
+    low: Number
+    high: Number
+    p: Number
+    n_models: int
+
+
+@dataclass(frozen=True)
+class BenchPair:
+    first: str
+    second: str
+    base: Agreement
+    adjusted: Agreement
+
+
+@dataclass(frozen=True)
+class FirstComponent:
+    base: Agreement
+    adjusted: Agreement
+
+
+@dataclass(frozen=True)
+class ModelOnBenches:
+    """Scores by bench."""
+
+    model: str
+    family: str
+    base: dict[str, float]
+    adjusted: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Division:
+    field: str
+    cutoff: str | None
+    older: str
+    newer: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two contenders on the documents that both answered, the second minus the first."""
+
+    first: str
+    second: str
+    difference: Number
+    se: Number
+    low: Number
+    high: Number
+    p: Number
+    n_items: int | None
+    n_groups: int | None
+    n_gained: int | None
+    n_lost: int | None
+    minimum_detectable_difference: Number
+    p_adjusted: Number
+    note: str
+    scores: str | None = None
+    """`base` or `adjusted`, where both are compared."""
+    bench: str | None = None
+
+
+@dataclass(frozen=True)
+class ItemsScore:
+    """A contender's mean over its items."""
+
+    score: Number
+    se: Number
+    low: Number
+    high: Number
+    n_items: int | None
+    n_groups: int | None
+    method: str | None
+
+
+@dataclass(frozen=True)
+class ModelScore(ItemsScore):
+    scores: str
+    model: str
+    tie_group: int
+
+
+@dataclass(frozen=True)
+class VersionScore(ItemsScore):
+    """A registered version on one bench."""
+
+    version: str
+    aliases: list[str]
+    model: str
+    suite: str
+    bench: str
+    bench_version: str
+    adjustment: str
+    seed: str
+    budget: str | None
+    learning_rate: str | None
+    saturated: str | None
+    digest: str | None
+    commit: str | None
+    run_id: str
+    tie_group: int | None = None
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    version: str
+    reason: str
+
+
+def of_fields(kind: type[T], source: Any, **more: Any) -> T:
+    """One of the types here from what the statistics return: fields of the same names, in Python's own types."""
+    given = source if isinstance(source, Mapping) else vars(source)
+    values = {one.name: plain(given[one.name]) for one in fields(kind) if one.name in given}  # type: ignore[arg-type]
+    return kind(**{**values, **more})
+
+
+def plain(value: Any) -> Any:
+    """The same in JSON's types; a number that is not finite, which stands for what is not identified, is null."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(vars(value))
+    if isinstance(value, Mapping):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [plain(part) for part in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value
