@@ -12,16 +12,8 @@ from ttt.cell.result import SIDES
 from ttt.comparison.alike import OF_MODEL, refuse_mixed
 from ttt.comparison.cells import choose_adjustment, finished_cells
 from ttt.comparison.conclusions import AgreementConclusions, FormatConclusions
-from ttt.comparison.findings import (
-    Agreement,
-    BenchPair,
-    Division,
-    Excluded,
-    FirstComponent,
-    FormatFit,
-    ModelOnBenches,
-    of_fields,
-)
+from ttt.comparison.contenders import Agreement, BenchPair, FirstComponent, ModelOnBenches
+from ttt.comparison.findings import Division, Excluded, FormatFit, of_fields
 from ttt.comparison.fits import fit_of, fit_side
 from ttt.comparison.gate import provisional_reasons, refuse_unless_final
 from ttt.comparison.inputs import (

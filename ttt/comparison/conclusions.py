@@ -11,31 +11,25 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from ttt.comparison.contenders import BenchPair, FirstComponent, LeftOut, ModelOnBenches, ModelScore, Pair, VersionScore
 from ttt.comparison.findings import (
     Area,
-    BenchPair,
     Curves,
     Discriminator,
     Division,
     EffectSize,
     EmergenceRow,
     Excluded,
-    FirstComponent,
     Fit,
     FormatFit,
     Frontier,
     Groups,
-    LeftOut,
     ModelLine,
-    ModelOnBenches,
-    ModelScore,
     OtherInference,
-    Pair,
     Provenance,
     RankingAgreement,
     RecreatedConfound,
     Treatment,
-    VersionScore,
     plain,
 )
 

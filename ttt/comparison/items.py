@@ -9,7 +9,8 @@ from ttt.cell.result import SIDES
 from ttt.comparison.alike import reasons_of, refuse_mixed
 from ttt.comparison.cells import cell_rows, choose_adjustment, finished_cells
 from ttt.comparison.conclusions import ItemConclusions
-from ttt.comparison.findings import ModelScore, Pair, of_fields
+from ttt.comparison.contenders import ModelScore, Pair
+from ttt.comparison.findings import of_fields
 from ttt.comparison.gate import provisional_reasons, refuse_unless_final
 from ttt.comparison.inputs import exclusions, is_excluded, provenance
 from ttt.comparison.models import model_rows

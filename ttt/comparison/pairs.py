@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ttt.cell.read import items_file
-from ttt.comparison.findings import ItemsScore, Pair, of_fields, plain
+from ttt.comparison.contenders import ItemsScore, Pair
+from ttt.comparison.findings import of_fields, plain
 from ttt.spec import SpecError
 from ttt.stats.items import benjamini_hochberg, item_mean, minimum_detectable_difference, paired_difference
 from ttt.stats.ranking import tie_groups

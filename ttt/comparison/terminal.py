@@ -19,7 +19,8 @@ from ttt.comparison.conclusions import (
     ItemConclusions,
     VersionConclusions,
 )
-from ttt.comparison.findings import Fit, ModelLine, ModelScore, VersionScore
+from ttt.comparison.contenders import ModelScore, VersionScore
+from ttt.comparison.findings import Fit, ModelLine
 from ttt.formatting import (
     DASH,
     UNIDENTIFIED,

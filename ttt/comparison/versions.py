@@ -9,7 +9,8 @@ from typing import Any
 from ttt.comparison.alike import BENCH, RECIPE, TASK_DATA, mixed, reasons_of, refuse_mixed
 from ttt.comparison.cells import TAGS
 from ttt.comparison.conclusions import VersionConclusions
-from ttt.comparison.findings import ItemsScore, LeftOut, Pair, VersionScore, of_fields
+from ttt.comparison.contenders import ItemsScore, LeftOut, Pair, VersionScore
+from ttt.comparison.findings import of_fields
 from ttt.comparison.gate import STATES
 from ttt.comparison.inputs import exclusions, is_excluded, provenance
 from ttt.comparison.options import Options
