@@ -101,31 +101,29 @@ def write(root: Path, cells: Sequence[Made]) -> Tracker:
 def _write(tracker: Tracker, made: Made, key: str) -> None:
     cell = Cell(suite=made.suite, model=made.model, bench=made.bench, adjustment=made.adjustment, seed=made.seed)
     tags = {**cell_tags(cell, key, DataFiles()), **made.tags}
-    run = tracker.start(
-        f"{cell.suite}/{cell.bench.name}", cell.label, {name: tag for name, tag in tags.items() if tag is not None}
-    )
     stderr = {side: (score * (1 - score) / N_ITEMS) ** 0.5 for side, score in _scores(made).items()}
     values: dict[str, float | None] = {}
     for side, score in _scores(made).items():
         values |= {f"{side}/score": score, f"{side}/score_stderr": stderr[side]}
-    for n_examples, score in made.logged:
-        run.metrics({"adjusted/score": score}, step=n_examples)
-    values |= {"gain/score": made.adjusted - made.base, "train/seconds": 10.0, **made.metrics}
-    run.metrics({name: value for name, value in values.items() if value is not None}, step=1000)
-    run.flush({**cell_params(cell, "made", "32"), **made.params})
-    result = {
-        "base": {"score": made.base, "brier": 1 - made.base},
-        "adjusted": {"score": made.adjusted, "brier": 1 - made.adjusted},
-        "checkpoints": [{"n_examples": n, "score": score} for n, score in made.checkpoints],
-    }
-    with tempfile.TemporaryDirectory() as scratch:
-        for name, content in (("result.json", result), ("config.json", cell.model_dump(mode="json"))):
-            (Path(scratch) / name).write_text(json.dumps(content))
-        for side, table in made.items.items():
-            (Path(scratch) / "items").mkdir(exist_ok=True)
-            table.to_parquet(Path(scratch) / "items" / f"{side}.parquet", index=False)
-        run.folder(Path(scratch))
-    run.finish()
+    tags = {name: tag for name, tag in tags.items() if tag is not None}
+    with tracker.run(f"{cell.suite}/{cell.bench.name}", cell.label, tags) as run:
+        for n_examples, score in made.logged:
+            run.metrics({"adjusted/score": score}, step=n_examples)
+        values |= {"gain/score": made.adjusted - made.base, "train/seconds": 10.0, **made.metrics}
+        run.metrics({name: value for name, value in values.items() if value is not None}, step=1000)
+        run.flush({**cell_params(cell, "made", "32"), **made.params})
+        result = {
+            "base": {"score": made.base, "brier": 1 - made.base},
+            "adjusted": {"score": made.adjusted, "brier": 1 - made.adjusted},
+            "checkpoints": [{"n_examples": n, "score": score} for n, score in made.checkpoints],
+        }
+        with tempfile.TemporaryDirectory() as scratch:
+            for name, content in (("result.json", result), ("config.json", cell.model_dump(mode="json"))):
+                (Path(scratch) / name).write_text(json.dumps(content))
+            for side, table in made.items.items():
+                (Path(scratch) / "items").mkdir(exist_ok=True)
+                table.to_parquet(Path(scratch) / "items" / f"{side}.parquet", index=False)
+            run.folder(Path(scratch))
 
 
 def _scores(made: Made) -> dict[str, float]:

@@ -74,6 +74,15 @@ def test_every_module_imports_and_keeps_to_its_floor(module: str) -> None:
         assert "hydra" not in roots
 
 
+@pytest.mark.parametrize("module", [module for module in MODULES if subject(module) != "tracking"])
+def test_no_other_module_touches_an_mlflow_client(module: str) -> None:
+    file = PACKAGE.joinpath(*module.split(".")[1:])
+    tree = ast.parse((file / "__init__.py" if file.is_dir() else file.with_suffix(".py")).read_text())
+    reached = [n.lineno for n in ast.walk(tree) if isinstance(n, ast.Attribute) and n.attr in ("client", "_client")]
+    assert not reached, f"{module} reaches for an MLflow client, in the lines {reached}"
+    assert "mlflow" not in {name.split(".")[0] for name in imports(module)}
+
+
 def test_no_imports_go_in_a_circle() -> None:
     needs = {module: imports(module) & set(MODULES) - {module} for module in MODULES}
     while leaves := {module for module, needed in needs.items() if not needed & needs.keys()}:

@@ -64,9 +64,8 @@ def test_a_later_cell_is_tagged_by_the_study_there_is(done: tuple[StudyResult, R
     cell = request(conf, Path(made.tracking.root), *overrides).cell
     tracker = Tracker(made.tracking)
     for kind in ("saturation", "cell"):  # somebody has removed all other tags of theirs
-        stray = tracker.start(f"{cell.suite}/{cell.bench.name}", "stray", {"ttt.kind": kind})
-        stray.metrics({"train/n_examples": 64})
-        stray.finish()
+        with tracker.run(f"{cell.suite}/{cell.bench.name}", "stray", {"ttt.kind": kind}) as stray:
+            stray.metrics({"train/n_examples": 64})
     run = tracker.client.get_run(run_cell(cell, made.trainer, tracker).run_id)
     assert run.data.tags["ttt.saturated"] == SATURATED_TAG[result.at(64)[0]]
     assert run.data.tags["ttt.saturated_by"] == result.run_id

@@ -16,7 +16,7 @@ import pytest
 
 from tests.stores import Made, adjustment, ask, item_table, made_models, write
 from ttt.cell.read import read_result
-from ttt.cell.resolve import read_back
+from ttt.cell.resolve import KeyedCell, read_back
 from ttt.cell.result import CellResult
 from ttt.compare import COMMAND
 from ttt.comparison.cells import facts_of
@@ -34,11 +34,11 @@ def opened(root: Path) -> Tracker:
     return Tracker(Tracking(root=str(root)))
 
 
-def begun(tracker: Tracker, text: str = "hello") -> RunLog:
-    run = tracker.start(EXPERIMENT, "a run", {"ttt.kind": "cell", "ttt.key": "k"})
-    assert run.artifacts is not None
-    run.artifacts.mkdir(parents=True)
-    (run.artifacts / "note.json").write_text(f'"{text}"')  # MLflow keeps the places of what it writes in memory
+def finished(tracker: Tracker, text: str = "hello") -> RunLog:
+    with tracker.run(EXPERIMENT, "a run", {"ttt.kind": "cell", "ttt.key": "k"}) as run:
+        assert run.artifacts is not None
+        run.artifacts.mkdir(parents=True)
+        (run.artifacts / "note.json").write_text(f'"{text}"')  # MLflow keeps the places of what it writes in memory
     return run
 
 
@@ -115,15 +115,14 @@ def test_a_store_that_can_only_be_read_is_compared(
 
 def test_a_moved_store_is_found_where_it_is(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     tracker = opened(root)
-    run = begun(tracker)
-    run.finish()
-    tracker.register("model", run.run_id, "note.json", "base", {})
+    run = finished(tracker)
+    tracker.registry.register("model", run.run_id, "note.json", {})
     there = tmp_path / "an other, 100% (place)"
     root.rename(there)
     tracker = opened(there)
     assert f"{there} was moved from {root}" in caplog.text
     assert tracker.read_json(run.run_id, "note.json") == "hello"
-    assert begun(tracker).artifacts.is_relative_to(there)  # type: ignore[union-attr]
+    assert finished(tracker).artifacts.is_relative_to(there)  # type: ignore[union-attr]
     (version,) = tracker.client.search_model_versions("name = 'model'")
     assert version.source == f"{(there / 'artifacts' / EXPERIMENT / run.run_id).as_uri()}/artifacts/note.json"
     assert not root.exists()
@@ -135,7 +134,7 @@ def test_a_moved_store_is_found_where_it_is(root: Path, tmp_path: Path, caplog: 
 def test_a_store_that_is_worked_on_elsewhere_is_read_and_left_as_it_is(root: Path, tmp_path: Path) -> None:
     """One store, seen from two mount points: opening it through one sends no job at the other astray."""
     tracker = opened(root)
-    run = begun(tracker)
+    run = finished(tracker)
     there = tmp_path / "mounted"
     with tracker.lock("k"):
         root.rename(there)
@@ -144,28 +143,27 @@ def test_a_store_that_is_worked_on_elsewhere_is_read_and_left_as_it_is(root: Pat
         assert elsewhere.read_json(run.run_id, "note.json") == "hello"
         assert not elsewhere.is_writable
         with pytest.raises(StoreError, match=f"{there}: its artifacts are said to be in {root}"):
-            begun(elsewhere)
+            finished(elsewhere)
         assert content(there) == before
     assert opened(there).is_writable
-    assert begun(opened(there)).artifacts.is_relative_to(there)  # type: ignore[union-attr]
+    assert finished(opened(there)).artifacts.is_relative_to(there)  # type: ignore[union-attr]
 
 
 def test_a_copied_store_leaves_the_original_alone(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    run = begun(opened(root))
+    run = finished(opened(root))
     copy = shutil.copytree(root, tmp_path / "copy")
     before = content(root)
     tracker = opened(copy)
     assert f"{copy} was copied from {root}" in caplog.text
     tracker.open(run.run_id).json("changed", "note.json")
-    tracker.open(run.run_id).finish()
-    begun(tracker)
+    finished(tracker)
     assert content(root) == before
     assert tracker.read_json(run.run_id, "note.json") == "changed"
     assert opened(root).read_json(run.run_id, "note.json") == "hello"
 
 
 def test_a_database_copied_without_its_artifacts_is_refused(root: Path, tmp_path: Path) -> None:
-    begun(opened(root))
+    finished(opened(root))
     (tmp_path / "copy").mkdir()
     shutil.copy(root / "mlflow.db", tmp_path / "copy")
     with pytest.raises(SpecError, match="without its artifacts: copy"):
@@ -176,7 +174,7 @@ def test_a_link_to_the_former_place_or_a_place_of_ones_own_is_left(root: Path, t
     tracker = opened(root)
     mine = (tmp_path / "mine").as_uri()
     tracker.client.create_experiment("my/own", artifact_location=mine)
-    begun(tracker)
+    finished(tracker)
     root.rename(tmp_path / "moved")
     root.symlink_to(tmp_path / "moved")
     for place in (root, tmp_path / "moved"):
@@ -188,10 +186,10 @@ def test_a_link_to_the_former_place_or_a_place_of_ones_own_is_left(root: Path, t
 
 def test_a_deleted_experiment_is_told_with_the_way_back(root: Path) -> None:
     tracker = opened(root)
-    run = begun(tracker)
+    run = finished(tracker)
     number = tracker.experiment(EXPERIMENT)
     tracker.client.delete_experiment(number)
-    for look in (lambda: tracker.runs(EXPERIMENT, "cell"), lambda: tracker.start(EXPERIMENT, "x", {})):
+    for look in (lambda: tracker.runs(EXPERIMENT, "cell"), lambda: tracker.run(EXPERIMENT, "x", {}).__enter__()):
         with pytest.raises(SpecError, match=f"'{EXPERIMENT}' was deleted .* restore -x {number}"):
             look()
     tracker.client.restore_experiment(number)
@@ -202,8 +200,7 @@ def test_a_deleted_experiment_is_told_with_the_way_back(root: Path) -> None:
 
 def test_a_deleted_run_is_as_if_it_were_not(root: Path) -> None:
     tracker = opened(root)
-    run = begun(tracker)
-    run.finish()
+    run = finished(tracker)
     tracker.client.delete_run(run.run_id)
     assert tracker.find(EXPERIMENT, "k") is None
     assert tracker.runs(EXPERIMENT, "cell") == []
@@ -223,7 +220,7 @@ def test_a_finished_cell_without_its_artifacts_is_done_again(root: Path) -> None
             shutil.rmtree(file.parent)
         elif damage == "cut":
             file.write_text(file.read_text()[:20])
-        assert read_back(cell, f"{i:020d}", tracker, said.append) is None
+        assert read_back(KeyedCell(cell, f"{i:020d}", "32"), tracker, said.append) is None
         assert found.info.run_id in said[-1]
     assert ["has no result.json" in said[0], "is damaged" in said[1], "another version" in said[2]] == [True] * 3
     with pytest.raises(SpecError, match="no adjusted cells on 'sums' with checkpoints"):

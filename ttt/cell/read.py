@@ -24,7 +24,7 @@ def read_result(tracker: Tracker, run_id: str) -> CellResult:
     except TypeError as error:
         raise SpecError(f"run {run_id}: its result.json was written by another version of ttt ({error})") from error
     try:
-        check_result(asdict(result), tracker.client.get_run(run_id))
+        check_result(asdict(result), tracker.get_run(run_id))
     except (AttributeError, TypeError) as error:
         raise SpecError(f"run {run_id}: its result.json is damaged ({error})") from error
     return result
@@ -43,8 +43,8 @@ def check_result(result: Mapping[str, Any], run: Any) -> None:
 
 def items_file(tracker: Tracker, run_id: str, name: str) -> Path | None:
     """A run's `items/<name>.parquet`, None if it kept none. Raises SpecError if its content is not what was logged."""
-    file = tracker.artifact(run_id, f"items/{name}.parquet")
-    logged = tracker.client.get_run(run_id).data.tags.get(items_tag(name))
+    logged = tracker.get_run(run_id).data.tags.get(items_tag(name))
+    file = tracker.artifact(run_id, f"items/{name}.parquet", logged)
     if file is None and logged is None:
         return None
     now = "missing" if file is None else file_digest(file)

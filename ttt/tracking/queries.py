@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 
+from ttt.spec import SpecError
 from ttt.tracking.run_log import join_params
 from ttt.tracking.store import Store
 
@@ -73,6 +74,13 @@ class Queries(Store):
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return None
             raise
+
+    def get_run(self, run_id: str) -> Run:
+        """A run that must be there; SpecError if it is not."""
+        run = self.read_run(run_id)
+        if run is None:
+            raise SpecError(f"run {run_id} is not there: it was removed from MLflow")
+        return run
 
     def _search(self, experiment: str, wanted: str) -> list[Run]:
         """Newest first; none where there is no such experiment. Params too long for MLflow are whole again."""

@@ -200,25 +200,6 @@ class RunLog:
             self.monitor.finish()
             self.monitor = None
 
-    def finish(self) -> None:
-        self.flush()
-        if self.monitor:
-            self.monitor.finish()
-        self.client.set_terminated(self.run_id, "FINISHED")
-
-    def fail(self, reason: str, status: str = "FAILED") -> None:
-        """Mark the run; where the store itself is what failed, say so and leave the first error to be raised."""
-        try:
-            if self.monitor:
-                self.monitor.finish()
-            self.client.set_terminated(self.run_id, status)
-            self.client.set_tag(self.run_id, "ttt.failure", masked(reason)[:5000])
-            self.flush()
-        except (MlflowException, OSError) as error:
-            log.error(
-                f"run {self.run_id} cannot be marked {status} ({masked(reason)}): {masked(str(error)).splitlines()[0]}"
-            )
-
 
 MAX_PARAM, MAX_TAG = 6000, 8000
 """Characters; MLflow cuts what is longer without a word."""
