@@ -14,6 +14,7 @@ from tests.killing import environment
 from tests.studies import arguments, asked, do
 from ttt.cell.run import run_cell
 from ttt.cell.study_result import SATURATED_TAG, StudyResult
+from ttt.engine.load import digest, load
 from ttt.engine.training.step import NonFiniteLossError
 from ttt.saturate import Request, show
 from ttt.spec import SpecError
@@ -47,9 +48,6 @@ def test_the_result_and_what_is_tagged(done: tuple[StudyResult, Request]) -> Non
     [tagged] = result.cells.items()
     word = SATURATED_TAG[result.at(64)[0]]
     assert tagged[1] == word == tracker.client.get_run(tagged[0]).data.tags["ttt.saturated"]
-    [version] = tracker.client.search_model_versions(f"name = 'tiny-sums' and run_id = '{tagged[0]}'")
-    assert version.tags["ttt.saturated"] == word
-    assert ("final" in tracker.client.get_registered_model("tiny-sums").aliases) == (word == "yes")
     study = result.cost_of_study
     assert study.n_tokens < study.n_tokens_anew <= study.n_tokens_full_grid
     assert study.money == pytest.approx(2.5 * study.seconds / 3600)
@@ -81,6 +79,31 @@ def test_a_study_goes_on_to_its_total(done: tuple[StudyResult, Request]) -> None
     assert more.n_trials == 4
     assert more.run_id == result.run_id
     assert [trial.run_id for trial in more.trials][:3] == [trial.run_id for trial in result.trials]
+
+
+def test_a_study_of_a_version_begins_from_its_weights(
+    done: tuple[StudyResult, Request], conf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Path(done[1].tracking.root)
+    adjusted = run_cell(
+        request(conf, root, "adjustment.examples=64", "adjustment.learning_rate=1e-3", "trainer=lab").cell,
+        done[1].trainer,
+        Tracker(done[1].tracking),
+    )
+    digests = []
+
+    def loading(*arguments: Any) -> Any:
+        model, tokenizer = load(*arguments)
+        digests.append(digest(model))
+        return model, tokenizer
+
+    monkeypatch.setattr("ttt.study.trial.load", loading)
+    small = ("study.n_rungs=2", "study.n_trials=1", "study.compare_schedules=false")
+    result, _ = do(asked(conf, root, f"model.version={adjusted.version}", *small))
+    assert digests == [adjusted.digest_adjusted]
+    assert adjusted.digest_adjusted != adjusted.digest_base
+    assert result.rungs[0].score != done[0].rungs[0].score
+    assert result.cells == {}, "cells that begin from other weights are not covered"
 
 
 @pytest.mark.slow

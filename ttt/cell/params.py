@@ -107,4 +107,5 @@ def adjustment_params(cell: Cell) -> dict[str, Any]:
         "max_tokens": adjustment.max_tokens,
         "task_data": ", ".join(dataset.name for dataset in cell.bench.task_data),
         "leak": cell.bench.leak,
+        **({"lora_targets": ", ".join(cell.model.lora_targets or ("default",))} if adjustment.method == "lora" else {}),
     }

@@ -1,4 +1,4 @@
-"""What a verdict means for the cells of its model and bench: tags on their runs and versions, the alias `final`."""
+"""What a verdict means for the cells that it covers: tags on their runs and versions, the alias `final-<bench>`."""
 
 from __future__ import annotations
 
@@ -7,31 +7,80 @@ from typing import Any
 
 from ttt.cell.study_result import SATURATED_TAG, StudyResult
 from ttt.spec import Cell, SpecError, check
-from ttt.tracking import RunLog, Tracker
+from ttt.tracking import RunLog, Tracker, Version, alias_of
 
 log = logging.getLogger(__name__)
 
 RESULT = "result.json"
+SAME_TAGS = ("ttt.model", "ttt.recipe", "ttt.bench_digest", "ttt.task_data_digest")
+SAME_PARAMS = ("source", "precision", "learning_rate", "lora_targets")
+
+
+def covers(study: Any, cell: Any) -> bool:
+    """Whether the verdict of a study is one on a cell, by their MLflow runs; nothing goes by names.
+
+    Both must have the same model from the same source, the same test, task data and recipe. The recipe is the one that
+    the study was asked about: one with other values that its search tried has a digest of its own, and a study of its
+    own. What the recipe leaves to the model must be the same too (the rate by its size, the modules of LoRA), and so
+    must the precision: in bfloat16 training may come to rest elsewhere than in float32. Budget and seed are the cell's.
+    """
+    tags, params = study.data.tags, study.data.params
+    return all(tags.get(name) and tags[name] == cell.data.tags.get(name) for name in SAME_TAGS) and all(
+        params.get(name) == cell.data.params.get(name) for name in SAME_PARAMS
+    )
 
 
 def tag_cells(tracker: Tracker, cell: Cell, result: StudyResult) -> dict[str, str]:
-    """Tag every finished cell that the study's verdict covers; returns the tag by run id."""
-    tagged = {}
-    for run in tracker.runs(f"{cell.suite}/{cell.bench.name}", "cell"):
-        tags, n_examples = run.data.tags, run.data.metrics.get("train/n_examples")
-        if n_examples is not None and _covered(cell).items() <= tags.items():
-            tagged[run.info.run_id] = _tag(tracker, run.info.run_id, result, int(n_examples))
-    return tagged
+    """Tag every finished cell that a study's verdict covers; returns the tag by run id.
+
+    The alias `final-<bench>` goes to the newest of them that is saturated; where none is, they lose it.
+    """
+    study = tracker.read_run(result.run_id)
+    words: dict[str, str] = {}
+    finals: list[Version] = []
+    for run in tracker.runs(f"{cell.suite}/{cell.bench.name}", "cell"):  # newest first
+        n_examples = run.data.metrics.get("train/n_examples")
+        if n_examples is None or not covers(study, run):
+            continue
+        version = version_of(tracker, cell, run)
+        word = _tag(tracker, cell, run.info.run_id, version, result, int(n_examples))
+        words[run.info.run_id] = word
+        if version and word == "yes":
+            finals.append(version)
+    if finals:
+        tracker.registry.set_alias(finals[0], _final(cell))
+    return words
 
 
-def tag_by_study(tracker: Tracker, cell: Cell, run: RunLog, n_examples: int) -> None:
-    """Tag a cell that is about to finish by the newest study that covers it, if there is one."""
-    studies = tracker.runs(f"{cell.suite}/{cell.bench.name}", "saturation")
-    covering = [study for study in studies if _covered(cell).items() <= study.data.tags.items()]
-    if covering:
-        result = read_study(tracker, max(covering, key=lambda study: study.info.start_time))
-        if result:
-            _tag(tracker, run.run_id, result, n_examples)
+def tag_by_study(tracker: Tracker, cell: Cell, run: RunLog, n_examples: int, version: str | None = None) -> None:
+    """Tag a cell that is about to finish by the newest study that covers it; `version` is its adjusted model's.
+
+    If there is none, the bench or the recipe has changed since the verdict by which a version of the model is final on
+    this bench in this suite: that version loses the alias `final-<bench>`.
+    """
+    made = tracker.read_run(run.run_id)
+    studies = tracker.runs(f"{cell.suite}/{cell.bench.name}", "saturation")  # newest first
+    results = (read_study(tracker, study) for study in studies if covers(study, made))
+    result = next((result for result in results if result), None)
+    if result is None:
+        for former in tracker.registry.versions(cell.model.name):
+            if former.tags.get(_saturated(cell)) == "yes":
+                _lose(tracker, cell, former, "unknown")
+        return
+    registered = tracker.registry.find(cell.model.name, int(version)) if version else version_of(tracker, cell, made)
+    word = _tag(tracker, cell, run.run_id, registered, result, n_examples)
+    if registered and word == "yes":
+        tracker.registry.set_alias(registered, _final(cell))
+
+
+def version_of(tracker: Tracker, cell: Cell, run: Any) -> Version | None:
+    """The registered version of the weights that a cell's run scored."""
+    place = f"cell/{cell.suite}/{cell.bench.name}"
+    adjusting = run.data.tags.get("ttt.adjusted_model")
+    versions = tracker.registry.versions(cell.model.name)
+    named = (version for version in versions if version.tags.get(place) == run.info.run_id)
+    kept = (version for version in versions if adjusting and version.run_id == adjusting)
+    return next(named, next(kept, None))
 
 
 def read_study(tracker: Tracker, run: Any) -> StudyResult | None:
@@ -52,28 +101,41 @@ def read_study(tracker: Tracker, run: Any) -> StudyResult | None:
     return result
 
 
-def _covered(cell: Cell) -> dict[str, str]:
-    """A verdict is on a model, a bench and a recipe; the budget and the seed are the cell's own."""
-    return {
-        "ttt.model": cell.model.name,
-        "ttt.bench": cell.bench.name,
-        "ttt.bench_version": str(cell.bench.version),
-        "ttt.adjustment": cell.adjustment.name,
-    }
-
-
-def _tag(tracker: Tracker, run_id: str, result: StudyResult, n_examples: int) -> str:
+def _tag(
+    tracker: Tracker, cell: Cell, run_id: str, version: Version | None, result: StudyResult, n_examples: int
+) -> str:
+    """Write the verdict on a cell to its run and its version; returns the word for it."""
     verdict, reason = result.at(n_examples)
     word = SATURATED_TAG[verdict]
     tags = {"ttt.saturated": word, "ttt.saturated_by": result.run_id, "ttt.saturated_reason": reason}
     tracker.open(run_id).tags(tags)
-    name = f"{result.model}-{result.bench}"
-    for version in tracker.client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'"):
-        for key, value in tags.items():
-            tracker.client.set_model_version_tag(name, version.version, key, value)
-        aliases = tracker.client.get_registered_model(name).aliases
-        if word == "yes":
-            tracker.client.set_registered_model_alias(name, "final", version.version)
-        elif str(aliases.get("final")) == str(version.version):
-            tracker.client.delete_registered_model_alias(name, "final")
+    if version is None:
+        return word
+    if word == "yes":
+        tracker.registry.set_tags(version, {_saturated(cell): word})
+    else:
+        _lose(tracker, cell, version, word)
     return word
+
+
+def _lose(tracker: Tracker, cell: Cell, version: Version, word: str) -> None:
+    """Write that a version is not saturated on the cell's bench; the alias stays where another suite says it is."""
+    tracker.registry.set_tags(version, {_saturated(cell): word})
+    others = [
+        suite
+        for name, value in version.tags.items()
+        if name.startswith("saturated/") and name != _saturated(cell) and value == "yes"
+        for suite, _, bench in [name.removeprefix("saturated/").partition("/")]
+        if bench == cell.bench.name
+    ]
+    if not others:
+        tracker.registry.drop_alias(version, _final(cell))
+
+
+def _saturated(cell: Cell) -> str:
+    """The version's tag for the verdict on its cell of this suite and bench."""
+    return f"saturated/{cell.suite}/{cell.bench.name}"
+
+
+def _final(cell: Cell) -> str:
+    return alias_of("final", cell.bench.name)
