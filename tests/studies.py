@@ -7,12 +7,12 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from ttt.cell.resolve import resolve
 from ttt.cell.study_result import StudyResult
-from ttt.cell.workbench import Workbench
 from ttt.cli.command import CONF
 from ttt.saturate import Request, parse
 from ttt.study.run import saturate
-from ttt.study.setup import StudySetup, prepare
+from ttt.study.setup import StudySetup, prepare_study
 from ttt.tracking import Tracker
 
 
@@ -47,5 +47,6 @@ def do(request: Request) -> tuple[StudyResult, list[str]]:
 
 def setup_of(made: Request) -> StudySetup:
     """What a study's trials share, without its run."""
-    work = Workbench(made.cell.model, made.cell, made.trainer, Tracker(made.tracking))
-    return prepare(made.cell, made.study, work, "study", lambda text: None)
+    tracker = Tracker(made.tracking)
+    resolved = resolve([made.cell], made.trainer, tracker, True, lambda text: None)
+    return prepare_study(made.study, resolved, tracker, "study", lambda text: None)

@@ -15,7 +15,8 @@ from lm_eval.models.huggingface import HFLM
 from tests import cells
 from tests.conftest import write_jsonl
 from ttt.cell.evaluation import evaluate
-from ttt.cell.workbench import Workbench
+from ttt.cell.prepare import prepare
+from ttt.cell.resolve import resolve
 from ttt.engine.lm import Backend
 from ttt.engine.load import load
 from ttt.engine.scoring.answers import Answers, KeepingBackend
@@ -160,10 +161,9 @@ def test_wrong_options_are_refused_before_the_model_is_loaded(
     assert isinstance(task, dict)
     bench = made.cells[0].bench.model_copy(update={"tasks": ({**task, "generation_kwargs": options},)})
     cell = made.cells[0].model_copy(update={"bench": bench})
-    work = Workbench(cell.model, cell, made.trainer, Tracker(made.tracking))
+    resolved = resolve([cell], made.trainer, Tracker(made.tracking), True, lambda text: None)
     with pytest.raises(SpecError, match=f"bench.tasks '.*'.generation_kwargs.*{message}"):
-        _ = work.tasks
-    assert "backend" not in vars(work)
+        prepare(resolved.cells, resolved, lambda text: None)
 
 
 def test_the_majority_of_draws(loaded: tuple[Any, Any], tmp_path: Path) -> None:

@@ -17,12 +17,12 @@ import numpy as np
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from ttt.cell.resolve import resolve
 from ttt.cell.study_result import verdict_at
-from ttt.cell.workbench import Workbench
 from ttt.cli.command import CONF
 from ttt.saturate import Request, parse
 from ttt.study.run import saturate
-from ttt.study.setup import prepare
+from ttt.study.setup import prepare_study
 from ttt.study.trial import TrialTraining, score
 from ttt.study.verdict import Curve, best_curve, judge
 from ttt.tracking import Tracker
@@ -72,9 +72,11 @@ def request(lab: Path, model: str, root: str) -> Request:
 def anew(asked: Request, trials: list[dict[str, float]], seed: int, root: Path) -> tuple[Curve, int, float]:
     """The curve of all trials at all budgets, each trained from the start; tokens; seconds."""
     cell = asked.cell.model_copy(update={"seed": seed})
-    work = Workbench(cell.model, cell, asked.trainer, Tracker(asked.tracking))
-    setup = prepare(cell, asked.study, work, f"anew-{seed}", lambda text: None)
-    items = [{0: score(work.backend, setup.validation, root / "base")[0]}]
+    tracker = Tracker(asked.tracking)
+    resolved = resolve([cell], asked.trainer, tracker, True, lambda text: None)
+    setup = prepare_study(asked.study, resolved, tracker, f"anew-{seed}", lambda text: None)
+    backend = setup.model.backend
+    items = [{0: score(backend, setup.validation, root / "base")[0]}]
     n_tokens, start = 0, perf_counter()
     for number, values in enumerate(trials):
         recipe = asked.study.recipe(cell.adjustment, cell.model, values)
@@ -82,7 +84,7 @@ def anew(asked: Request, trials: list[dict[str, float]], seed: int, root: Path) 
         for place, budget in enumerate(setup.ladder.budgets):
             folder = root / f"{seed}-{number}-{place}"
             n_tokens += TrialTraining(setup, recipe, folder).straight(place).n_tokens
-            items[-1][budget] = score(work.backend, setup.validation, folder / "answers")[0]
+            items[-1][budget] = score(backend, setup.validation, folder / "answers")[0]
     return best_curve([0, *setup.ladder.budgets], items), n_tokens, perf_counter() - start
 
 

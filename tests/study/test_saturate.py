@@ -5,21 +5,21 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.cells import request
+from tests.cells import request, run_cell
 from tests.killing import environment
 from tests.studies import arguments, asked, do
-from ttt.cell.run import run_cell
 from ttt.cell.study_result import SATURATED_TAG, StudyResult
 from ttt.engine.load import digest, load
 from ttt.engine.training.step import NonFiniteLossError
 from ttt.saturate import Request, show
 from ttt.spec import SpecError
 from ttt.study.run import saturate
-from ttt.study.trial import ReachedRung, TrialTraining
+from ttt.study.trial import ReachedRung, TrialTraining, score
 from ttt.tracking import Tracker
 
 
@@ -28,7 +28,7 @@ def done(conf: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyRes
     made = asked(conf, tmp_path_factory.mktemp("study"), "study.price_per_hour=2.5")
     cell = request(
         conf, Path(made.tracking.root), "adjustment.examples=64", "adjustment.learning_rate=1e-3", "trainer=lab"
-    ).cell
+    ).cells[0]
     run_cell(cell, made.trainer, Tracker(made.tracking))
     return do(made)[0], made
 
@@ -48,6 +48,11 @@ def test_the_result_and_what_is_tagged(done: tuple[StudyResult, Request]) -> Non
     [tagged] = result.cells.items()
     word = SATURATED_TAG[result.at(64)[0]]
     assert tagged[1] == word == tracker.client.get_run(tagged[0]).data.tags["ttt.saturated"]
+    [final] = [
+        version for version in tracker.registry.versions("tiny") if version.tags.get("cell/default/sums") == tagged[0]
+    ]
+    assert final.tags["saturated/default/sums"] == word
+    assert ("final-sums" in final.aliases) == (word == "yes")
     study = result.cost_of_study
     assert study.n_tokens < study.n_tokens_anew <= study.n_tokens_full_grid
     assert study.money == pytest.approx(2.5 * study.seconds / 3600)
@@ -59,7 +64,7 @@ def test_the_result_and_what_is_tagged(done: tuple[StudyResult, Request]) -> Non
 def test_a_later_cell_is_tagged_by_the_study_there_is(done: tuple[StudyResult, Request], conf: Path) -> None:
     result, made = done
     overrides = ("adjustment.examples=64", "adjustment.learning_rate=1e-3", "trainer=lab", "seed=1")
-    cell = request(conf, Path(made.tracking.root), *overrides).cell
+    cell = request(conf, Path(made.tracking.root), *overrides).cells[0]
     tracker = Tracker(made.tracking)
     for kind in ("saturation", "cell"):  # somebody has removed all other tags of theirs
         with tracker.run(f"{cell.suite}/{cell.bench.name}", "stray", {"ttt.kind": kind}) as stray:
@@ -86,7 +91,7 @@ def test_a_study_of_a_version_begins_from_its_weights(
 ) -> None:
     root = Path(done[1].tracking.root)
     adjusted = run_cell(
-        request(conf, root, "adjustment.examples=64", "adjustment.learning_rate=1e-3", "trainer=lab").cell,
+        request(conf, root, "adjustment.examples=64", "adjustment.learning_rate=1e-3", "trainer=lab").cells[0],
         done[1].trainer,
         Tracker(done[1].tracking),
     )
@@ -97,12 +102,16 @@ def test_a_study_of_a_version_begins_from_its_weights(
         digests.append(digest(model))
         return model, tokenizer
 
+    def scoring(backend: Any, *arguments: Any) -> Any:
+        digests.append(digest(backend.model))
+        return score(backend, *arguments)
+
     monkeypatch.setattr("ttt.study.trial.load", loading)
+    monkeypatch.setattr("ttt.study.run.score", scoring)
     small = ("study.n_rungs=2", "study.n_trials=1", "study.compare_schedules=false")
-    result, _ = do(asked(conf, root, f"model.version={adjusted.version}", *small))
-    assert digests == [adjusted.digest_adjusted]
+    result, _ = do(asked(conf, root, "model.version=adjusted-sums", *small))
+    assert digests == 2 * [adjusted.digest_adjusted], "what is scored at first, and what the trial begins from"
     assert adjusted.digest_adjusted != adjusted.digest_base
-    assert result.rungs[0].score != done[0].rungs[0].score
     assert result.cells == {}, "cells that begin from other weights are not covered"
 
 

@@ -8,27 +8,24 @@ from typing import Any
 import pytest
 
 from tests.conftest import sums, write_jsonl
-from tests.studies import asked
-from ttt.cell.workbench import Workbench
+from tests.studies import asked, setup_of
 from ttt.spec import SpecError
 from ttt.study.space import StudySpec
 from ttt.study.validation import Validation, make_validation
 from ttt.tasks.bench import load_tasks
 from ttt.tasks.task_data import load_task_data
-from ttt.tracking import Tracker
 
 
 def test_validation_items_are_not_trained_on(conf: Path, tmp_path: Path) -> None:
-    made = asked(conf, tmp_path)
-    work = Workbench(made.cell.model, made.cell, made.trainer, Tracker(made.tracking))
-    validation = make_validation(made.cell.bench, work.tasks, work.task_data, made.study)
+    setup = setup_of(asked(conf, tmp_path))
+    validation, data = setup.validation, setup.prepared.task_data
     assert validation.source == "task_data"
     held_out = {example.prompt for example in validation.held_out}
     assert held_out
     assert not held_out & {example.prompt for example in validation.training.examples}
-    assert len(validation.training.examples) + len(held_out) == len(work.task_data.examples)
+    assert len(validation.training.examples) + len(held_out) == len(data.examples)
     with pytest.raises(SpecError, match="has no validation split beside its test split"):
-        make_validation(made.cell.bench, work.tasks, work.task_data, StudySpec(validation="split"))
+        make_validation(setup.cell.bench, setup.prepared.tasks, data, StudySpec(validation="split"))
 
 
 def test_a_validation_split_is_looked_at_as_a_test_is(conf: Path, tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def log_adjusted(
     losses = tracker.open(adjusted.run_id).history("train/loss")
     figure = cell_figure(prepared.cell, losses, base.base, checkpoints)
     run.figure(figure, "figures/loss_and_score.png")
-    tag_by_study(tracker, prepared.cell, run, adjusted.n_examples)
+    tag_by_study(tracker, prepared.cell, run, adjusted.n_examples, version)
     result = CellResult(
         **_identity(run, scored),
         base=dict(base.base),

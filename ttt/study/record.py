@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ttt.cell.params import cell_params, cell_tags
+from ttt.cell.params import cell_tags
+from ttt.cell.resolve import Say
 from ttt.cell.saturation import RESULT, read_study, tag_cells
 from ttt.cell.study_result import SATURATED_TAG, StudyResult
 from ttt.files.rows import DataFiles
 from ttt.masking import shown_uri
 from ttt.spec import Cell
 from ttt.study.figures import curve_figure, study_figures
-from ttt.study.setup import Say, StudySetup
+from ttt.study.setup import StudySetup
 from ttt.study.space import StudySpec
 from ttt.tracking import RunLog, Tracker
 
@@ -32,19 +33,19 @@ def study_run(tracker: Tracker, cell: Cell, key: str, files: DataFiles, say: Say
         yield run
 
 
-def read_back(tracker: Tracker, cell: Cell, spec: StudySpec, key: str) -> StudyResult | None:
+def read_back(tracker: Tracker, experiment: str, spec: StudySpec, key: str) -> StudyResult | None:
     """The result of a study that has its trials already."""
-    finished = tracker.finished(f"{cell.suite}/{cell.bench.name}", key)
+    finished = tracker.finished(experiment, key)
     before = read_study(tracker, finished) if finished else None
     return before if before and before.n_trials >= spec.n_trials else None
 
 
 def close_study(setup: StudySetup, run: RunLog, study: Study, result: StudyResult) -> StudyResult:
     """Log the study's numbers, figures and result, and tag what it decides."""
-    cell, work = setup.cell, setup.work
+    cell = setup.cell
     for rung in result.rungs:
         run.metrics({"validation/score": rung.score, "validation/score_stderr": rung.stderr}, rung.budget)
-    run.params(cell_params(cell, work.source, work.precision, work.shots))
+    run.params(setup.params(cell))
     totals = {f"study/{name}": value for name, value in result.cost_of_study if value is not None}
     run.metrics({"n_trials": result.n_trials, "n_validation": result.n_validation, **totals})
     if result.smallest_budget is not None:
@@ -54,7 +55,7 @@ def close_study(setup: StudySetup, run: RunLog, study: Study, result: StudyResul
     run.figure(curve_figure(result), "figures/budgets.png")
     for name, figure in study_figures(study).items():
         run.figure(figure, f"figures/{name}.png")
-    result = result.model_copy(update={"cells": tag_cells(work.tracker, cell, result)})
+    result = result.model_copy(update={"cells": tag_cells(setup.tracker, cell, result)})
     run.tags({"ttt.saturated": SATURATED_TAG[result.verdict]})
     run.json(result.to_json(), RESULT)
     return result

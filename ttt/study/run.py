@@ -6,20 +6,18 @@ import logging
 
 import numpy as np
 
-from ttt.cell.resolve import starting_point
+from ttt.cell.resolve import Say, resolve
 from ttt.cell.study_result import StudyResult
-from ttt.cell.workbench import Workbench
 from ttt.files import scratch
 from ttt.spec import Cell, SpecError, Trainer
 from ttt.stopping import stoppable
 from ttt.study.conclusions import conclude
 from ttt.study.record import close_study, read_back, study_run
 from ttt.study.search import Search, Values
-from ttt.study.setup import Say, StudySetup, prepare, study_key
+from ttt.study.setup import StudySetup, prepare_study, study_key
 from ttt.study.space import StudySpec
 from ttt.study.trial import ItemScores, score
 from ttt.study.trials import Trials
-from ttt.tasks.leaks import in_words
 from ttt.tracking import RunLog, Tracker
 
 log = logging.getLogger(__name__)
@@ -34,27 +32,23 @@ def saturate(cell: Cell, spec: StudySpec, trainer: Trainer, tracker: Tracker, sa
     if cell.adjustment.method == "none":
         raise SpecError("adjustment: 'none' has no budget to judge; name one that trains")
     with stoppable():
-        starts, model, _ = starting_point(cell.model, tracker)
-        cell = cell.model_copy(update={"model": starts})
-        work = Workbench(model, cell, trainer, tracker)
+        resolved = resolve([cell], trainer, tracker, force=True, say=say)
+        [keyed] = resolved.cells
         own = spec.own_values(cell.adjustment, cell.model)
-        key = study_key(spec, work.key(cell))
-        before = read_back(tracker, cell, spec, key)
+        key = study_key(spec, keyed.key)
+        before = read_back(tracker, keyed.experiment, spec, key)
         if before:
-            say(f"{cell.label} on {cell.bench.name}: judged before, run {before.run_id}")
+            say(f"{keyed.label}: judged before, run {before.run_id}")
             return before
-        with study_run(tracker, cell, key, work.files, say) as run:
-            return _search(prepare(cell, spec, work, key, say), own, run)
+        with study_run(tracker, keyed.cell, key, resolved.files, say) as run:
+            return _search(prepare_study(spec, resolved, tracker, key, say), own, run)
 
 
 def _search(setup: StudySetup, own: Values, run: RunLog) -> StudyResult:
-    cell, work, say = setup.cell, setup.work, setup.say
-    warnings = work.warnings(cell, say)
-    if warnings:
-        run.tags({"ttt.warnings": "\n".join(warnings)[:5000]})
-    work.log_task_data(run)
-    if work.leaks:
-        say(f"{cell.bench.name}: {in_words(work.leaks, cell.bench.leak)}")
+    cell, prepared, say = setup.cell, setup.prepared, setup.say
+    if prepared.warnings:
+        run.tags({"ttt.warnings": "\n".join(prepared.warnings)[:5000]})
+    prepared.log_task_data(run)
     say(f"{cell.label} on {cell.bench.name}: budgets of {', '.join(f'{b:,}' for b in setup.ladder.budgets)} examples")
     search = Search(setup.key, setup.spec, own, cell.seed, setup.folder(setup.key) / "study")
     try:
@@ -63,7 +57,7 @@ def _search(setup: StudySetup, own: Values, run: RunLog) -> StudyResult:
         search.carry_out(trials.objective)
         finished = trials.finished(search)
         result = conclude(setup, run.run_id, base, finished, search.n_counted, trials)
-        with work.tracker.lock(setup.key):
+        with setup.tracker.lock(setup.key):
             return close_study(setup, run, search.study, result)
     finally:
         search.close()
@@ -74,6 +68,6 @@ def _base_scores(setup: StudySetup) -> ItemScores:
     file = folder / "base.json"
     kept = scratch.read(file, setup.key)
     if kept is None:
-        kept = score(setup.work.backend, setup.validation, folder)[0].tolist()
+        kept = score(setup.model.backend, setup.validation, folder)[0].tolist()
         scratch.write(file, kept, setup.key)
     return np.array(kept, dtype=np.float64)

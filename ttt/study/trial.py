@@ -50,7 +50,7 @@ class TrialTraining:
 
     def __init__(self, setup: StudySetup, recipe: Adjustment, folder: Path, run: RunLog | None = None):
         self.setup, self.recipe, self.folder, self.run = setup, recipe, folder, run
-        self.backend = setup.work.backend
+        self.backend = setup.model.backend
         self.ladder = replace(setup.ladder, final_rate=recipe.final_rate)
         self.n_cut = 0
         """Of the examples that were trained on here, those that lost their beginning."""
@@ -97,7 +97,7 @@ class TrialTraining:
 
     def _begin(self) -> None:
         if not self._begun:
-            self.backend.model = load(self.setup.work.model, self.setup.work.source)[0]
+            self.backend.model = load(self.setup.resolved.model, self.setup.resolved.source)[0]
             if self.recipe.method == "lora":
                 self.backend.model = with_lora(self.backend.model, self.setup.cell)
             self._begun = True
@@ -118,7 +118,7 @@ class TrialTraining:
             sampler,
             self.recipe,
             learning_rate_at,
-            self.setup.work.trainer,
+            self.setup.resolved.trainer,
             Keeping(folder, branch_of, last=True, before_saving=self._flush),
             (lambda step: None) if branch_of else self._log_step,
         )

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ttt.cell.log import log_items
-from ttt.cell.params import cell_params, cell_tags
+from ttt.cell.params import cell_tags
 from ttt.cell.read import read_items
 from ttt.spec import SpecError
 from ttt.study.setup import StudySetup
@@ -85,7 +85,7 @@ def trial_run(setup: StudySetup, parent: str, key: str, values: Mapping[str, flo
     One that was begun by a process that is gone is taken up. A finished one that is damaged is superseded by another,
     with a warning.
     """
-    tracker = setup.work.tracker
+    tracker = setup.tracker
     with tracker.claim(setup.experiment, key, setup.say):
         finished = _finished(tracker, setup.experiment, key, parent)
         if finished:
@@ -112,13 +112,11 @@ def _finished(tracker: Tracker, experiment: str, key: str, parent: str) -> Trial
 
 @contextmanager
 def _begin(setup: StudySetup, parent: str, key: str, values: Mapping[str, float], name: str) -> Iterator[RunLog]:
-    work = setup.work
     recipe = setup.spec.recipe(setup.cell.adjustment, setup.cell.model, values)
     cell = setup.cell.model_copy(update={"adjustment": recipe})
-    tags = {**cell_tags(cell, key, work.files), "ttt.kind": "trial"}
-    with work.tracker.run(setup.experiment, name, tags, key, parent=parent, say=setup.say) as run:
-        params = cell_params(cell, work.source, work.precision, work.shots)
-        run.params(params | {f"search/{field}": value for field, value in values.items()})
+    tags = {**cell_tags(cell, key, setup.resolved.files), "ttt.kind": "trial"}
+    with setup.tracker.run(setup.experiment, name, tags, key, parent=parent, say=setup.say) as run:
+        run.params(setup.params(cell) | {f"search/{field}": value for field, value in values.items()})
         run.json(dict(values), "values.json")
         yield run
 

@@ -74,7 +74,7 @@ class Trials:
         return [self._finished(values, n_rungs) for values, n_rungs in search.counted()]
 
     def _finished(self, values: Values, n_rungs: int) -> FinishedTrial:
-        tracker, key = self.setup.work.tracker, self._key(values)
+        tracker, key = self.setup.tracker, self._key(values)
         kept = tracker.find(self.setup.experiment, key)
         if kept is not None and kept.info.status == "FINISHED":
             try:
