@@ -51,9 +51,17 @@ def kept(conf: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_a_later_bench_is_scored_without_training(conf: Path, tmp_path: Path) -> None:
+def test_a_later_bench_is_scored_without_training(conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ttt.cell import model
+
+    do(request(conf, tmp_path, bench="sums_cloze", adjustment="none"))
     [first], tracker, _ = do(request(conf, tmp_path))
+    loaded = []
+    real = model.load
+    monkeypatch.setattr(model, "load", lambda what, *rest: (loaded.append(what.path), real(what, *rest))[1])
     [later], _, said = do(request(conf, tmp_path, bench="sums_cloze"))
+    assert len(loaded) == 1, "the adjusted weights alone"
+    assert str(loaded[0]).endswith("/model")
     assert later.adjusted_model == first.adjusted_model
     assert later.digest_adjusted == first.digest_adjusted
     assert any("adjusted before, run" in line for line in said)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property
 from pathlib import Path
+
+from transformers import PreTrainedModel
 
 from ttt.cell.evaluation import Evaluation, evaluate
 from ttt.cell.prepare import Prepared
 from ttt.cell.resolve import Resolved, Say
-from ttt.engine.load import as_stored, check_tokenizer, digest, load
+from ttt.engine.load import as_stored, check_tokenizer, digest, load, load_tokenizer
 from ttt.engine.scoring.answers import Answers, KeepingBackend
 from ttt.spec import Bench
 from ttt.tracking import Tracker
@@ -20,19 +21,17 @@ class ModelInMemory:
 
     def __init__(self, resolved: Resolved, benches: Iterable[Bench], tracker: Tracker):
         self.resolved, self.benches, self.tracker = resolved, list(benches), tracker
+        self._backend: KeepingBackend | None = None
+        self._is_base = False
         self._digest: str | None = None
-        self._is_base = True
 
-    @cached_property
+    @property
     def backend(self) -> KeepingBackend:
-        """Whatever model is in memory, as lm-eval sees it."""
-        model = self.resolved.model
-        weights, tokenizer = load(model, self.resolved.source, self.resolved.trainer.shard)
-        if self.resolved.version is not None and as_stored(model):
-            self.tracker.registry.check_weights(self.resolved.version, digest(weights))
-        for bench in self.benches:
-            check_tokenizer(tokenizer, model, bench)
-        return KeepingBackend(weights, tokenizer, self.resolved.trainer)
+        """Whatever model is in memory, as lm-eval sees it; the base model if there was none."""
+        if self._backend is None:
+            self.base()
+        assert self._backend is not None
+        return self._backend
 
     @property
     def digest(self) -> str:
@@ -43,19 +42,32 @@ class ModelInMemory:
 
     def base(self) -> None:
         """Have the base model in memory."""
-        if not self._is_base:
-            self.backend.model = load(self.resolved.model, self.resolved.source, self.resolved.trainer.shard)[0]
-            self._is_base, self._digest = True, None
+        if self._is_base:
+            return
+        model, version = self.resolved.model, self.resolved.version
+        self._put(load(model, self.resolved.source, self.resolved.trainer.shard)[0])
+        self._is_base = True
+        if version is not None and as_stored(model):
+            self.tracker.registry.check_weights(version, self.digest)
 
     def take(self, folder: Path, source: str) -> None:
         """Have the weights of a folder in memory, which must be those of `source` (`ttt.files.model_source`)."""
         model = self.resolved.model.model_copy(update={"path": str(folder), "gguf_file": None})
-        self.backend.model = load(model, source, self.resolved.trainer.shard)[0]
-        self.changed()
+        self._put(load(model, source, self.resolved.trainer.shard)[0])
 
     def changed(self) -> None:
         """To be called whenever the weights in memory have come to be others."""
         self._is_base, self._digest = False, None
+
+    def _put(self, weights: PreTrainedModel) -> None:
+        self.changed()
+        if self._backend is not None:
+            self._backend.model = weights
+            return
+        tokenizer = load_tokenizer(self.resolved.model, self.resolved.source)
+        for bench in self.benches:
+            check_tokenizer(tokenizer, self.resolved.model, bench)
+        self._backend = KeepingBackend(weights, tokenizer, self.resolved.trainer)
 
     def evaluate(self, prepared: Prepared) -> Evaluation:
         """The scores of the weights in memory. What an attempt that was stopped has answered is not asked again."""

@@ -35,11 +35,7 @@ def load(
     model, or a tokenizer that does not fit it.
     """
     source = source or distributed.on_rank_zero(lambda: model_source(model))
-    options: dict[str, Any] = {"trust_remote_code": model.trust_remote_code}
-    # Not by the hub's id: transformers would take a folder of that name where there is one.
-    place = str(Path(model.path).expanduser() if model.path else downloaded(model, source.rpartition("@")[2]))
-    if model.gguf_file:
-        options["gguf_file"] = model.gguf_file
+    place, options = _place(model, source)
     dtype = getattr(torch, model.dtype or "float32")
     if shard and model.gguf_file:
         raise SpecError("trainer.shard=true: a GGUF file is only read whole; save the model as safetensors first")
@@ -65,6 +61,25 @@ def load(
     if model.gguf_file:
         _forget_quantization(weights)
     return weights.eval(), tokenizer
+
+
+def load_tokenizer(model: Model, source: str) -> PreTrainedTokenizerBase:
+    """The model's tokenizer alone, as `load` has it."""
+    place, options = _place(model, source)
+    try:
+        return AutoTokenizer.from_pretrained(place, **options)
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise SpecError(f"model '{model.name}': the tokenizer in {place} cannot be loaded: {reason[:1000]}") from error
+
+
+def _place(model: Model, source: str) -> tuple[str, dict[str, Any]]:
+    """The folder that a model is loaded from, and transformers' options for it."""
+    options: dict[str, Any] = {"trust_remote_code": model.trust_remote_code}
+    if model.gguf_file:
+        options["gguf_file"] = model.gguf_file
+    # Not by the hub's id: transformers would take a folder of that name where there is one.
+    return str(Path(model.path).expanduser() if model.path else downloaded(model, source.rpartition("@")[2])), options
 
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
