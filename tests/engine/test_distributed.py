@@ -16,7 +16,10 @@ from ttt.tracking import Tracker
 
 
 def arguments(conf: Path, root: Path, *more: str) -> list[str]:
-    few = ["trainer.eval_tokens=512", "trainer.train_tokens=256"]  # tokens a batch, so that there is something to share
+    few = [
+        "trainer.eval_tokens=512",
+        "trainer.train_tokens=256",
+    ]  # tokens a batch, so that there is something to divide
     cell = [f"--config-dir={conf}", "model=tiny", "adjustment=smoke", f"tracking.root={root}", "trainer=lab"]
     return [*cell, "adjustment.examples=40", "adjustment.evaluate_at=[2]", *few, *more]
 
@@ -31,10 +34,12 @@ def run(
 
 
 def cell(root: Path, experiment: str) -> tuple[dict[str, float], dict[str, Any]]:
+    """Metrics of the adjusted cell, with the last loss of its adjusted model, and the items of both sides."""
     tracker = Tracker(Tracking(root=str(root)))
-    (found,) = [r for r in tracker.runs(experiment, "cell") if r.data.tags["ttt.adjustment"] == "smoke"]
-    items = {side: read_items(tracker, found.info.run_id, side) for side in ("base", "adjusted")}
-    return found.data.metrics, items
+    (run,) = [r for r in tracker.runs(experiment, "cell") if r.data.tags["ttt.adjustment"] == "smoke"]
+    (adjusting,) = tracker.runs("default/adjusting", "adjusting")
+    items = {side: read_items(tracker, run.info.run_id, side) for side in ("base", "adjusted")}
+    return run.data.metrics | {"train/loss": adjusting.data.metrics["train/loss"]}, items
 
 
 @pytest.mark.slow
@@ -42,13 +47,13 @@ def cell(root: Path, experiment: str) -> tuple[dict[str, float], dict[str, Any]]
 def test_two_processes_end_with_the_items_of_one(conf: Path, tmp_path: Path, bench: str, method: str) -> None:
     asked = [f"bench={bench}", f"adjustment.method={method}"]
     ways = {"alone": (1, []), "together": (2, []), "sharded": (2, ["trainer.shard=true"])}
-    found = {}
+    ends = {}
     for way, (n, more) in ways.items():
         done = run(n, arguments(conf, tmp_path / way, *asked, *more))
         assert done.returncode == 0, done.stderr
-        found[way] = cell(tmp_path / way, f"default/{bench}")
-    alone, items = found.pop("alone")
-    for together, items_together in found.values():
+        ends[way] = cell(tmp_path / way, f"default/{bench}")
+    alone, items = ends.pop("alone")
+    for together, items_together in ends.values():
         assert_equal(together, alone)
         assert items_together["base"].equals(items["base"])
         assert items_together["adjusted"]["correct"].equals(items["adjusted"]["correct"])
@@ -76,11 +81,11 @@ def assert_equal(some: dict[str, float], others: dict[str, float]) -> None:
     assert some["train/loss"] == pytest.approx(others["train/loss"], rel=1e-5)
 
 
-def test_what_is_not_shared_is_refused(conf: Path, tmp_path: Path) -> None:
+def test_what_several_processes_do_not_do_is_refused(conf: Path, tmp_path: Path) -> None:
     for module, more in (("ttt.run", ["bench=sums", "-m"]), ("ttt.saturate", ["bench=sums"])):
         done = run(2, arguments(conf, tmp_path, *more), module)
         assert done.returncode != 0
-        assert "torchrun: its processes share one cell of ttt.run" in done.stderr
+        assert "torchrun: its processes work on one request of ttt.run together" in done.stderr
     alone = run(1, arguments(conf, tmp_path, "bench=sums", "trainer.shard=true"))
     assert alone.returncode == 2
     assert "trainer.shard=true: there is one process" in alone.stderr

@@ -47,7 +47,7 @@ def local_rank() -> int:
 def together() -> Iterator[None]:
     """Within the body the processes of a launcher belong together; a single one is left as it is.
 
-    An error that only one has is not told to the others: it ends, and with it the launcher ends them.
+    A process that fails alone ends, and the launcher then ends the others.
     """
     if n_asked() == 1:
         yield

@@ -11,7 +11,6 @@ from lm_eval.models.utils import postprocess_generated_text
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from ttt.engine import distributed
 from ttt.engine.batches import Batch, Tokens, by_length, collate, pad_prompts
 from ttt.engine.logits import n_scored_at_once
 from ttt.engine.precision import eval_tokens
@@ -222,8 +221,7 @@ class Backend(TextToTokens):
         if not batches:
             return []
         if self._decoder:
-            decode = self._decoder.decode
-            return distributed.on_rank_zero(lambda: [answer for work in batches for answer in decode(work)])
+            return [answer for work in batches for answer in self._decoder.decode(work)]
         return predict(self.model, self.tokenizer, batches, self.trainer)
 
 
