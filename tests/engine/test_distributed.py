@@ -19,7 +19,7 @@ def arguments(conf: Path, root: Path, *more: str) -> list[str]:
     few = [
         "trainer.eval_tokens=512",
         "trainer.train_tokens=256",
-    ]  # tokens a batch, so that there is something to divide
+    ]  # tokens a batch: there is something to divide
     cell = [f"--config-dir={conf}", "model=tiny", "adjustment=smoke", f"tracking.root={root}", "trainer=lab"]
     return [*cell, "adjustment.examples=40", "adjustment.evaluate_at=[2]", *few, *more]
 

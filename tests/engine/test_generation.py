@@ -45,10 +45,10 @@ def requests(options: dict[str, Any], repeats: int) -> list[Instance]:
 
 
 def by_document(texts: list[str], asked: list[Instance]) -> dict[Any, list[str]]:
-    found: dict[Any, list[str]] = {}
+    grouped: dict[Any, list[str]] = {}
     for text, request in zip(texts, asked, strict=True):
-        found.setdefault(request.doc_id, []).append(text)
-    return found
+        grouped.setdefault(request.doc_id, []).append(text)
+    return grouped
 
 
 def test_repeats_are_draws_of_their_own(loaded: tuple[Any, Any]) -> None:

@@ -262,14 +262,14 @@ def test_of_a_hubs_model_the_weights_are_downloaded_in_one_format(tiny_model: Pa
         command = [sys.executable, "-c", DOWNLOAD, str(tiny_model), *names, str(tmp_path)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
-    found = [json.loads(line) for line in done.stdout.splitlines()]
+    answered = [json.loads(line) for line in done.stdout.splitlines()]
     beside = {file.name for file in tiny_model.iterdir()} - {"model.safetensors"}
-    assert found[:3] == [
+    assert answered[:3] == [
         [True, sorted({*beside, "model.safetensors"})],
         [True, sorted({*beside, "a.safetensors", "model.safetensors.index.json"})],
         [True, sorted({*beside, "pytorch_model.bin"})],
     ]
     for message, part in zip(
-        found[3:], ("holds an adapter", "is outside", "the hub has no model", "is no hub id"), strict=True
+        answered[3:], ("holds an adapter", "is outside", "the hub has no model", "is no hub id"), strict=True
     ):
         assert part in message

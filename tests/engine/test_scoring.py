@@ -14,7 +14,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.metrics import brier_score
 
 from tests.conftest import write_jsonl
-from ttt.cell.evaluation import Scores, evaluate
+from ttt.cell.evaluation import Evaluation, evaluate
 from ttt.cell.items import item_table
 from ttt.engine.lm import Backend
 from ttt.engine.load import load
@@ -44,13 +44,13 @@ def bench(folder: Path, rows: Sequence[dict[str, Any]], metric: str, **task: Any
     return Bench(name="trees", version=1, tasks=[asked], files=files, **fields)
 
 
-def scores(backend: Backend, folder: Path, rows: Sequence[dict[str, Any]], metric: str, **task: Any) -> Scores:
+def scores(backend: Backend, folder: Path, rows: Sequence[dict[str, Any]], metric: str, **task: Any) -> Evaluation:
     asked = bench(folder, rows, metric, **task)
     return evaluate(backend, asked, load_tasks(asked))
 
 
-def check_right_choice(found: Scores, right: Sequence[int]) -> None:
-    items = found.items
+def check_right_choice(scored: Evaluation, right: Sequence[int]) -> None:
+    items = scored.items
     assert [int(gold) for gold in items["gold"]] == list(right)
     for gold, logprobs, logprob, brier in zip(
         right, items["choice_logprobs"], items["gold_logprob"], items["brier"], strict=True
@@ -58,7 +58,7 @@ def check_right_choice(found: Scores, right: Sequence[int]) -> None:
         assert logprob == logprobs[gold]
         probabilities = np.exp(logprobs) / np.exp(logprobs).sum()
         assert brier == pytest.approx(((probabilities - np.eye(len(logprobs))[gold]) ** 2).sum())
-    assert found.metrics["brier"] == pytest.approx(items["brier"].mean())
+    assert scored.metrics["brier"] == pytest.approx(items["brier"].mean())
 
 
 LETTERS = "{{question}}\nA. {{options[0]}}\nB. {{options[1]}}\nC. {{options[2]}}\nD. {{options[3]}}\nAnswer:"
@@ -76,22 +76,24 @@ TARGETS = {
 def test_the_right_choice_is_known_whatever_the_targets_form(backend: Backend, tmp_path: Path, form: str) -> None:
     choices, target = TARGETS[form]
     rows = [{**row, "letter": "ABCD"[row["right"]], "number": str(row["right"] + 1)} for row in ROWS]
-    found = scores(backend, tmp_path, rows, "acc", doc_to_text=LETTERS, doc_to_choice=choices, doc_to_target=target)
-    check_right_choice(found, [row["right"] for row in ROWS])
-    assert (found.items["prediction"] == found.items["gold"]).tolist() == found.items["correct"].astype(bool).tolist()
-    assert found.items["correct"].mean() == pytest.approx(found.score)
+    scored = scores(backend, tmp_path, rows, "acc", doc_to_text=LETTERS, doc_to_choice=choices, doc_to_target=target)
+    check_right_choice(scored, [row["right"] for row in ROWS])
+    assert (scored.items["prediction"] == scored.items["gold"]).tolist() == scored.items["correct"].astype(
+        bool
+    ).tolist()
+    assert scored.items["correct"].mean() == pytest.approx(scored.score)
 
 
 def test_several_accepted_choices(backend: Backend, tmp_path: Path) -> None:
     rows = [{**row, "accepted": sorted({row["right"], (row["right"] + 2) % 4})} for row in ROWS]
     asked = {"doc_to_text": LETTERS, "doc_to_choice": ["A", "B", "C", "D"], "doc_to_target": "accepted"}
-    found = scores(backend, tmp_path, rows, "acc", **asked, metric_list=["acc"])
-    for row, (_, item) in zip(rows, found.items.iterrows(), strict=True):
+    scored = scores(backend, tmp_path, rows, "acc", **asked, metric_list=["acc"])
+    for row, (_, item) in zip(rows, scored.items.iterrows(), strict=True):
         assert json.loads(item["gold"]) == row["accepted"]
         assert item["gold_logprob"] == max(item["choice_logprobs"][i] for i in row["accepted"])
         assert item["correct"] == (int(item["prediction"]) in row["accepted"])
-    assert found.items["brier"].isna().all()
-    assert "brier" not in found.metrics
+    assert scored.items["brier"].isna().all()
+    assert "brier" not in scored.metrics
     with pytest.raises(SpecError, match="'brier_score,none' of 'trees' is nan"):
         scores(backend, tmp_path, rows, "brier_score", **asked, metric_list=["brier_score"])
 
@@ -99,46 +101,50 @@ def test_several_accepted_choices(backend: Backend, tmp_path: Path) -> None:
 def test_choices_in_the_prompt(backend: Backend, tmp_path: Path) -> None:
     """WinoGrande's form: each option completes a prompt, and what follows is scored."""
     rows = [{"right": i % 2, "options": [f"Ann has {i} cats, and Ann", f"Ann has {i} cats, and Bo"]} for i in range(9)]
-    found = scores(
+    scored = scores(
         backend, tmp_path, rows, "acc", doc_to_text="{{right}}", doc_to_choice="options", doc_to_target="feeds them."
     )
-    check_right_choice(found, [row["right"] for row in rows])
-    assert (found.items["prediction"] == found.items["gold"]).tolist() == found.items["correct"].astype(bool).tolist()
+    check_right_choice(scored, [row["right"] for row in rows])
+    assert (scored.items["prediction"] == scored.items["gold"]).tolist() == scored.items["correct"].astype(
+        bool
+    ).tolist()
 
 
 @pytest.mark.parametrize("metric", ["acc", "acc_norm", "acc_bytes", "acc_mutual_info", "exact_match"])
 def test_the_prediction_is_what_the_metric_took(backend: Backend, tmp_path: Path, metric: str) -> None:
     rows = [{**row, "options": ["é" * (1 + row["right"]), "oak tree", "x", "birch"]} for row in ROWS]
     asked = {"doc_to_text": "{{question}}", "doc_to_choice": "options", "doc_to_target": "right"}
-    found = scores(backend, tmp_path, rows, metric, **asked, metric_list=[*dict.fromkeys(["acc", metric])])
-    items = found.items
+    scored = scores(backend, tmp_path, rows, metric, **asked, metric_list=[*dict.fromkeys(["acc", metric])])
+    items = scored.items
     assert (items["prediction"] == items["gold"]).tolist() == items["correct"].astype(bool).tolist()
     assert all(len(logprobs) == 4 for logprobs in items["choice_logprobs"])
-    assert items["correct"].mean() == pytest.approx(found.score)
+    assert items["correct"].mean() == pytest.approx(scored.score)
 
 
 @pytest.mark.parametrize("metric", ["acc", "brier_score"])
 def test_questions_with_three_and_with_four_options(backend: Backend, tmp_path: Path, metric: str) -> None:
     rows = [{**row, "options": row["options"][: 3 + i % 2], "right": i % 3} for i, row in enumerate(ROWS)]
     asked = {"doc_to_text": "{{question}}", "doc_to_choice": "options", "doc_to_target": "{{options[right]}}"}
-    found = scores(backend, tmp_path, rows, metric, **asked)
-    check_right_choice(found, [row["right"] for row in rows])
-    assert found.metrics["brier_score"] == pytest.approx(found.items["brier"].mean())
+    scored = scores(backend, tmp_path, rows, metric, **asked)
+    check_right_choice(scored, [row["right"] for row in rows])
+    assert scored.metrics["brier_score"] == pytest.approx(scored.items["brier"].mean())
     if metric == "brier_score":
-        assert found.score == found.metrics["brier_score"]
-        assert found.items["correct"].tolist() == found.items["brier"].tolist()
-        assert found.stderr == pytest.approx(found.metrics["brier_stderr"])
+        assert scored.score == scored.metrics["brier_score"]
+        assert scored.items["correct"].tolist() == scored.items["brier"].tolist()
+        assert scored.stderr == pytest.approx(scored.metrics["brier_stderr"])
 
 
 def test_an_empty_option(backend: Backend, tmp_path: Path) -> None:
     """Scored as lm-eval does (the blank before it is a token), but in the first document, where lm-eval stops."""
     asked = {"doc_to_text": "{{question}}", "doc_to_choice": "options", "doc_to_target": "right"}
     rows = [*ROWS[:3], {**ROWS[3], "options": ["oak", "", "lime", "yew"]}]
-    found = scores(backend, tmp_path, rows, "acc_norm", **asked)
-    assert found.items["choice_logprobs"][3][1] == pytest.approx(
+    scored = scores(backend, tmp_path, rows, "acc_norm", **asked)
+    assert scored.items["choice_logprobs"][3][1] == pytest.approx(
         backend.loglikelihood([Instance("loglikelihood", {}, (ROWS[3]["question"], " "), 0)])[0][0], abs=1e-4
     )
-    assert (found.items["prediction"] == found.items["gold"]).tolist() == found.items["correct"].astype(bool).tolist()
+    assert (scored.items["prediction"] == scored.items["gold"]).tolist() == scored.items["correct"].astype(
+        bool
+    ).tolist()
     with pytest.raises(SpecError, match="task 'trees', document 3, option 1: '' adds no token to the prompt"):
         scores(backend, tmp_path, rows, "acc", **asked, target_delimiter="")
     with pytest.raises(SpecError, match="an option of document 0 of task 'trees' is an empty text"):
@@ -154,30 +160,30 @@ def test_briers_score_is_lm_evals_where_lm_eval_has_one() -> None:
 @pytest.mark.parametrize("metric", ["word_perplexity", "bits_per_byte"])
 def test_a_perplexity_is_a_score_of_all_items_together(backend: Backend, tmp_path: Path, metric: str) -> None:
     task = {"output_type": "loglikelihood_rolling", "doc_to_text": "", "doc_to_target": "{{question}}"}
-    found = scores(backend, tmp_path, ROWS, metric, **task, metric_list=[metric])
-    total, n_words = found.items["gold_logprob"].sum(), sum(len(row["question"].split()) for row in ROWS)
+    scored = scores(backend, tmp_path, ROWS, metric, **task, metric_list=[metric])
+    total, n_words = scored.items["gold_logprob"].sum(), sum(len(row["question"].split()) for row in ROWS)
     n_bytes = sum(len(row["question"].encode()) for row in ROWS)
     right = {"word_perplexity": np.exp(-total / n_words), "bits_per_byte": -total / n_bytes / np.log(2)}
-    assert found.score == pytest.approx(right[metric])
-    assert found.items["correct"].isna().all()
-    assert found.stderr is None
-    assert all(np.isfinite(value) for value in found.metrics.values())
+    assert scored.score == pytest.approx(right[metric])
+    assert scored.items["correct"].isna().all()
+    assert scored.stderr is None
+    assert all(np.isfinite(value) for value in scored.metrics.values())
 
 
 def test_a_continuation_alone_is_no_choice(backend: Backend, tmp_path: Path) -> None:
     task = {"output_type": "loglikelihood", "doc_to_text": "{{question}}", "doc_to_target": " {{options[0]}}"}
-    found = scores(backend, tmp_path, ROWS, "perplexity", **task, metric_list=["perplexity", "acc"])
-    assert found.score == pytest.approx(np.exp(-found.items["gold_logprob"].mean()))
-    assert found.items[["correct", "brier", "choice_logprobs"]].isna().all(axis=None)
-    assert found.items["gold"].tolist() == [f" {row['options'][0]}" for row in ROWS]
+    scored = scores(backend, tmp_path, ROWS, "perplexity", **task, metric_list=["perplexity", "acc"])
+    assert scored.score == pytest.approx(np.exp(-scored.items["gold_logprob"].mean()))
+    assert scored.items[["correct", "brier", "choice_logprobs"]].isna().all(axis=None)
+    assert scored.items["gold"].tolist() == [f" {row['options'][0]}" for row in ROWS]
 
 
 def test_a_correlation_is_a_score_of_all_items_together(backend: Backend, tmp_path: Path) -> None:
     rows = [{**row, "right": row["right"] % 2} for row in ROWS]
     asked = {"doc_to_text": "{{question}}", "doc_to_choice": ["no", "yes"], "doc_to_target": "right"}
-    found = scores(backend, tmp_path, rows, "mcc", **asked, metric_list=["mcc", "acc"])
-    assert found.items["correct"].isna().all()
-    check_right_choice(found, [row["right"] for row in rows])
+    scored = scores(backend, tmp_path, rows, "mcc", **asked, metric_list=["mcc", "acc"])
+    assert scored.items["correct"].isna().all()
+    check_right_choice(scored, [row["right"] for row in rows])
 
 
 def test_samples_that_others_have_logged(backend: Backend, tmp_path: Path) -> None:
@@ -185,13 +191,13 @@ def test_samples_that_others_have_logged(backend: Backend, tmp_path: Path) -> No
     rows = [{**row, "number": str(row["right"] + 1)} for row in ROWS]
     for choices, target in [*TARGETS.values()][2:]:
         asked = {"doc_to_text": LETTERS, "doc_to_choice": choices, "doc_to_target": target}
-        found = scores(backend, tmp_path, rows, "acc_norm", **asked).items
-        logged = [_as_logged(item, rows[i], choices, target) for i, (_, item) in enumerate(found.iterrows())]
+        scored = scores(backend, tmp_path, rows, "acc_norm", **asked).items
+        logged = [_as_logged(item, rows[i], choices, target) for i, (_, item) in enumerate(scored.iterrows())]
         again = item_table({"trees": logged}, "acc_norm,none")
         known = again["gold"].notna()
         assert known.mean() > 0.4
         columns = ["gold", "prediction", "correct", "gold_logprob", "brier"]
-        pd.testing.assert_frame_equal(again[known][columns], found[known][columns], check_dtype=False)
+        pd.testing.assert_frame_equal(again[known][columns], scored[known][columns], check_dtype=False)
         if target != "number":
             assert known.all()
 

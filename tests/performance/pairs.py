@@ -62,13 +62,13 @@ def compare(
     flops: int,
     differ: Callable[[Any, Any], str],
 ) -> Line:
-    times, found = [], set()
+    times, differences = [], set()
     for _ in range(rounds):
         rate = matrix_rate()
         mine, a = seconds(ours)
         theirs, b = seconds(peer)
         times.append((mine, theirs, rate))
-        found.add(differ(a, b))
+        differences.add(differ(a, b))
         print(f"  {name}: ours {mine:.1f} s, peer {theirs:.1f} s", flush=True)
     n = n_tokens()
     return Line(
@@ -78,7 +78,7 @@ def compare(
         statistics.median(t[1] / t[0] for t in times),
         n / statistics.median(t[0] for t in times),
         statistics.median(flops * N_BODY * n / t[0] / t[2] for t in times),
-        "; ".join(sorted(found)),
+        "; ".join(sorted(differences)),
         rounds,
         time.strftime("%Y-%m-%d"),
     )
