@@ -49,7 +49,7 @@ POINTS = [
     ("ttt.engine.training.checkpoints:last_checkpoint", 1),
     ("torch.distributed.checkpoint:save", 2),  # in place of the second checkpoint
     ("ttt.cell.on_the_way:ScoresOnTheWay.add", 2),
-    ("ttt.cell.adjusted:_save", 1),  # trained, and not yet saved
+    ("ttt.cell.adjusting:_save", 1),  # trained, and not yet saved
     ("ttt.tracking:RunLog.weights", 1),
     ("ttt.tracking:Tracker._finish", 2),  # the weights are among the artifacts, and their run not yet finished
     ("ttt.tracking:Tracker.clear", 2),  # it is finished, and not yet cleared

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from typing import Any, TypeVar
 
-from ttt.cell.adjusted import AdjustedModel, Group, adjusted_model, check_scores_on_the_way, groups_of
+from ttt.cell.adjusted import AdjustedModel, Group, check_scores_on_the_way, groups_of
+from ttt.cell.adjusting import adjusted_model
 from ttt.cell.card import paired
 from ttt.cell.evaluation import Evaluation
 from ttt.cell.log import Scored, log_adjusted, log_base, log_request
