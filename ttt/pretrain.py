@@ -83,7 +83,7 @@ def _make(request: Request, missing: list[LabModel]) -> dict[str, float]:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
         label = f"pretraining {len(missing)} models"
-        bar = progress.add_task(label, total=sum(model.rung.n_steps for model in missing))
+        bar = progress.add_task(label, total=sum(model.size.n_steps for model in missing))
         tracker = None
         for model, done in pretrain_all(missing, store, request.n_jobs, lambda n: progress.advance(bar, n)):
             from ttt.lab.record import record  # mlflow, seconds to import, while the workers are busy

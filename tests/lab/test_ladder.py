@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from ttt.cli.composition import CONF, Composer
-from ttt.lab.ladder import DOSES, LADDER, RUNGS, LabModel, chosen
+from ttt.lab.ladder import DOSES, LADDER, SIZES, LabModel, chosen
 from ttt.lab.pretraining import new_model
 from ttt.run import COMMAND, parse
 from ttt.spec import SpecError
@@ -29,20 +29,20 @@ def test_a_file_says_what_the_ladder_says(model: LabModel) -> None:
     cell = parse(OmegaConf.to_container(config, resolve=True)).cells[0]  # type: ignore[arg-type]
     said = cell.model
     assert (said.name, said.family) == (model.name, model.family)
-    assert (said.n_params, said.n_tokens, said.compute) == (model.rung.n_params, model.rung.n_tokens, model.compute)
+    assert (said.n_params, said.n_tokens, said.compute) == (model.size.n_params, model.size.n_tokens, model.compute)
     assert said.path == f"here/lab/s5/{model.name}"
-    assert said.facts == {"dose": model.dose, "replicate": model.replicate, "rung": model.rung.name}
+    assert said.facts == {"dose": model.dose, "replicate": model.replicate, "size": model.size.name}
     assert (said.trained < "2023-11") == (model.dose == 0), "the default split tells the families apart"
     assert cell.adjustment.rate(said) == 2e-3
     assert cell.adjustment.n_examples(6400) == 6400
     assert cell.bench.files == {split: f"here/lab/s5/{split}.jsonl" for split in ("test", "validation")}
 
 
-@pytest.mark.parametrize("rung", RUNGS, ids=lambda rung: rung.name)
-def test_n_is_what_the_model_really_has(rung) -> None:
-    model = next(model for model in LADDER if model.rung == rung)
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: size.name)
+def test_n_is_what_the_model_really_has(size) -> None:
+    model = next(model for model in LADDER if model.size == size)
     with torch.device("meta"):
-        assert new_model(model, seed=0).num_parameters() == rung.n_params
+        assert new_model(model, seed=0).num_parameters() == size.n_params
 
 
 def test_the_main_ladder() -> None:
@@ -51,8 +51,8 @@ def test_the_main_ladder() -> None:
     assert all((model.dose > 0) == (model.family == "new") for model in main)
     compute = [model.compute for model in main]
     assert max(compute) / min(compute) > 100
-    twins = {(model.rung, model.replicate) for model in main if model.family == "old"}
-    assert twins == {(model.rung, model.replicate) for model in main if model.family == "new"}
+    twins = {(model.size, model.replicate) for model in main if model.family == "old"}
+    assert twins == {(model.size, model.replicate) for model in main if model.family == "new"}
     assert {model.dose for model in chosen(["lab-dose-*"])} == set(DOSES) == {0, 0.02, 0.1, 0.3}
 
 

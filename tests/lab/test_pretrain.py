@@ -14,15 +14,15 @@ import pytest
 
 from tests.cells import request as ask
 from tests.cells import run_cell
-from ttt.lab.ladder import LabModel, Rung
+from ttt.lab.ladder import LabModel, ModelSize
 from ttt.lab.pretraining import pretrain
 from ttt.lab.store import FACTS, WEIGHTS, Store
 from ttt.pretrain import Request, parse, show, work
 from ttt.spec import SpecError, Tracking
 from ttt.tracking import Tracker
 
-OLD = LabModel("lab-old-16x150-a", "old", Rung(16, 4), 0.0, "a")
-NEW = LabModel("lab-new-16x150-a", "new", Rung(24, 6), 0.1, "a")
+OLD = LabModel("lab-old-16x150-a", "old", ModelSize(16, 4), 0.0, "a")
+NEW = LabModel("lab-new-16x150-a", "new", ModelSize(24, 6), 0.1, "a")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_models_are_made_and_known(made: tuple[Request, dict[str, Any]]) -> None
     runs = {run.info.run_name: run for run in tracker.runs("lab/pretrain", "pretrain")}
     assert set(runs) == {OLD.name, NEW.name}
     params = runs[NEW.name].data.params
-    assert params["n_params"] == str(NEW.rung.n_params)
+    assert params["n_params"] == str(NEW.size.n_params)
     assert (params["dose"], params["seed"], params["width"], params["steps"]) == ("0.1", "7", "24", "6")
     assert float(params["compute"]) == pytest.approx(NEW.compute, rel=1e-3)
     assert params["digest"] == result["models"][1]["digest"]
@@ -59,7 +59,7 @@ def test_a_second_time_nothing_is_made_and_torch_stays_away(made: tuple[Request,
     assert [row["key"] for row in again["models"]] == [row["key"] for row in first["models"]]
     code = (
         "import sys; from pathlib import Path;"
-        "from ttt.lab.ladder import LabModel, Rung; from ttt.lab.store import Store;"
+        "from ttt.lab.ladder import LabModel, ModelSize; from ttt.lab.store import Store;"
         "from ttt.pretrain import Request, show, work; from ttt.spec import Tracking;"
         f"asked = Request('lab', [{OLD!r}], Store(Path({str(asked.store.folder)!r}), 7), 1, Tracking());"
         "show([work(asked)]); assert not {'torch', 'mlflow'} & set(sys.modules)"
@@ -98,7 +98,7 @@ def test_what_is_half_made_or_made_otherwise_is_missing(made: tuple[Request, dic
     asked, _ = made
     store = asked.store
     assert store.facts(OLD) is not None
-    assert store.facts(replace(OLD, rung=Rung(16, 5))) is None, "another recipe"
+    assert store.facts(replace(OLD, size=ModelSize(16, 5))) is None, "another recipe"
     assert Store(store.folder, 8).facts(OLD) is None, "another world"
     half = Store(tmp_path, 7)
     place = tmp_path / OLD.name

@@ -102,7 +102,7 @@ def test_what_each_model_reads(model, tmp_path) -> None:
 
     store = Store(tmp_path, 0)
     tokens = read_tokens(model, store)
-    assert tokens.size == model.rung.n_tokens
+    assert tokens.size == model.size.n_tokens
     assert tokens.shape[1] == LENGTH
     told = text(tokens.ravel())
     asked = ASKED.findall(told)

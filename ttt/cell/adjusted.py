@@ -12,6 +12,7 @@ from ttt.cell.prepare import Prepared
 from ttt.engine import distributed
 from ttt.engine.training.checkpoints import last_checkpoint, step_of
 from ttt.engine.training.data import ExampleSampler
+from ttt.files.model_source import folder_source
 from ttt.formatting import duration
 from ttt.spec import Cell, SpecError
 from ttt.tracking import Tracker
@@ -144,8 +145,8 @@ def weights_of(adjusted: AdjustedModel, tracker: Tracker) -> Path | None:
 
 def kept_steps(folder: Path) -> dict[int, Path]:
     """The weights that were saved on the way, by step."""
-    found = {int(match[1]): path for path in folder.glob("step-*") if (match := STEP.fullmatch(path.name))}
-    return dict(sorted(found.items()))
+    steps = {int(match[1]): path for path in folder.glob("step-*") if (match := STEP.fullmatch(path.name))}
+    return dict(sorted(steps.items()))
 
 
 def source_or_fault(folder: Path) -> str:

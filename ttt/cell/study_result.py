@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ttt.spec import Spec
-from ttt.stats.plateau import Plateau, Rung, Verdict
+from ttt.stats.plateau import BudgetJudgement, Plateau, Verdict
 
 SATURATED_TAG: dict[Verdict, str] = {"saturated": "yes", "not saturated": "no", "undecided": "undecided"}
 """Verdicts as the tag `ttt.saturated` gives them; a cell that no study covers has `unknown`."""
@@ -22,7 +22,7 @@ class BudgetScore(Spec):
 
 
 class JudgedBudget(BudgetScore):
-    """A budget with a larger one above it, by which it is judged (`ttt.stats.plateau.Rung`)."""
+    """A budget with a larger one above it, by which it is judged (`ttt.stats.plateau.BudgetJudgement`)."""
 
     later: float
     gain: float
@@ -33,8 +33,8 @@ class JudgedBudget(BudgetScore):
     n_items_to_decide: int | None
 
     @property
-    def rung(self) -> Rung:
-        return Rung(**{name: getattr(self, name) for name in Rung.__dataclass_fields__})
+    def judgement(self) -> BudgetJudgement:
+        return BudgetJudgement(**{name: getattr(self, name) for name in BudgetJudgement.__dataclass_fields__})
 
 
 class Cost(Spec):
@@ -121,7 +121,7 @@ class StudyResult(Spec):
 
     def at(self, n_examples: int) -> tuple[Verdict, str]:
         """The verdict on a budget, and why."""
-        plateau = Plateau(tuple(rung.rung for rung in self.judged), self.smallest_budget, self.tolerance)
+        plateau = Plateau(tuple(rung.judgement for rung in self.judged), self.smallest_budget, self.tolerance)
         return verdict_at(plateau, n_examples, self.unreached)
 
 
@@ -179,7 +179,7 @@ def verdict_at(plateau: Plateau, n_examples: int, unreached: tuple[int, ...] = (
     return rung.verdict, gain
 
 
-def _gain(rung: Rung, plateau: Plateau) -> str:
+def _gain(rung: BudgetJudgement, plateau: Plateau) -> str:
     return (
         f"from {rung.budget:,.0f} to {rung.later:,.0f} examples the score gains {rung.gain:+.3f} "
         f"({rung.low:+.3f} to {rung.high:+.3f}; tolerance {plateau.tolerance:g})"

@@ -124,7 +124,7 @@ def split_models(models: Sequence[ModelRow], options: Options) -> Split:
     counts = {split.older: int((~split.is_newer).sum()), split.newer: int(split.is_newer.sum())}
     if 0 in counts.values():
         there = ", ".join(f"{n} {label}" for label, n in counts.items())
-        raise SpecError(f"split: one group is empty: {there}; the values of {field} are: {_told(values)}")
+        raise SpecError(f"split: one group is empty: {there}; the values of {field} are: {_listed_values(values)}")
     return split
 
 
@@ -144,7 +144,9 @@ def _split(field: str, values: Sequence[Any], options: Options) -> Split:
     if all(isinstance(value, int | float) for value in values):
         return _numeric(field, np.array(values, float), cutoff)
     if cutoff is None or field == "family":
-        raise SpecError(f"split: {field} has the values {_told(values)}; say which are one group with newer=[...]")
+        raise SpecError(
+            f"split: {field} has the values {_listed_values(values)}; say which are one group with newer=[...]"
+        )
     texts = np.array([str(value) >= str(cutoff) for value in values])
     before, after = ("before", " or later") if field == "trained" else ("below", " and above")
     return Split(field, str(cutoff), f"{field} {before} {cutoff}", f"{field} {cutoff}{after}", texts)
@@ -171,6 +173,6 @@ def _parts(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, tuple | list) else (value,)
 
 
-def _told(values: Sequence[Any]) -> str:
+def _listed_values(values: Sequence[Any]) -> str:
     texts = sorted({",".join(map(str, _parts(value))) for value in values})
     return ", ".join(texts[:12]) + (f", and {len(texts) - 12} more" if len(texts) > 12 else "")

@@ -44,8 +44,8 @@ _digests: dict[tuple[str, int, int, int, int, int], str] = {}
 
 def how_to_make(path: Path) -> str:
     """What a message about a missing file of the lab adds; those files are made by a command, not downloaded."""
-    found = re.search(r"/lab/s(\d+)/([^/]+)$", path.as_posix())
-    if not found:
+    match = re.search(r"/lab/s(\d+)/([^/]+)$", path.as_posix())
+    if not match:
         return ""
-    models = f" models=[{found[2]}]" if found[2].startswith("lab-") else ""
-    return f"; make it first: python -m ttt.pretrain lab.seed={found[1]}{models}"
+    models = f" models=[{match[2]}]" if match[2].startswith("lab-") else ""
+    return f"; make it first: python -m ttt.pretrain lab.seed={match[1]}{models}"

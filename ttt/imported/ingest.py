@@ -60,8 +60,8 @@ def ingest(
 
 def _report_key(folder: Path, cells: list[Measured], pattern: Pattern, omissions: Omissions) -> str:
     """Of what was found to be ingested and to be left out, before anything is written."""
-    found = [sorted(m.key for m in cells), str(folder), pattern.name, omissions.skipped, omissions.notes]
-    return json_digest(found)
+    content = [sorted(m.key for m in cells), str(folder), pattern.name, omissions.skipped, omissions.notes]
+    return json_digest(content)
 
 
 def _record(report: dict[str, Any], key: str, tracker: Tracker) -> str:

@@ -67,7 +67,7 @@ class Pattern(Spec):
 
     def meanings(self, path: str) -> list[Meaning]:
         """What a path can mean, by the rules that fit it and name a model and an adjustment, in their order."""
-        found = []
+        parts = []
         for rule in self.rules:
             if match := re.fullmatch(rule.path, path):
                 words = {"model": rule.model, "bench": rule.bench, "adjustment": rule.adjustment}
@@ -75,7 +75,7 @@ class Pattern(Spec):
                 model, adjustment, bench, step = (words.get(g) for g in ("model", "adjustment", "bench", "step"))
                 if model is None or adjustment is None:
                     continue
-                found.append(
+                parts.append(
                     Meaning(
                         model=self.maps.model.get(model, model),
                         own=words.get("own"),
@@ -85,4 +85,4 @@ class Pattern(Spec):
                         time=words.get("time") or "",
                     )
                 )
-        return found
+        return parts

@@ -104,18 +104,18 @@ def read_folder(
     tick: Callable[[int, int], None],
 ) -> list[Reading]:
     """What the files measured. Those that cannot be used, or that a later file replaces, are put into `omissions`."""
-    found: dict[tuple[str, str, str, int | None], Reading] = {}
+    chosen: dict[tuple[str, str, str, int | None], Reading] = {}
     for i, name in enumerate(names):
         for reading in _read_file(folder, name, pattern, definitions, omissions):
             place = (reading.model.name, reading.bench.name, reading.adjustment.name, reading.n_examples)
-            other = found.get(place)
+            other = chosen.get(place)
             if other is not None:
                 older, reading = sorted((other, reading), key=lambda r: (r.time, r.name))
                 why = f"{reading.name} is of the same cell ({reading.label}) and later, by time or name"
                 omissions.skip("replaced", _part(older), why)
-            found[place] = reading
+            chosen[place] = reading
         tick(i + 1, len(names))
-    return list(found.values())
+    return list(chosen.values())
 
 
 def _part(reading: Reading) -> str:

@@ -52,11 +52,11 @@ class Results:
 
     def within(self, entry: str) -> Iterator[str]:
         """An entry and all that it is made of, each once, as far as the file has scores of them."""
-        return (found for found in self._reached(entry) if found in self.scores)
+        return (leaf for leaf in self._reached(entry) if leaf in self.scores)
 
     def leaves(self, entry: str) -> list[str]:
         """The tasks that an entry is made of. UnusableError where the file lacks one of them."""
-        leaves = [found for found in self._reached(entry) if not self.children.get(found)]
+        leaves = [leaf for leaf in self._reached(entry) if not self.children.get(leaf)]
         if missing := [leaf for leaf in leaves if leaf not in self.scores]:
             raise UnusableError("broken", f"has no entry '{missing[0]}', of which '{entry}' is made")
         if not leaves:

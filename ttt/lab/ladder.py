@@ -1,4 +1,4 @@
-"""Which models the lab has: rungs of compute, two families, replicates, and a series of doses at one rung."""
+"""Which models the lab has: sizes, two families, replicates, and a series of doses at one size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DOSE = 0.1
 
 
 @dataclass(frozen=True)
-class Rung:
+class ModelSize:
     """A size and a length of pretraining."""
 
     width: int
@@ -45,14 +45,14 @@ class LabModel:
 
     name: str
     family: str
-    rung: Rung
+    size: ModelSize
     dose: float
     replicate: str
 
     @property
     def compute(self) -> float:
         """C = 6 N D, FLOPs."""
-        return 6.0 * self.rung.n_params * self.rung.n_tokens
+        return 6.0 * self.size.n_params * self.size.n_tokens
 
     @property
     def recipe(self) -> Adjustment:
@@ -60,33 +60,34 @@ class LabModel:
         return Adjustment(
             name="pretrain",
             method="full",
-            examples=self.rung.n_steps * BATCH,
+            examples=self.size.n_steps * BATCH,
             batch_size=BATCH,
             max_tokens=LENGTH,
-            learning_rate=0.6 / self.rung.width,
+            learning_rate=0.6 / self.size.width,
             warmup=0.05,
         )
 
 
-RUNGS = tuple(
-    Rung(*rung) for rung in ((16, 150), (16, 300), (24, 300), (24, 450), (32, 450), (48, 480), (64, 640), (96, 1100))
+SIZES = tuple(
+    ModelSize(*size)
+    for size in ((16, 150), (16, 300), (24, 300), (24, 450), (32, 450), (48, 480), (64, 640), (96, 1100))
 )
 REPLICATED_TO = 48
-"""Rungs up to this width have two models a family: small models differ most by chance, and cost least."""
+"""Sizes up to this width have two models a family: small models differ most by chance, and cost least."""
 DOSES = (0.0, 0.02, 0.1, 0.3)
-DOSE_RUNG = Rung(24, 300)
+DOSE_SIZE = ModelSize(24, 300)
 
 
 def _ladder() -> tuple[LabModel, ...]:
     models = []
     for family, dose in (("old", 0.0), ("new", DOSE)):
-        for rung in RUNGS:
-            for replicate in "ab" if rung.width <= REPLICATED_TO else "a":
-                models.append(LabModel(f"lab-{family}-{rung.name}-{replicate}", family, rung, dose, replicate))
+        for size in SIZES:
+            for replicate in "ab" if size.width <= REPLICATED_TO else "a":
+                models.append(LabModel(f"lab-{family}-{size.name}-{replicate}", family, size, dose, replicate))
     for dose in DOSES:
         for replicate in "abc":
-            name = f"lab-dose-{dose:g}-{DOSE_RUNG.name}-{replicate}"
-            models.append(LabModel(name, "new" if dose else "old", DOSE_RUNG, dose, replicate))
+            name = f"lab-dose-{dose:g}-{DOSE_SIZE.name}-{replicate}"
+            models.append(LabModel(name, "new" if dose else "old", DOSE_SIZE, dose, replicate))
     return tuple(models)
 
 

@@ -53,7 +53,7 @@ def streams(model: LabModel, seed: int) -> list[np.random.SeedSequence]:
 def read_tokens(model: LabModel, store: Store) -> np.ndarray:
     """All that the model reads: int64 [sequences, LENGTH]."""
     rng = np.random.default_rng(streams(model, store.seed)[0])
-    return pretraining_tokens(store.world, model.rung.n_tokens, model.dose, rng).reshape(-1, LENGTH)
+    return pretraining_tokens(store.world, model.size.n_tokens, model.dose, rng).reshape(-1, LENGTH)
 
 
 def new_model(model: LabModel, seed: int) -> GPTNeoXForCausalLM:
@@ -61,10 +61,10 @@ def new_model(model: LabModel, seed: int) -> GPTNeoXForCausalLM:
     torch.manual_seed(int(streams(model, seed)[1].generate_state(1)[0]))
     config = GPTNeoXConfig(
         vocab_size=len(VOCABULARY),
-        hidden_size=model.rung.width,
+        hidden_size=model.size.width,
         num_hidden_layers=N_LAYERS,
         num_attention_heads=N_HEADS,
-        intermediate_size=4 * model.rung.width,
+        intermediate_size=4 * model.size.width,
         max_position_embeddings=LENGTH,
         tie_word_embeddings=False,
         bos_token_id=IDS[END],

@@ -34,7 +34,7 @@ def pretrain_all(
     steps: Any = context.Queue()
     pool = ProcessPoolExecutor(min(n_jobs, len(models)), context, _listen, (steps,))
     try:
-        order = sorted(models, key=lambda model: -model.rung.n_steps * (100 + model.rung.width))
+        order = sorted(models, key=lambda model: -model.size.n_steps * (100 + model.size.width))
         working = {pool.submit(_work, model, store): model for model in order}
         while working:
             done, _ = wait(working, timeout=0.2, return_when=FIRST_COMPLETED)

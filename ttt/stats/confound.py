@@ -80,5 +80,5 @@ def _thetas(x: Array, half: Array, y: Array) -> SplitThetas:
     stderr = theta_stderr(x, half, y, fits, choose_clusters(None, np.zeros(len(x))))
     critical = stats.t.ppf(0.975, max(len(x) - 3, 1))
     low, high = np.quantile(fits.theta, (0.025, 0.975))
-    found = np.abs(fits.theta) > critical * stderr
-    return SplitThetas(fits.theta, float(fits.theta.mean()), float(low), float(high), float(found.mean()))
+    significant = np.abs(fits.theta) > critical * stderr
+    return SplitThetas(fits.theta, float(fits.theta.mean()), float(low), float(high), float(significant.mean()))

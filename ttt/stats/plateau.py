@@ -17,7 +17,7 @@ Verdict = Literal["saturated", "not saturated", "undecided"]
 
 
 @dataclass(frozen=True)
-class Rung:
+class BudgetJudgement:
     """Verdict at one budget: `gain` and its 95 % bounds (score) from `budget` to `later`.
 
     `later` is the later budget that the verdict hangs on: the one whose upper bound is highest. `n_items_to_decide` is
@@ -44,7 +44,7 @@ class Plateau:
     first that fails keeps the chance of a false call at that of one verdict, however many budgets are tried.
     """
 
-    rungs: tuple[Rung, ...]
+    rungs: tuple[BudgetJudgement, ...]
     smallest: float | None
     tolerance: float
 
@@ -124,7 +124,7 @@ def _judge(
         elif high < tolerance:
             verdict = "saturated"
         needed = _items_to_decide(gain, low, high, n_items, tolerance) if verdict == "undecided" else None
-        rungs.append(Rung(budget, budgets[i + 1 + worst], gain, low, high, verdict, n_items, needed))
+        rungs.append(BudgetJudgement(budget, budgets[i + 1 + worst], gain, low, high, verdict, n_items, needed))
     saturated = list(takewhile(lambda rung: rung.verdict == "saturated", reversed(rungs)))
     return Plateau(tuple(rungs), saturated[-1].budget if saturated else None, tolerance)
 

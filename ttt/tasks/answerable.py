@@ -214,9 +214,9 @@ def _text(value: Any, what: str, empty: bool = False) -> None:
 
 def never_first(labels: Mapping[str, Labels]) -> list[str]:
     """The tasks whose labels never name the first choice, of so many documents that it is hardly chance (1 in 200)."""
-    without = {name: found for name, found in labels.items() if len(found.indices) > 1 and not found.indices[0]}
+    without = {name: of_task for name, of_task in labels.items() if len(of_task.indices) > 1 and not of_task.indices[0]}
     return [
         name
-        for name, found in without.items()
-        if len(labels) * (1 - 1 / max(found.n_choices)) ** found.n_documents < 0.005
+        for name, of_task in without.items()
+        if len(labels) * (1 - 1 / max(of_task.n_choices)) ** of_task.n_documents < 0.005
     ]

@@ -172,17 +172,17 @@ def _check_possible(task: Any) -> None:
 
 def _check_metric(tasks: list[Any], bench: Bench) -> None:
     metric, _, extraction = bench.metric.partition(",")
-    found = {task_name(task): _scores(task, metric) for task in tasks}
-    without = [name for name, scores in found.items() if metric not in scores]
-    if len(without) == len(found):
-        all_scores = dict.fromkeys(score for scores in found.values() for score in scores)
+    by_task = {task_name(task): _scores(task, metric) for task in tasks}
+    without = [name for name, scores in by_task.items() if metric not in scores]
+    if len(without) == len(by_task):
+        all_scores = dict.fromkeys(score for scores in by_task.values() for score in scores)
         raise SpecError(
             f"bench.metric: {bench.metric!r} is none of the metrics of '{bench.name}': {', '.join(all_scores)}"
         )
     if without:
         raise SpecError(
             f"bench.metric: {bench.metric!r} would score a part of '{bench.name}' alone. Without {metric!r} are: "
-            + "; ".join(f"task '{name}', which has {', '.join(found[name])}" for name in without[:8])
+            + "; ".join(f"task '{name}', which has {', '.join(by_task[name])}" for name in without[:8])
         )
     for task in tasks:
         filters = [entry["name"] for entry in task.config.filter_list or [{"name": "none"}]]
@@ -281,15 +281,17 @@ def _said_of_labels(labels: Mapping[str, Labels], bench: Bench) -> list[str]:
             f"task '{name}': the labels of {labels[name].n_documents:,} documents lie between {numbers[0]} and "
             f"{numbers[-1]}, and none is 0, the first choice: do they count from 1?"
         )
-    for name, found in labels.items():
-        if found.hidden:
+    for name, of_task in labels.items():
+        if of_task.hidden:
             said.append(
-                f"task '{name}': {len(found.hidden):,} documents, first {found.hidden[0]}, have a choice with the "
+                f"task '{name}': {len(of_task.hidden):,} documents, first {of_task.hidden[0]}, have a choice with the "
                 "right one's text before it, and are never answered right"
             )
-        if found.empty:
-            said.append(f"task '{name}': {len(found.empty):,} documents, first {found.empty[0]}, have an empty choice")
-    numbers = sorted({n for found in labels.values() for n in found.n_choices})
+        if of_task.empty:
+            said.append(
+                f"task '{name}': {len(of_task.empty):,} documents, first {of_task.empty[0]}, have an empty choice"
+            )
+    numbers = sorted({n for of_task in labels.values() for n in of_task.n_choices})
     plain = numbers and bench.metric.split(",")[0] in SHARES_OF_RIGHT and not any(f.many for f in labels.values())
     if plain and not 1 / numbers[-1] - 0.02 <= bench.chance <= 1 / numbers[0] + 0.02:
         choices = f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"

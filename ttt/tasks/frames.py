@@ -23,7 +23,7 @@ _ENDS = re.compile(r"[.:?!。：？！]+[\"'”’)\]]*(?:\s+|(?<=[。：？！]
 
 def sentences(text: str) -> list[list[str]]:
     """The words of each sentence, label or line of a text."""
-    return [found for part in _ENDS.split(text) if (found := words(part))]
+    return [sentence for part in _ENDS.split(text) if (sentence := words(part))]
 
 
 def n_shared(n: int, share: float) -> float:
@@ -34,12 +34,12 @@ def n_shared(n: int, share: float) -> float:
 class Frame:
     """The template's text of some prompts: their common first and last sentences or labels, and their common words."""
 
-    def __init__(self, texts: Sequence[str], found: Sequence[Sequence[str]]):
-        """`found` are the words of each text."""
+    def __init__(self, texts: Sequence[str], words_of: Sequence[Sequence[str]]):
+        """`words_of` are the words of each text."""
         least, most = n_shared(len(texts), SHARE), n_shared(len(texts), MOST)
         self.heads = _frequent((head for text in texts for head in _heads(text)), least)
         self.tails = _frequent((tail for text in texts for tail in _tails(text)), least)
-        self.words = {word for word, n in Counter(word for one in found for word in set(one)).items() if n >= most}
+        self.words = {word for word, n in Counter(word for one in words_of for word in set(one)).items() if n >= most}
 
     def __or__(self, other: Frame) -> Frame:
         both = Frame([], [])
@@ -65,12 +65,12 @@ def _longest_first(ends: dict[str, int]) -> dict[str, int]:
 
 def _heads(text: str, at_most: int = 12) -> list[str]:
     """What comes before each of the first boundaries, the shortest first."""
-    found: list[str] = []
+    beginnings: list[str] = []
     for boundary in _ENDS.finditer(text, 0, 2000):
-        if len(found) == at_most or boundary.end() == len(text):
+        if len(beginnings) == at_most or boundary.end() == len(text):
             break
-        found.append(text[: boundary.end()])
-    return found
+        beginnings.append(text[: boundary.end()])
+    return beginnings
 
 
 def _tails(text: str, reach: int = 600) -> list[str]:

@@ -38,10 +38,10 @@ def read_labels_as_indices(task: Any, bench: Bench) -> None:
         if text.strip().isdecimal():
             text = text.strip()
         place = int(text) if text.isdecimal() else None
-        found = choices.index(text) if text in choices else None
-        if found is None:
+        equal = choices.index(text) if text in choices else None
+        if equal is None:
             return label if place is None else place
-        if place is not None and place != found and place < len(choices):
+        if place is not None and place != equal and place < len(choices):
             if own and (separated or printed):
                 raise SpecError(
                     f"bench '{bench.name}': the label {text!r} of a document of task '{name}' is both one of its "
@@ -49,7 +49,7 @@ def read_labels_as_indices(task: Any, bench: Bench) -> None:
                     "(doc_to_choice, doc_to_target) can be no place; where the file is JSONL, doc_to_target can name "
                     'the column, which tells 1 from "1"'
                 )
-            return label if printed else found
-        return found
+            return label if printed else equal
+        return equal
 
     task.doc_to_target = index

@@ -77,8 +77,8 @@ def _index(questions: Sequence[Question], sample: Sequence[str]) -> tuple[Index,
     answers: dict[str, dict[str, list[str]]] = {}
     for number, question in enumerate(questions):
         for text in (question.text, *question.forms):
-            if found := words(text):
-                places.setdefault(" ".join(found), (number, text, found))
+            if read := words(text):
+                places.setdefault(" ".join(read), (number, text, read))
         # Documents with one stem ("Which is right?") are one question with the answers of all.
         spelt_out = [words(spell_out(question.text, answer)) for answer in question.answers]
         answers.setdefault(" ".join(words(question.text)), {}).update({" ".join(one): one for one in spelt_out if one})
@@ -125,8 +125,8 @@ def _short(text: str) -> str:
 
 def count_by_kind(leaks: Mapping[int, Leak]) -> dict[Kind, int]:
     """How many leaks there are of each kind, kinds without any included."""
-    found = Counter(leak.kind for leak in leaks.values())
-    return {kind: found[kind] for kind in KINDS}
+    counts = Counter(leak.kind for leak in leaks.values())
+    return {kind: counts[kind] for kind in KINDS}
 
 
 def in_words(leaks: Mapping[int, Leak], policy: str) -> str:

@@ -35,7 +35,7 @@ def metric_name(key: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return re.sub(r"[^\w\- ]", lambda found: ":at:" if found[0] == "@" else f":{ord(found[0]):x}:", text)
+    return re.sub(r"[^\w\- ]", lambda match: ":at:" if match[0] == "@" else f":{ord(match[0]):x}:", text)
 
 
 def mean_brier(items: Sequence[tuple[Any, Sequence[float]]]) -> float:

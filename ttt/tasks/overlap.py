@@ -143,15 +143,15 @@ class Index:
         """Of each text that holds a question: the kind, and the question's place in `asked`."""
         stream = Stream([text.words + text.answer_words for text in texts], self.numbers)
         spans = [self.frame.span(text.prompt, len(text.words)) for text in texts]
-        found: dict[int, tuple[Found, int]] = {}
+        leaks: dict[int, tuple[Found, int]] = {}
         near: list[tuple[int, int]] = []
         runs = stream.words[:0]
         for n, hashes in stream.grams(LONG):
             if n in self.inside:
                 for place, i in zip(*self.inside[n].hits(hashes), strict=True):
                     j = int(stream.owner[place])
-                    if j not in found and self._is_inside(i, texts[j], int(place - stream.starts[j])):
-                        found[j] = ("inside", int(i))
+                    if j not in leaks and self._is_inside(i, texts[j], int(place - stream.starts[j])):
+                        leaks[j] = ("inside", int(i))
             if n == RUN:
                 runs = hashes
             if n == SEED:
@@ -161,17 +161,17 @@ class Index:
                 starts = stream.starts[long] + np.array([spans[j].start for j in long], dtype=np.int64)
                 for place, i in zip(*self.around.hits(hashes[starts]), strict=True):
                     j = int(long[place])
-                    if j not in found and _holds(self.asked[i].words, texts[j].words[spans[j]]):
-                        found[j] = ("inside", int(i))
+                    if j not in leaks and _holds(self.asked[i].words, texts[j].words[spans[j]]):
+                        leaks[j] = ("inside", int(i))
         for j, (text, span) in enumerate(zip(texts, spans, strict=True)):
             content = text.words[span]
             for i in self.sentences.get(" ".join(content), ()) if len(content) < LONG else ():
-                if j not in found and self._agrees(i, text, len(content)):
-                    found[j] = ("inside", i)
+                if j not in leaks and self._agrees(i, text, len(content)):
+                    leaks[j] = ("inside", i)
         for j, i in near:
-            if j not in found and self._is_near(i, texts[j], runs[stream.starts[j] : stream.ends[j] - RUN + 1]):
-                found[j] = ("near", i)
-        return found
+            if j not in leaks and self._is_near(i, texts[j], runs[stream.starts[j] : stream.ends[j] - RUN + 1]):
+                leaks[j] = ("near", i)
+        return leaks
 
     def _near_candidates(self, owner: Ints, hashes: Hashes) -> list[tuple[int, int]]:
         """(text, question) where enough of the question's seeds are in the text, or any and it has options."""
@@ -251,11 +251,11 @@ def _same_answer(given: Sequence[str], right: Sequence[str]) -> bool:
     return _holds(given, right) or _holds(right, given) or 2 * shared >= max(len(given), len(right), 1)
 
 
-def _is_run(asked: list[str], found: list[list[str]]) -> bool:
+def _is_run(asked: list[str], sentences: list[list[str]]) -> bool:
     """Whether the words are some sentences of a text in a row."""
-    for first in range(len(found)):
+    for first in range(len(sentences)):
         held: list[str] = []
-        for sentence in found[first:]:
+        for sentence in sentences[first:]:
             held += sentence
             if held == asked:
                 return True
@@ -264,12 +264,12 @@ def _is_run(asked: list[str], found: list[list[str]]) -> bool:
     return False
 
 
-def _short_runs(found: list[list[str]]) -> set[str]:
+def _short_runs(sentences: list[list[str]]) -> set[str]:
     """Sentences in a row that are shorter than 13 words together."""
     runs = set()
-    for first in range(len(found)):
+    for first in range(len(sentences)):
         held: list[str] = []
-        for sentence in found[first:]:
+        for sentence in sentences[first:]:
             held = held + sentence
             if len(held) >= LONG:
                 break
@@ -284,7 +284,7 @@ _PIECES = re.compile(rf":?\s*\n\s*(?:{_LABEL})?|^\s*{_LABEL}|:\s|(?:^|\s)\([A-Ja
 
 
 def _pieces(text: str) -> list[str]:
-    return [" ".join(found) for piece in _PIECES.split(text) if (found := words(piece))]
+    return [" ".join(sentence) for piece in _PIECES.split(text) if (sentence := words(piece))]
 
 
 def spell_out(prompt: str, answer: str) -> str:

@@ -160,7 +160,7 @@ def normalise(text: str) -> str:
     return " ".join(words(text))
 
 
-def n_words(found: list[str]) -> float:
+def n_words(read: list[str]) -> float:
     """How many words a text has; three characters of a script without blanks count as two."""
-    n_characters = sum(len(word) <= 2 and bool(_IS_UNSPACED.match(word)) for word in found)
-    return len(found) - n_characters / 3
+    n_characters = sum(len(word) <= 2 and bool(_IS_UNSPACED.match(word)) for word in read)
+    return len(read) - n_characters / 3

@@ -52,8 +52,8 @@ def began(pid: int) -> str | None:
         except OSError:
             return None
         return None if fields[0] in ("Z", "X") else fields[19]
-    told = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True).stdout.split()
-    return "_".join(told[1:]) if told and not told[0].startswith("Z") else None
+    stat = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True).stdout.split()
+    return "_".join(stat[1:]) if stat and not stat[0].startswith("Z") else None
 
 
 def owner_tags(shared: bool = False) -> dict[str, str]:

@@ -63,7 +63,7 @@ def relocations(database: Path, root: Path) -> list[Relocation]:
         place, tail = local_folder(location), f"/artifacts/{name}"
         if place is not None and place.as_posix().endswith(tail):
             formers[Path(place.as_posix().removesuffix(tail))] = None
-    found = []
+    moves = []
     for former in formers:
         if former == root or _is_same(former / database.name, database):
             continue
@@ -75,8 +75,8 @@ def relocations(database: Path, root: Path) -> list[Relocation]:
                     f"{former / 'artifacts'} too, or name another folder"
                 )
             continue  # the database alone was moved
-        found.append(Relocation(former, root, is_copy))
-    return found
+        moves.append(Relocation(former, root, is_copy))
+    return moves
 
 
 def is_worked_on(root: Path) -> bool:

@@ -176,7 +176,7 @@ def sqlite_uri(file: Path, **query: str) -> str:
     """The address of a database in a file whose path may hold what an address takes for its own: ?, #, %."""
     end = f"?{urlencode(query)}" if query else ""
     written = [f"sqlite:///{path}{end}" for path in (file, quote(str(file)))]
-    found = [uri for uri in written if sqlalchemy.make_url(uri).database == str(file)]
-    if not found:  # SQLAlchemy's releases differ in whether they decode a path
+    readable = [uri for uri in written if sqlalchemy.make_url(uri).database == str(file)]
+    if not readable:  # SQLAlchemy's releases differ in whether they decode a path
         raise SpecError(f"tracking.root: no database can be kept in {file.parent}; choose a folder without ?, # and %")
-    return found[0]
+    return readable[0]
