@@ -6,6 +6,7 @@ import ast
 import importlib
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -42,12 +43,16 @@ def subject(module: str) -> str:
     return [*module.split("."), ""][1]
 
 
+@cache
+def tree_of(module: str) -> ast.Module:
+    file = PACKAGE.joinpath(*module.split(".")[1:])
+    return ast.parse((file / "__init__.py" if file.is_dir() else file.with_suffix(".py")).read_text())
+
+
 def imports(module: str) -> set[str]:
     """Modules that a module imports, at its head or within a function."""
-    file = PACKAGE.joinpath(*module.split(".")[1:])
-    tree = ast.parse((file / "__init__.py" if file.is_dir() else file.with_suffix(".py")).read_text())
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(tree_of(module)):
         if isinstance(node, ast.ImportFrom) and node.module:
             inner = {f"{node.module}.{alias.name}" for alias in node.names} & set(MODULES)
             names |= inner or {node.module}
@@ -88,6 +93,44 @@ def test_no_imports_go_in_a_circle() -> None:
     while leaves := {module for module, needed in needs.items() if not needed & needs.keys()}:
         needs = {module: needed for module, needed in needs.items() if module not in leaves}
     assert not needs, f"these import each other in a circle, or what does: {sorted(needs)}"
+
+
+RETIRED = {
+    *("Plan", "Scores", "Rung", "Climber", "Climbed", "Follower", "Workbench", "WORDS"),
+    *("climb", "follow", "follower", "found", "hold", "lend", "lent", "tell", "told", "waiting"),
+}
+"""Names that once meant two things, or were words of our own for what the field has a word for."""
+
+
+def test_retired_names_stay_retired() -> None:
+    faults = []
+    for module in MODULES:
+        for node in ast.walk(tree_of(module)):
+            is_set = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            name = getattr(node, "name", None) or getattr(node, "arg", None) or (is_set and getattr(node, "id", None))
+            if isinstance(name, str) and name.strip("_") in RETIRED:
+                faults.append(f"{module}:{getattr(node, 'lineno', '?')}: {name}")
+    assert not faults
+
+
+def test_one_class_a_name() -> None:
+    """But for what each command has of its own, under the same name."""
+    places: dict[str, list[str]] = {}
+    for module in MODULES:
+        for node in ast.walk(tree_of(module)):
+            if isinstance(node, ast.ClassDef) and node.name.strip("_") != "Request":
+                places.setdefault(node.name.strip("_"), []).append(module)
+    assert not {name: of for name, of in places.items() if len(of) > 1}
+
+
+def test_libraries_are_used_by_their_public_names() -> None:
+    private = {
+        f"{module}: {name}"
+        for module in MODULES
+        for name in imports(module)
+        if not name.startswith("ttt") and any(part.startswith("_") and part != "__future__" for part in name.split("."))
+    }
+    assert not private
 
 
 def test_what_needs_no_torch_does_not_import_it() -> None:

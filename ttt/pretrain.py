@@ -15,7 +15,7 @@ from rich.table import Table
 from ttt.cli.command import Command
 from ttt.cli.terminal import Terminal, console
 from ttt.lab.ladder import LabModel, chosen
-from ttt.lab.store import Store
+from ttt.lab.store import LabStore
 from ttt.spec import Count, Name, Spec, Tracking, check
 
 
@@ -40,14 +40,14 @@ class _Request(Spec):
 class Request:
     suite: str
     models: list[LabModel]
-    store: Store
+    store: LabStore
     n_jobs: int
     tracking: Tracking
 
 
 def parse(config: Mapping[str, Any]) -> Request:
     asked = check(_Request, config)
-    store = Store(Path(asked.lab.folder).expanduser().absolute(), asked.lab.seed)
+    store = LabStore(Path(asked.lab.folder).expanduser().absolute(), asked.lab.seed)
     return Request(asked.suite, chosen(asked.models), store, asked.n_jobs, asked.tracking)
 
 

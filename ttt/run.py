@@ -14,7 +14,7 @@ from ttt.cli import terminal
 from ttt.cli.command import Closer, Command, heavy_imports
 from ttt.cli.composition import faults_by_bench
 from ttt.cli.offline import work_offline_if_silent
-from ttt.files.digests import json_digest
+from ttt.files.hashing import json_digest
 from ttt.formatting import with_error
 from ttt.spec import Cell, Spec, SpecError, Tracking, Trainer, check
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import sums, write_jsonl
+from ttt.cell.final import RESULT, covers, tag_by_study, tag_cells
 from ttt.cell.params import cell_params, cell_tags
-from ttt.cell.saturation import RESULT, covers, tag_by_study, tag_cells
 from ttt.cell.study_result import BudgetScore, JudgedBudget, StudyCost, StudyResult
 from ttt.files.rows import DataFiles
 from ttt.spec import Adjustment, Bench, Cell, Model, TaskDataset, Tracking

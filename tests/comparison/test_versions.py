@@ -15,7 +15,7 @@ from ttt.cell.read import check_items, items_tag
 from ttt.compare import COMMAND
 from ttt.comparison.conclusions import VersionConclusions
 from ttt.comparison.options import Options
-from ttt.files.digests import file_digest
+from ttt.files.hashing import file_digest
 from ttt.spec import SpecError
 from ttt.tracking import Tracker, Version, alias_of
 

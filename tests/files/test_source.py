@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ttt.files.digests import file_digest
+from ttt.files.hashing import file_digest
 from ttt.files.model_source import model_source
 from ttt.spec import Model, SpecError
 

@@ -16,7 +16,7 @@ from tests.cells import request as ask
 from tests.cells import run_cell
 from ttt.lab.ladder import LabModel, ModelSize
 from ttt.lab.pretraining import pretrain
-from ttt.lab.store import FACTS, WEIGHTS, Store
+from ttt.lab.store import FACTS, WEIGHTS, LabStore
 from ttt.pretrain import Request, parse, show, work
 from ttt.spec import SpecError, Tracking
 from ttt.tracking import Tracker
@@ -28,7 +28,7 @@ NEW = LabModel("lab-new-16x150-a", "new", ModelSize(24, 6), 0.1, "a")
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Request, dict[str, Any]]:
     root = tmp_path_factory.mktemp("mlruns")
-    asked = Request("lab", [OLD, NEW], Store(root / "lab" / "s7", 7), 1, Tracking(root=str(root)))
+    asked = Request("lab", [OLD, NEW], LabStore(root / "lab" / "s7", 7), 1, Tracking(root=str(root)))
     return asked, work(asked)
 
 
@@ -59,9 +59,9 @@ def test_a_second_time_nothing_is_made_and_torch_stays_away(made: tuple[Request,
     assert [row["key"] for row in again["models"]] == [row["key"] for row in first["models"]]
     code = (
         "import sys; from pathlib import Path;"
-        "from ttt.lab.ladder import LabModel, ModelSize; from ttt.lab.store import Store;"
+        "from ttt.lab.ladder import LabModel, ModelSize; from ttt.lab.store import LabStore;"
         "from ttt.pretrain import Request, show, work; from ttt.spec import Tracking;"
-        f"asked = Request('lab', [{OLD!r}], Store(Path({str(asked.store.folder)!r}), 7), 1, Tracking());"
+        f"asked = Request('lab', [{OLD!r}], LabStore(Path({str(asked.store.folder)!r}), 7), 1, Tracking());"
         "show([work(asked)]); assert not {'torch', 'mlflow'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
@@ -85,12 +85,12 @@ def test_a_damaged_model_is_made_again(
 
 def test_the_same_model_comes_out_again(made: tuple[Request, dict[str, Any]], tmp_path: Path) -> None:
     asked, first = made
-    again = pretrain(OLD, Store(tmp_path, 7), lambda step: None)
+    again = pretrain(OLD, LabStore(tmp_path, 7), lambda step: None)
     assert again.digest == first["models"][0]["digest"]
     facts = (asked.store.folder / OLD.name / FACTS).read_text()
     assert (again.folder / FACTS).read_text() == facts, "what is in the folder belongs to a cell's key"
-    other = pretrain(OLD, Store(tmp_path, 8), lambda step: None)
-    twin = pretrain(replace(OLD, name="lab-old-16x150-b"), Store(tmp_path, 7), lambda step: None)
+    other = pretrain(OLD, LabStore(tmp_path, 8), lambda step: None)
+    twin = pretrain(replace(OLD, name="lab-old-16x150-b"), LabStore(tmp_path, 7), lambda step: None)
     assert len({again.digest, other.digest, twin.digest}) == 3
 
 
@@ -99,8 +99,8 @@ def test_what_is_half_made_or_made_otherwise_is_missing(made: tuple[Request, dic
     store = asked.store
     assert store.facts(OLD) is not None
     assert store.facts(replace(OLD, size=ModelSize(16, 5))) is None, "another recipe"
-    assert Store(store.folder, 8).facts(OLD) is None, "another world"
-    half = Store(tmp_path, 7)
+    assert LabStore(store.folder, 8).facts(OLD) is None, "another world"
+    half = LabStore(tmp_path, 7)
     place = tmp_path / OLD.name
     place.mkdir()
     (place / "model.safetensors").write_bytes(b"half")

@@ -11,7 +11,7 @@ import pytest
 from ttt.lab import words
 from ttt.lab.ladder import LADDER, LENGTH
 from ttt.lab.prose import pretraining_tokens, text
-from ttt.lab.store import N_TASK_DATA, Store
+from ttt.lab.store import N_TASK_DATA, LabStore
 from ttt.lab.tokenizer import make_tokenizer
 from ttt.lab.world import SPLITS, World, make_world
 from ttt.tasks.leaks import normalise
@@ -100,7 +100,7 @@ def test_the_test_is_never_told_in_its_own_form(world: World) -> None:
 def test_what_each_model_reads(model, tmp_path) -> None:
     from ttt.lab.pretraining import read_tokens
 
-    store = Store(tmp_path, 0)
+    store = LabStore(tmp_path, 0)
     tokens = read_tokens(model, store)
     assert tokens.size == model.size.n_tokens
     assert tokens.shape[1] == LENGTH

@@ -16,7 +16,7 @@ from ttt.stats.checks import Array
 from ttt.stats.clusters import choose_clusters, resample_clusters
 from ttt.stats.hinge import fit_hinge
 from ttt.stats.scaling import fit_scaling
-from ttt.stats.wild import WildTable, theta_test
+from ttt.stats.theta_interval import WildTable, theta_test
 
 ROOT = Path(__file__).resolve().parents[2]
 N_REPLICATES = 399

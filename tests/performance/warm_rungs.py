@@ -24,7 +24,7 @@ from ttt.saturate import Request, parse
 from ttt.study.run import saturate
 from ttt.study.setup import prepare_study
 from ttt.study.trial import TrialTraining, score
-from ttt.study.verdict import Curve, best_curve, judge
+from ttt.study.verdict import BudgetCurve, best_curve, judge
 from ttt.tracking import Tracker
 
 DOC = Path(__file__).parents[2] / "docs" / "warm_rungs.md"
@@ -69,7 +69,7 @@ def request(lab: Path, model: str, root: str) -> Request:
         return parse(OmegaConf.to_container(compose("saturate", overrides=overrides), resolve=True))  # type: ignore[arg-type]
 
 
-def anew(asked: Request, trials: list[dict[str, float]], seed: int, root: Path) -> tuple[Curve, int, float]:
+def anew(asked: Request, trials: list[dict[str, float]], seed: int, root: Path) -> tuple[BudgetCurve, int, float]:
     """The curve of all trials at all budgets, each trained from the start; tokens; seconds."""
     cell = asked.cell.model_copy(update={"seed": seed})
     tracker = Tracker(asked.tracking)
@@ -88,7 +88,7 @@ def anew(asked: Request, trials: list[dict[str, float]], seed: int, root: Path) 
     return best_curve([0, *setup.ladder.budgets], items), n_tokens, perf_counter() - start
 
 
-def judged(asked: Request, curve: Curve) -> Judged:
+def judged(asked: Request, curve: BudgetCurve) -> Judged:
     plateau, n_own = judge(curve, asked.study.tolerance), asked.cell.adjustment.examples
     assert n_own
     rung = next(rung for rung in plateau.rungs if rung.budget == n_own)
@@ -106,7 +106,7 @@ def row(lab: Path, model: str) -> tuple[str, dict[str, Any]]:
         trials = [dict(trial.values) for trial in result.trials]
         swept = [anew(asked, trials, seed, Path(root)) for seed in SEEDS]
     curves, n_anew, seconds_anew = [curve for curve, _, _ in swept], swept[0][1], swept[0][2]
-    mean = Curve(curves[0].budgets, np.mean([curve.items for curve in curves], axis=0), ())
+    mean = BudgetCurve(curves[0].budgets, np.mean([curve.items for curve in curves], axis=0), ())
     own = next(rung for rung in result.judged if rung.budget == asked.cell.adjustment.examples)
     smallest = "none" if result.smallest_budget is None else f"{result.smallest_budget:,.0f}"
     three = [Judged(result.verdict, f"{own.low:+.3f} to {own.high:+.3f}", smallest), judged(asked, curves[0]),

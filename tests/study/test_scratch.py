@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 
 from tests.cell.test_kept import copy_store
 from tests.studies import arguments, asked, do, setup_of
-from ttt.cell.saturation import read_study
+from ttt.cell.final import read_study
 from ttt.cell.study_result import StudyResult
 from ttt.masking import shown_uri
 from ttt.saturate import COMMAND, Request

@@ -17,7 +17,7 @@ from tests.killing import call, environment
 from ttt.spec import Tracking
 from ttt.tracking import Tracker, liveness, multirun
 from ttt.tracking.multirun import begin_multirun
-from ttt.tracking.run import PARENT_ENV
+from ttt.tracking.run_life import PARENT_ENV
 
 HOME, KEY = "made/multirun", "m"
 

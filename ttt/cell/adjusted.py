@@ -1,4 +1,4 @@
-"""The adjusted model: trained once, whoever asks, kept in a run of its own, and loaded for every bench after that."""
+"""The adjusted model that benches share: what is known of it, where its weights are kept, and which cells need it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class AdjustedModel:
 
 
 @dataclass(frozen=True)
-class Group:
+class CellGroup:
     """The cells of a request that one adjusted model is scored for."""
 
     cells: tuple[Prepared, ...]
@@ -83,13 +83,13 @@ class Group:
         return [step for step in sorted(set(self.cell.adjustment.evaluate_at)) if step < self.sampler.n_steps]
 
 
-def groups_of(prepared: list[Prepared]) -> list[Group]:
+def groups_of(prepared: list[Prepared]) -> list[CellGroup]:
     """The cells by the adjusted model that they need."""
     keys = dict.fromkeys(one.adjusted_key for one in prepared)
-    return [Group(tuple(one for one in prepared if one.adjusted_key == key)) for key in keys]
+    return [CellGroup(tuple(one for one in prepared if one.adjusted_key == key)) for key in keys]
 
 
-def check_scores_on_the_way(group: Group, tracker: Tracker) -> None:
+def check_scores_on_the_way(group: CellGroup, tracker: Tracker) -> None:
     """Raise SpecError if the cells are to be scored at steps whose weights are gone.
 
     Training passes them once: a bench that is asked for later finds them only where they were kept.

@@ -14,7 +14,7 @@ from ttt.cell.adjusted import (
     FACTS,
     WEIGHTS,
     AdjustedModel,
-    Group,
+    CellGroup,
     find_kept,
     kept_steps,
     source_or_fault,
@@ -37,7 +37,7 @@ from ttt.tracking import RunLog, Tracker
 
 
 def adjusted_model(
-    group: Group, bases: Sequence[CellResult], model: ModelInMemory, tracker: Tracker, force: bool, say: Say
+    group: CellGroup, bases: Sequence[CellResult], model: ModelInMemory, tracker: Tracker, force: bool, say: Say
 ) -> AdjustedModel:
     """Leave the adjusted model of a group in memory: loaded where it is kept, trained where it is not.
 
@@ -69,7 +69,7 @@ def adjusted_model(
     return adjusted
 
 
-def _load(kept: AdjustedModel, group: Group, model: ModelInMemory, tracker: Tracker, say: Say) -> AdjustedModel:
+def _load(kept: AdjustedModel, group: CellGroup, model: ModelInMemory, tracker: Tracker, say: Say) -> AdjustedModel:
     """Score the cells at the checkpoints that were kept, and leave the adjusted weights in memory."""
     size = group.cell.adjustment.batch_size
     for step in group.stops:
@@ -116,7 +116,7 @@ def _check_base(model: ModelInMemory, bases: Sequence[CellResult]) -> None:
             )
 
 
-def _train(group: Group, model: ModelInMemory, tracker: Tracker, run: RunLog, say: Say) -> dict[str, Any]:
+def _train(group: CellGroup, model: ModelInMemory, tracker: Tracker, run: RunLog, say: Say) -> dict[str, Any]:
     """Train, score the cells on the way, and save; returns the fields of `AdjustedModel` but for its key and run."""
     folder, examples = tracker.folder(group.key), group.cells[0].task_data.examples
 

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ttt.files.digests import how_to_make, json_digest
+from ttt.files.hashing import how_to_make, json_digest
 from ttt.files.rows import DataFiles
 from ttt.spec import Adjustment, Bench, Cell, SpecError
 from ttt.tasks.commits import commits_of_bench, commits_of_task_data

@@ -14,15 +14,15 @@ from ttt.cell.adjusted import AdjustedModel
 from ttt.cell.card import card
 from ttt.cell.evaluation import Evaluation, higher_is_better
 from ttt.cell.figure import cell_figure
+from ttt.cell.final import tag_by_study
 from ttt.cell.items import paired_stderr
 from ttt.cell.on_the_way import ScoresOnTheWay
 from ttt.cell.params import cell_params
 from ttt.cell.prepare import Prepared
 from ttt.cell.read import items_tag, read_items
 from ttt.cell.result import CellResult, Side, side_metrics, sides_as_gain
-from ttt.cell.saturation import tag_by_study
 from ttt.cell.versions import register_base, tag_with_score
-from ttt.files.digests import file_digest
+from ttt.files.hashing import file_digest
 from ttt.files.rows import DataFiles
 from ttt.tracking import RunLog, Tracker
 

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from ttt.cell.result import SIDES, CellResult
-from ttt.files.digests import file_digest
+from ttt.files.hashing import file_digest
 from ttt.spec import SpecError
 from ttt.tracking import Tracker
 

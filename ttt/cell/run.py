@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from typing import Any, TypeVar
 
-from ttt.cell.adjusted import AdjustedModel, Group, check_scores_on_the_way, groups_of
+from ttt.cell.adjusted import AdjustedModel, CellGroup, check_scores_on_the_way, groups_of
 from ttt.cell.adjusting import adjusted_model
 from ttt.cell.card import paired
 from ttt.cell.evaluation import Evaluation
@@ -83,7 +83,7 @@ class _Work:
         for group in groups:
             with_base = tuple(one for one in group.cells if one.keyed.key in bases)
             if with_base:
-                self._adjust_and_score(Group(with_base), bases)
+                self._adjust_and_score(CellGroup(with_base), bases)
         if self.failures:
             self._raise()
         return self.results
@@ -106,7 +106,7 @@ class _Work:
             tracker.clear(keyed.key)
         return result
 
-    def _adjust_and_score(self, group: Group, bases: dict[str, CellResult]) -> None:
+    def _adjust_and_score(self, group: CellGroup, bases: dict[str, CellResult]) -> None:
         of_group = [bases[one.keyed.key] for one in group.cells]
         tracker, say = self.tracker, self.say
         # Weights that are not to be kept stay in the folder of their key until all is scored: nobody may clear it.

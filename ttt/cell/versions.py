@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ttt.cell.adjusted import ARTIFACT, AdjustedModel
+from ttt.cell.final import FROM_VERSION
 from ttt.cell.key import recipe_digest
 from ttt.cell.result import CellResult
 from ttt.spec import Cell
@@ -42,7 +43,7 @@ def register_adjusted(tracker: Tracker, cell: Cell, adjusted: AdjustedModel) -> 
     }
     aliases: tuple[str, ...] = (alias_of("adjusted", cell.task_data_name),)
     if cell.model.version is not None:
-        tags["ttt.from_version"] = str(tracker.registry.find(cell.model.name, cell.model.version).number)
+        tags[FROM_VERSION] = str(tracker.registry.find(cell.model.name, cell.model.version).number)
         aliases = ()
     return str(tracker.registry.register(cell.model.name, adjusted.run_id, ARTIFACT, tags, aliases).number)
 

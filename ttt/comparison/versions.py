@@ -21,7 +21,7 @@ from ttt.tracking import Tracker, Version, alias_of
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredVersion:
     """A version on one bench: the cell's run that its tag `cell/<suite>/<bench>` names."""
 
     version: Version
@@ -112,9 +112,9 @@ def version_conclusions(tracker: Tracker, name: str, options: Options) -> Versio
 
 def _cells(
     tracker: Tracker, versions: Sequence[Version], bench: str | None, suite: str
-) -> tuple[list[Scored], list[LeftOut]]:
+) -> tuple[list[ScoredVersion], list[LeftOut]]:
     """The versions' cells in the suite, on all benches or on one; and those of which there is none, or no longer."""
-    scored: list[Scored] = []
+    scored: list[ScoredVersion] = []
     left_out: list[LeftOut] = []
     for version in versions:
         label, prefix = f"{version.model} v{version.number}", f"cell/{suite}/"
@@ -132,11 +132,11 @@ def _cells(
             elif lacks:
                 left_out.append(LeftOut(label, f"its run {run_id} is no cell of ttt's: it has no tag {lacks[0]}"))
             else:
-                scored.append(Scored(version, of, run))
+                scored.append(ScoredVersion(version, of, run))
     return scored, left_out
 
 
-def _reasons(tracker: Tracker, scored: Sequence[Scored], is_of_bench: bool) -> list[str]:
+def _reasons(tracker: Tracker, scored: Sequence[ScoredVersion], is_of_bench: bool) -> list[str]:
     """Why nothing is final: what cells have of themselves, what is not saturated, and finals that were made unlike."""
     runs = [one.run for one in scored]
     reasons = reasons_of(runs)
@@ -154,7 +154,7 @@ def _saturated(run: Any) -> str:
 
 
 def _on_bench(
-    tracker: Tracker, scored: Sequence[Scored], seed: int
+    tracker: Tracker, scored: Sequence[ScoredVersion], seed: int
 ) -> tuple[list[VersionScore], list[Pair], list[LeftOut]]:
     rows: list[VersionScore] = []
     contenders: list[ItemScores] = []
@@ -173,14 +173,14 @@ def _on_bench(
     return rows, [replace(pair, bench=scored[0].bench) for pair in pairs], left_out
 
 
-def _items(tracker: Tracker, one: Scored) -> ItemScores | None:
+def _items(tracker: Tracker, one: ScoredVersion) -> ItemScores | None:
     try:
         return read_side(tracker, [one.run.info.run_id], one.side, one.label)
     except UnpairedError:
         return None
 
 
-def _row(one: Scored, items: ItemScores | None) -> VersionScore:
+def _row(one: ScoredVersion, items: ItemScores | None) -> VersionScore:
     run, version = one.run, one.version
     tags, params = run.data.tags, run.data.params
     if items is None:

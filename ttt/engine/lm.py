@@ -16,7 +16,7 @@ from ttt.engine.logits import n_scored_at_once
 from ttt.engine.precision import eval_tokens
 from ttt.engine.scoring.decoding import GreedyPrompts, common_prefix
 from ttt.engine.scoring.generation_options import Wanted, changes_greedy_decoding, draw_seed, end_tokens, wanted
-from ttt.engine.scoring.groups import Group, Ids, grouped_by_prefix, in_batches, stems_of
+from ttt.engine.scoring.groups import Ids, PrefixGroup, grouped_by_prefix, in_batches, stems_of
 from ttt.engine.scoring.module import Prompts, predict
 from ttt.engine.scoring.prefix_tree import bytes_of_keys_and_values, can_reuse_prefixes
 from ttt.engine.text import TextToTokens
@@ -94,7 +94,7 @@ class Backend(TextToTokens):
     def reuses_prefixes(self) -> bool:
         return can_reuse_prefixes(self.model)
 
-    def _by_prefix(self, pairs: Sequence[tuple[Ids, Ids]]) -> list[Group]:
+    def _by_prefix(self, pairs: Sequence[tuple[Ids, Ids]]) -> list[PrefixGroup]:
         groups = grouped_by_prefix(stems_of(pairs))
         for group in groups:
             leaves = [leaf for stem in group.stems for leaf in stem.leaves]

@@ -6,7 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from ttt.files.digests import file_digest, how_to_make
+from ttt.files.hashing import file_digest, how_to_make
 from ttt.files.hub_commits import asked_commit, cached_commit
 from ttt.files.model_files import files_of
 from ttt.spec import Model, SpecError

@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ttt.files.digests import json_digest
+from ttt.files.hashing import json_digest
 from ttt.files.whole import write_whole
 
 log = logging.getLogger(__name__)

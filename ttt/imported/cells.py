@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ttt.files.digests import json_digest
+from ttt.files.hashing import json_digest
 from ttt.imported.reading import Omissions, Reading
 from ttt.spec import Cell, SpecError, check
 

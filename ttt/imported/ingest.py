@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ttt.catalogue.definitions import Definitions
-from ttt.files.digests import json_digest
+from ttt.files.hashing import json_digest
 from ttt.imported.cells import Measured, cells_of
 from ttt.imported.pattern import Pattern
 from ttt.imported.reading import Omissions, best_pattern, legible, read_folder, result_files

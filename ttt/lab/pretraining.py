@@ -19,10 +19,10 @@ from ttt.engine.load import digest
 from ttt.engine.training.data import ExampleSampler
 from ttt.engine.training.loop import Checkpoint, Keeping, Training
 from ttt.engine.training.schedule import schedule
-from ttt.files.digests import file_digest
+from ttt.files.hashing import file_digest
 from ttt.lab.ladder import BATCH, LENGTH, N_HEADS, N_LAYERS, LabModel
 from ttt.lab.prose import pretraining_tokens, text
-from ttt.lab.store import FACTS, WEIGHTS, Store
+from ttt.lab.store import FACTS, WEIGHTS, LabStore
 from ttt.lab.tokenizer import make_tokenizer
 from ttt.lab.words import END, IDS, VOCABULARY
 from ttt.spec import Trainer
@@ -50,7 +50,7 @@ def streams(model: LabModel, seed: int) -> list[np.random.SeedSequence]:
     return np.random.SeedSequence([seed, zlib.crc32(model.name.encode())]).spawn(2)
 
 
-def read_tokens(model: LabModel, store: Store) -> np.ndarray:
+def read_tokens(model: LabModel, store: LabStore) -> np.ndarray:
     """All that the model reads: int64 [sequences, LENGTH]."""
     rng = np.random.default_rng(streams(model, store.seed)[0])
     return pretraining_tokens(store.world, model.size.n_tokens, model.dose, rng).reshape(-1, LENGTH)
@@ -75,7 +75,7 @@ def new_model(model: LabModel, seed: int) -> GPTNeoXForCausalLM:
     return GPTNeoXForCausalLM(config)
 
 
-def pretrain(model: LabModel, store: Store, on_step: Callable[[Checkpoint], None]) -> Pretrained:
+def pretrain(model: LabModel, store: LabStore, on_step: Callable[[Checkpoint], None]) -> Pretrained:
     """Train the model and leave it complete in its making place; an attempt that was stopped is continued or redone."""
     start = time.perf_counter()
     making = store.making(model)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ttt.lab.ladder import BATCH, LabModel
-from ttt.lab.store import Store
+from ttt.lab.store import LabStore
 from ttt.tracking import Tracker
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ N_POINTS = 200
 """Points of the loss curve at most: MLflow takes a row a point."""
 
 
-def record(tracker: Tracker, suite: str, store: Store, model: LabModel, made: Pretrained) -> str:
+def record(tracker: Tracker, suite: str, store: LabStore, model: LabModel, made: Pretrained) -> str:
     """Log a model's facts, loss curve and a sample of its text to `<suite>/pretrain`; returns the run's id."""
     experiment, key = f"{suite}/pretrain", store.key(model)
     tags = {

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ttt.files.digests import file_digest, json_digest
+from ttt.files.hashing import file_digest, json_digest
 from ttt.files.model_files import read_json
 from ttt.files.whole import write_whole
 from ttt.lab.ladder import BATCH, LENGTH, N_HEADS, N_LAYERS, LabModel
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Store:
+class LabStore:
     """The lab of one world: `folder` holds its models by name, and test, validation and task data as JSONL."""
 
     folder: Path

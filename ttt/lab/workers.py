@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
 from ttt.lab.ladder import LabModel
-from ttt.lab.store import Store
+from ttt.lab.store import LabStore
 
 if TYPE_CHECKING:
     from ttt.lab.pretraining import Pretrained
@@ -24,7 +24,7 @@ _steps: Any = None
 
 
 def pretrain_all(
-    models: Sequence[LabModel], store: Store, n_jobs: int, tick: Callable[[int], None]
+    models: Sequence[LabModel], store: LabStore, n_jobs: int, tick: Callable[[int], None]
 ) -> Iterator[tuple[LabModel, Pretrained]]:
     """The models as they are finished, the longest begun first; `tick` hears of steps taken.
 
@@ -66,7 +66,7 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _work(model: LabModel, store: Store) -> Pretrained:
+def _work(model: LabModel, store: LabStore) -> Pretrained:
     from ttt.lab.pretraining import pretrain  # torch and lightning: in the workers alone
 
     def on_step(step: Any) -> None:

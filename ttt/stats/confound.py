@@ -9,7 +9,7 @@ from scipy import stats
 from ttt.stats.checks import Array, checked_inputs
 from ttt.stats.clusters import choose_clusters
 from ttt.stats.hinge import fit_hinge
-from ttt.stats.wild import theta_stderr
+from ttt.stats.theta_interval import theta_stderr
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from ttt.stats.scaling import fit_scaling
 
 
 @dataclass(frozen=True)
-class EmergenceRow:
+class EmergenceAtBudget:
     """One budget of adjusting: `examples` of task data, `n` models, point of emergence (FLOPs) and R2 with bounds.
 
     c_e and its bounds are NaN and `identified` False where the data do not say where the score leaves chance; a single
@@ -49,7 +49,7 @@ def emergence(
     clusters: Labels | None = None,
     n_replicates: int = 999,
     seed: int = 0,
-) -> list[EmergenceRow]:
+) -> list[EmergenceAtBudget]:
     """Emergence by budget from intermediate scores, smallest budget first.
 
     compute (FLOPs) and cluster labels have shape (n_models,); `scores` maps a budget in examples (0 is the base model)
@@ -73,7 +73,7 @@ def emergence(
         draws = draws[np.isfinite(draws)]
         low, high = np.quantile(draws, (0.025, 0.975)) if len(draws) else (NAN, NAN)
         rows.append(
-            EmergenceRow(
+            EmergenceAtBudget(
                 examples=float(examples),
                 n=len(y),
                 c_e=fit.c_e,

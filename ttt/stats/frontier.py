@@ -9,7 +9,7 @@ from ttt.stats.checks import Array, checked_inputs
 
 
 @dataclass(frozen=True)
-class Frontier:
+class ParetoFrontier:
     """Best score to be had for a compute: a staircase.
 
     `compute` (FLOPs) and `score` have shape (n_steps,), both rising; `members` are indices into the models given. From
@@ -31,18 +31,18 @@ class FrontierGain:
     """What the newer models add: `area` in score times decades of compute, between the frontiers with and without."""
 
     area: float
-    older: Frontier
-    everyone: Frontier
+    older: ParetoFrontier
+    everyone: ParetoFrontier
 
 
-def frontier(compute: npt.ArrayLike, score: npt.ArrayLike) -> Frontier:
+def frontier(compute: npt.ArrayLike, score: npt.ArrayLike) -> ParetoFrontier:
     """Models that no other one beats at equal or less compute; shapes (n_models,), compute in FLOPs."""
     flops, values = np.asarray(compute, float), np.asarray(score, float)
     order = np.lexsort((-values, flops))  # at equal compute the better score first
     best = np.maximum.accumulate(values[order])
     fresh = np.concatenate([[True], best[1:] > best[:-1]])
     members = order[fresh]
-    return Frontier(flops[members], values[members], members)
+    return ParetoFrontier(flops[members], values[members], members)
 
 
 def frontier_gain(compute: npt.ArrayLike, score: npt.ArrayLike, newer: npt.ArrayLike) -> FrontierGain:
@@ -54,7 +54,7 @@ def frontier_gain(compute: npt.ArrayLike, score: npt.ArrayLike, newer: npt.Array
     _, values, group = checked_inputs(compute, score, newer)
     flops, old = np.asarray(compute, float), group == 0
     older, everyone = frontier(flops[old], values[old]), frontier(flops, values)
-    older = Frontier(older.compute, older.score, np.flatnonzero(old)[older.members])
+    older = ParetoFrontier(older.compute, older.score, np.flatnonzero(old)[older.members])
     start, end = flops[old].min(), flops.max()
     edges = np.unique(np.concatenate([older.compute, everyone.compute, [start, end]]))
     edges = edges[(edges >= start) & (edges <= end)]

@@ -14,7 +14,7 @@ from ttt.stats.checks import NAN, Array, Labels, checked_inputs
 from ttt.stats.clusters import choose_clusters, resample_clusters
 from ttt.stats.hinge import fit_hinge
 from ttt.stats.paper import fit_as_released
-from ttt.stats.wild import WildTable, kink_interval, theta_interval, theta_stderr, theta_test
+from ttt.stats.theta_interval import WildTable, kink_interval, theta_interval, theta_stderr, theta_test
 
 Inference = Literal["clustered", "paper"]
 Interval = Literal["wild", "jackknife", "percentile"]

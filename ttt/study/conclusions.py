@@ -18,7 +18,7 @@ from ttt.stats.items import paired_interval
 from ttt.stats.plateau import Plateau
 from ttt.study.setup import StudySetup
 from ttt.study.trials import FinishedTrial, Trials
-from ttt.study.verdict import Curve, ItemScores, best_curve, judge
+from ttt.study.verdict import BudgetCurve, ItemScores, best_curve, judge
 
 
 def conclude(
@@ -108,7 +108,7 @@ def compare_schedules(
     )
 
 
-def _budgets(curve: Curve, plateau: Plateau, finished: Sequence[FinishedTrial]) -> list[BudgetScore]:
+def _budgets(curve: BudgetCurve, plateau: Plateau, finished: Sequence[FinishedTrial]) -> list[BudgetScore]:
     judged = {int(rung.budget): rung for rung in plateau.rungs}
     rows: list[BudgetScore] = []
     for budget, score, stderr, best in zip(curve.budgets, curve.means, curve.stderrs, curve.best, strict=True):
@@ -125,7 +125,9 @@ def _of_curve(place: int, finished: Sequence[FinishedTrial]) -> FinishedTrial:
     return finished[place - 1]
 
 
-def _sufficient(setup: StudySetup, curve: Curve, plateau: Plateau, finished: Sequence[FinishedTrial]) -> Cost | None:
+def _sufficient(
+    setup: StudySetup, curve: BudgetCurve, plateau: Plateau, finished: Sequence[FinishedTrial]
+) -> Cost | None:
     """What the smallest sufficient budget costs by itself; None where none is shown to be."""
     n_params, price = setup.cell.model.n_params, setup.spec.price_per_hour
     if plateau.smallest is None:
@@ -145,7 +147,7 @@ def _full_grid(finished: Sequence[FinishedTrial]) -> int:
     return len(finished) * sum(rung.n_tokens for rung in longest)
 
 
-def _why_unreached(curve: Curve, finished: Sequence[FinishedTrial]) -> str:
+def _why_unreached(curve: BudgetCurve, finished: Sequence[FinishedTrial]) -> str:
     if not curve.unreached:
         return ""
     n_diverged = sum(bool(trial.run.failure) for trial in finished)

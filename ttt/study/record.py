@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ttt.cell.final import RESULT, read_study, tag_cells
 from ttt.cell.params import cell_tags
 from ttt.cell.resolve import Say
-from ttt.cell.saturation import RESULT, read_study, tag_cells
 from ttt.cell.study_result import SATURATED_TAG, StudyResult
 from ttt.files.rows import DataFiles
 from ttt.masking import shown_uri

@@ -10,7 +10,7 @@ from ttt.cell.model import ModelInMemory
 from ttt.cell.params import cell_params
 from ttt.cell.prepare import Prepared, prepare
 from ttt.cell.resolve import Resolved, Say
-from ttt.files.digests import json_digest
+from ttt.files.hashing import json_digest
 from ttt.spec import Cell
 from ttt.study.space import Ladder, StudySpec, ladder
 from ttt.study.validation import Validation, make_validation

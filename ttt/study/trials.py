@@ -11,7 +11,7 @@ from optuna.exceptions import TrialPruned
 from optuna.trial import Trial
 
 from ttt.engine.training.step import NonFiniteLossError
-from ttt.files.digests import json_digest
+from ttt.files.hashing import json_digest
 from ttt.spec import SpecError
 from ttt.study.search import Diverged, Search
 from ttt.study.setup import StudySetup

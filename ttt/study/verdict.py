@@ -14,7 +14,7 @@ ItemScores = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Curve:
+class BudgetCurve:
     """Item scores at each budget that a trial reached, float64 [budgets, items], and which trials were best there."""
 
     budgets: tuple[int, ...]
@@ -34,7 +34,7 @@ class Curve:
         return [float(spread / np.sqrt(n)) for spread in self.items.std(axis=1, ddof=1)]
 
 
-def best_curve(budgets: Sequence[int], trials: Sequence[Mapping[int, ItemScores]]) -> Curve:
+def best_curve(budgets: Sequence[int], trials: Sequence[Mapping[int, ItemScores]]) -> BudgetCurve:
     """The best trial's items at each budget; `trials` has one mapping from budget to item scores a trial.
 
     Of each half of the items the trial is taken that is best on the other half (two-fold cross-fitting), so that no
@@ -54,10 +54,10 @@ def best_curve(budgets: Sequence[int], trials: Sequence[Mapping[int, ItemScores]
         best.append(there[int(scores.mean(axis=1).argmax())])
         reached.append(budget)
     unreached = tuple(budget for budget in budgets if budget not in reached)
-    return Curve(tuple(reached), np.stack(rows), tuple(best), unreached)
+    return BudgetCurve(tuple(reached), np.stack(rows), tuple(best), unreached)
 
 
-def judge(curve: Curve, tolerance: float) -> Plateau:
+def judge(curve: BudgetCurve, tolerance: float) -> Plateau:
     """The verdicts on the budgets below another one.
 
     Where no trial reached a budget, nothing is known of what it adds, and none below it is called sufficient.

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from ttt.spec import Bench, SpecError
 from ttt.tasks.answerable import naming
 from ttt.tasks.frames import Frame
-from ttt.tasks.overlap import Asked, Index, Text, spell_out
+from ttt.tasks.overlap import AskedQuestion, Index, Text, spell_out
 from ttt.tasks.task_data import Example, TaskData
 from ttt.tasks.words import normalise, words
 
@@ -82,7 +82,7 @@ def _index(questions: Sequence[Question], sample: Sequence[str]) -> tuple[Index,
         # Documents with one stem ("Which is right?") are one question with the answers of all.
         spelt_out = [words(spell_out(question.text, answer)) for answer in question.answers]
         answers.setdefault(" ".join(words(question.text)), {}).update({" ".join(one): one for one in spelt_out if one})
-    asked = [Asked(*place, tuple(answers.get(joined, {}).values())) for joined, place in places.items()]
+    asked = [AskedQuestion(*place, tuple(answers.get(joined, {}).values())) for joined, place in places.items()]
     equal = {joined: text for joined, (_, text, _) in places.items()}
     for question in questions:
         for answer in question.answers:

@@ -50,7 +50,7 @@ Found = Literal["inside", "near"]
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedQuestion:
     """A question with its words, and the words of its right answers; `number` tells the test documents apart."""
 
     number: int
@@ -80,7 +80,7 @@ class Text:
 class Index:
     """The questions of a test, to look for in texts."""
 
-    def __init__(self, asked: Sequence[Asked], frame: Frame):
+    def __init__(self, asked: Sequence[AskedQuestion], frame: Frame):
         self.asked, self.frame = asked, frame
         all_words = dict.fromkeys(chain.from_iterable(chain(one.words, *one.answers) for one in asked))
         self.numbers = {word: number for number, word in enumerate(all_words, 1)}

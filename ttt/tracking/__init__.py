@@ -11,10 +11,10 @@ logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # what it
 
 from mlflow.exceptions import MlflowException as WriteError  # noqa: E402
 
-from ttt.tracking.opening import StoreError, is_of_the_store  # noqa: E402
+from ttt.tracking.connection import StoreError, is_of_the_store  # noqa: E402
 from ttt.tracking.queries import last_step  # noqa: E402
 from ttt.tracking.registry import Registry, Version, alias_of  # noqa: E402
-from ttt.tracking.run import PARENT_ENV, commit  # noqa: E402
+from ttt.tracking.run_life import PARENT_ENV, commit  # noqa: E402
 from ttt.tracking.run_log import RunLog  # noqa: E402
 from ttt.tracking.tracker import Tracker  # noqa: E402
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from mlflow.entities import Run
 
-from ttt.files.digests import file_digest
+from ttt.files.hashing import file_digest
 from ttt.files.model_source import folder_source
 from ttt.spec import SpecError
 from ttt.tracking.moved import local_folder

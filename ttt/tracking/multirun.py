@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from ttt.stopping import Stopped
-from ttt.tracking.run import PARENT_ENV
+from ttt.tracking.run_life import PARENT_ENV
 from ttt.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)

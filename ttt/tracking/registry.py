@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 
 from ttt.files.model_source import folder_source
 from ttt.spec import SpecError, nearest
-from ttt.tracking.run import Runs
+from ttt.tracking.run_life import Runs
 
 DIGEST, FILES, ADJUSTED_MODEL = "ttt.digest", "ttt.files", "ttt.adjusted_model"
 """Version tags: the digest of the weights, that of their files, and the key of the adjusted model."""

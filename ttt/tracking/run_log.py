@@ -18,8 +18,8 @@ from mlflow.exceptions import MlflowException
 
 from ttt.files.whole import write_whole
 from ttt.masking import masked
+from ttt.tracking.connection import StoreError, is_passing
 from ttt.tracking.liveness import Heartbeat
-from ttt.tracking.opening import StoreError, is_passing
 
 log = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from mlflow import MlflowClient
 from sqlalchemy import make_url
 
 from ttt.spec import SpecError, Tracking
+from ttt.tracking.connection import StoreError, connect, has_content, make_database, sqlite_uri
 from ttt.tracking.moved import Relocation, relocations, rewrite
-from ttt.tracking.opening import StoreError, connect, has_content, make_database, sqlite_uri
 from ttt.tracking.runs_view import experiment_tags
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ttt.spec import Tracking
 from ttt.tracking.registry import Registry
-from ttt.tracking.run import Runs
+from ttt.tracking.run_life import Runs
 
 
 class Tracker(Runs):

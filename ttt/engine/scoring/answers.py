@@ -15,7 +15,7 @@ from torch import Tensor
 from ttt.engine import distributed
 from ttt.engine.lm import Backend
 from ttt.engine.scoring.decoding import GreedyPrompts
-from ttt.engine.scoring.groups import Group
+from ttt.engine.scoring.groups import PrefixGroup
 from ttt.files import scratch
 from ttt.stopping import stop_if_asked
 
@@ -109,7 +109,7 @@ def _parts(batch: Any) -> list[Any]:
 
 
 def _indices(batch: Any) -> list[int]:
-    if isinstance(batch, Group):
+    if isinstance(batch, PrefixGroup):
         return [leaf.index for stem in batch.stems for leaf in stem.leaves]
     if isinstance(batch, GreedyPrompts):
         return [index for index, _ in batch.prompts]

@@ -31,7 +31,7 @@ class Stem:
 
 
 @dataclass
-class Group:
+class PrefixGroup:
     """Stems that begin with `prefix`; their `ids` are what follows it, at least one token."""
 
     prefix: Ids
@@ -46,7 +46,7 @@ def stems_of(requests: Sequence[tuple[Ids, Ids]]) -> list[Stem]:
     return [Stem(ids, leaves[ids]) for ids in sorted(leaves)]
 
 
-def grouped_by_prefix(stems: Sequence[Stem]) -> list[Group]:
+def grouped_by_prefix(stems: Sequence[Stem]) -> list[PrefixGroup]:
     """Groups of sorted stems: of cuts by a ladder of prefix lengths, the one that passes the fewest tokens."""
     common = [n_common(a.ids, b.ids) for a, b in pairwise(stems)]
     ladder = [LEAST_PREFIX * 2**power for power in range(12)]
@@ -54,8 +54,8 @@ def grouped_by_prefix(stems: Sequence[Stem]) -> list[Group]:
     return min(cuts, key=_n_tokens)
 
 
-def _cut(stems: Sequence[Stem], common: Sequence[int], least: int) -> list[Group]:
-    groups: list[Group] = []
+def _cut(stems: Sequence[Stem], common: Sequence[int], least: int) -> list[PrefixGroup]:
+    groups: list[PrefixGroup] = []
     start = 0
     for end in range(1, len(stems) + 1):
         if end < len(stems) and common[end - 1] >= least:
@@ -64,12 +64,12 @@ def _cut(stems: Sequence[Stem], common: Sequence[int], least: int) -> list[Group
         n = min(common[start : end - 1], default=0)
         n = min(n, min(len(stem.ids) for stem in members) - 1)  # each keeps a token, whose logits begin its leaves
         n = n if n >= LEAST_PREFIX else 0
-        groups.append(Group(members[0].ids[:n], [Stem(stem.ids[n:], stem.leaves) for stem in members]))
+        groups.append(PrefixGroup(members[0].ids[:n], [Stem(stem.ids[n:], stem.leaves) for stem in members]))
         start = end
     return groups
 
 
-def _n_tokens(groups: Sequence[Group]) -> int:
+def _n_tokens(groups: Sequence[PrefixGroup]) -> int:
     return sum(len(group.prefix) + sum(len(stem.ids) for stem in group.stems) for group in groups)
 
 
@@ -78,7 +78,9 @@ def n_common(a: Ids, b: Ids) -> int:
     return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
-def in_batches(groups: Sequence[Group], n_tokens: int, n_rows: int, n_cached: int, context: int) -> Iterator[Group]:
+def in_batches(
+    groups: Sequence[PrefixGroup], n_tokens: int, n_rows: int, n_cached: int, context: int
+) -> Iterator[PrefixGroup]:
     """The groups' stems in batches of similar length, longest first; groups without a prefix are pooled.
 
     A batch holds at most `n_tokens` tokens, padding included, little padding, `n_rows` stems, and keys and values of
@@ -86,7 +88,7 @@ def in_batches(groups: Sequence[Group], n_tokens: int, n_rows: int, n_cached: in
     behind the longest stem fits the `context`: padded, another would take more positions than some models have.
     """
     pooled = [stem for group in groups if not group.prefix for stem in group.stems]
-    for group in (Group((), pooled), *(group for group in groups if group.prefix)):
+    for group in (PrefixGroup((), pooled), *(group for group in groups if group.prefix)):
         members: list[Stem] = []
         width = leaf_width = cached = n_own = 0
         for stem in sorted(group.stems, key=lambda stem: (-len(stem.ids), stem.leaves[0].index)):
@@ -99,9 +101,9 @@ def in_batches(groups: Sequence[Group], n_tokens: int, n_rows: int, n_cached: in
             full = n * width > n_tokens or n > n_rows or cached + need > n_cached
             full = full or len(group.prefix) + width + leaf_width - 1 > context
             if members and (full or pads_too_much(n, width, n_own)):
-                yield Group(group.prefix, members)
+                yield PrefixGroup(group.prefix, members)
                 members, width, leaf_width, cached, n_own = [], len(stem.ids), longest, 0, len(stem.ids)
             members.append(stem)
             cached += need
         if members:
-            yield Group(group.prefix, members)
+            yield PrefixGroup(group.prefix, members)

@@ -20,7 +20,7 @@ from ttt.engine.logits import last_logits, n_scored_at_once
 from ttt.engine.precision import lightning_trainer
 from ttt.engine.scoring.decoding import GreedyDecoder, GreedyPrompts
 from ttt.engine.scoring.generation_options import Wanted, end_tokens
-from ttt.engine.scoring.groups import Group
+from ttt.engine.scoring.groups import PrefixGroup
 from ttt.engine.scoring.prefix_tree import Scored, TreeScorer
 from ttt.engine.shards import in_step, is_sharded
 from ttt.spec import Trainer
@@ -43,7 +43,7 @@ Generated = list[tuple[int, list[int]]]
 
 
 class EvaluationModule(pl.LightningModule):
-    """Scores `Group`s or `Batch`es and continues `GreedyPrompts` or `Prompts`, with a model that stays as it is."""
+    """Scores `PrefixGroup`s or `Batch`es and continues `GreedyPrompts` or `Prompts`, with a model that stays as it is."""
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase):
         super().__init__()
@@ -52,15 +52,17 @@ class EvaluationModule(pl.LightningModule):
         self.scorer = TreeScorer(model)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        if isinstance(batch, Group | GreedyPrompts):
+        if isinstance(batch, PrefixGroup | GreedyPrompts):
             return batch
         if isinstance(batch, Prompts):
             ids, mask = batch.input_ids.to(device), batch.attention_mask.to(device)
             return replace(batch, input_ids=ids, attention_mask=mask)
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
-    def predict_step(self, batch: Group | Batch | GreedyPrompts | Prompts, batch_idx: int = 0) -> Scored | Generated:
-        if isinstance(batch, Group):
+    def predict_step(
+        self, batch: PrefixGroup | Batch | GreedyPrompts | Prompts, batch_idx: int = 0
+    ) -> Scored | Generated:
+        if isinstance(batch, PrefixGroup):
             return self.scorer.score(batch, n_scored_at_once(self.model))
         if isinstance(batch, GreedyPrompts):
             return GreedyDecoder(self.model, self.tokenizer).decode(batch)

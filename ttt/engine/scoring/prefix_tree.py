@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
-from ttt.engine.scoring.groups import Group, Ids, Leaf, Stem
+from ttt.engine.scoring.groups import Ids, Leaf, PrefixGroup, Stem
 
 Scored = list[tuple[int, float, bool]]
 """(index, log-likelihood in nats of all targets, whether each target is the most likely token)."""
@@ -42,7 +42,7 @@ class TreeScorer:
         self.model = model
         self.prefix = Prefix(model)
 
-    def score(self, group: Group, n_scored: int) -> Scored:
+    def score(self, group: PrefixGroup, n_scored: int) -> Scored:
         """Every leaf of the group; at most `n_scored` positions' logits at a time."""
         stems, device = group.stems, self.model.device
         ids, mask = padded([stem.ids for stem in stems], left=True, device=device, n_before=len(group.prefix))
@@ -120,7 +120,7 @@ def can_reuse_prefixes(model: PreTrainedModel) -> bool:
     ids = torch.arange(1, 13, device=model.device) % embeddings.num_embeddings
     tokens = tuple(int(i) for i in ids)
     leaves = [Leaf(0, tokens[8:]), Leaf(1, tokens[8:9])]
-    group = Group(tokens[:4], [Stem(tokens[4:8], leaves), Stem(tokens[4:6], [Leaf(2, tokens[6:8])])])
+    group = PrefixGroup(tokens[:4], [Stem(tokens[4:8], leaves), Stem(tokens[4:6], [Leaf(2, tokens[6:8])])])
     try:
         with torch.no_grad():  # shards that were gathered in inference mode could not be trained
             logprobs = model(input_ids=ids.unsqueeze(0)).logits[0].float().log_softmax(-1)

@@ -18,8 +18,8 @@ from ttt.masking import masked, shown_uri
 from ttt.spec import Tracking
 from ttt.stopping import asked, deferred, stop_if_asked
 from ttt.tracking.artifacts import Artifacts
+from ttt.tracking.connection import StoreError
 from ttt.tracking.liveness import HOST, PROCESS, Heartbeat, Watch, is_gone, owner_tags
-from ttt.tracking.opening import StoreError
 from ttt.tracking.queries import SUPERSEDED, SUPERSEDES, Queries
 from ttt.tracking.run_log import RunLog, check_tags, patiently
 from ttt.tracking.store import Say

@@ -12,6 +12,8 @@ from ttt.tracking import RunLog, Tracker, Version, alias_of
 log = logging.getLogger(__name__)
 
 RESULT = "result.json"
+FROM_VERSION = "ttt.from_version"
+"""The tag of a version that began from another version, with its number."""
 SAME_TAGS = ("ttt.model", "ttt.recipe", "ttt.bench_digest", "ttt.task_data_digest")
 SAME_PARAMS = ("source", "precision", "learning_rate", "lora_targets")
 
@@ -48,7 +50,7 @@ def tag_cells(tracker: Tracker, cell: Cell, result: StudyResult) -> dict[str, st
         if version and word == "yes":
             finals.append(version)
     if finals:
-        tracker.registry.set_alias(finals[0], _final(cell))
+        _finalise(tracker, cell, finals[0])
     return words
 
 
@@ -70,7 +72,7 @@ def tag_by_study(tracker: Tracker, cell: Cell, run: RunLog, n_examples: int, ver
     registered = tracker.registry.find(cell.model.name, int(version)) if version else version_of(tracker, cell, made)
     word = _tag(tracker, cell, run.run_id, registered, result, n_examples)
     if registered and word == "yes":
-        tracker.registry.set_alias(registered, _final(cell))
+        _finalise(tracker, cell, registered)
 
 
 def version_of(tracker: Tracker, cell: Cell, run: Any) -> Version | None:
@@ -116,6 +118,12 @@ def _tag(
     else:
         _lose(tracker, cell, version, word)
     return word
+
+
+def _finalise(tracker: Tracker, cell: Cell, version: Version) -> None:
+    """Give a version the alias; one that began from another version is not what the model itself comes to be."""
+    if FROM_VERSION not in version.tags:
+        tracker.registry.set_alias(version, _final(cell))
 
 
 def _lose(tracker: Tracker, cell: Cell, version: Version, word: str) -> None:
