@@ -37,8 +37,8 @@ def test_ctrl_c(mode: list[str], conf: Path, tmp_path: Path) -> None:
     assert "stopped; the same command goes on with what is left" in said
     assert "Traceback" not in said
     tracker = Tracker(Tracking(root=str(tmp_path)))
-    runs = tracker.client.search_runs([tracker.experiment("default/sums")])
-    names = {run.info.run_name: run.info.status for run in runs}
-    assert names.pop("tiny none s0") == "FINISHED"
-    assert names.pop("multirun", "KILLED") == "KILLED"
-    assert set(names.values()) == {"KILLED"}
+    runs = tracker.client.search_runs([tracker.experiment("default/sums"), tracker.experiment("default/adjusting")])
+    status = {run.info.run_name: run.info.status for run in runs}
+    assert status.pop("tiny none s0") == "FINISHED"
+    assert status.pop("multirun", "KILLED") == "KILLED"
+    assert set(status.values()) == {"KILLED"}

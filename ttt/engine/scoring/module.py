@@ -43,7 +43,7 @@ Generated = list[tuple[int, list[int]]]
 
 
 class EvaluationModule(pl.LightningModule):
-    """Scores `PrefixGroup`s or `Batch`es and continues `GreedyPrompts` or `Prompts`, with a model that stays as it is."""
+    """Scores `PrefixGroup`s or `Batch`es, and continues `GreedyPrompts` or `Prompts`; the model stays as it is."""
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase):
         super().__init__()
