@@ -1,12 +1,13 @@
 """What each process of `tests/performance/processes.py` does: load, score, train, score again, save; and what it took.
 
-Memory is the process's resident memory beyond what Python and its libraries take; `state` counts the bytes of weights,
-gradients and AdamW's moments alone.
+Memory is the process's resident memory beyond what Python and its libraries take once a tiny model was loaded, scored
+and trained; `state` counts the bytes of weights, gradients and AdamW's moments alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import random
@@ -63,6 +64,14 @@ def work(asked: argparse.Namespace) -> dict[str, Any]:
     trainer = Trainer(accelerator="cpu", threads=1, precision="32", progress=False, shard=asked.shard,
                       eval_tokens=256, train_tokens=128, checkpoint_minutes=1000)  # fmt: skip
     took: dict[str, Any] = {"rank": distributed.rank()}
+    tiny, tokenizer = load(Model(**FACTS, path=f"{asked.model}/tiny"), shard=asked.shard)
+    small = Backend(tiny, tokenizer, trainer)
+    small.loglikelihood([Instance("loglikelihood", {}, pair, index) for index, pair in enumerate(texts(4, 0))])
+    few = {i: Tokens(i, (1, 2, 3, 4), 2) for i in range(RECIPE.batch_size)}
+    one = ExampleSampler(len(few), len(few), len(few), seed=0)
+    Training(tiny, few, one, RECIPE, schedule(RECIPE, 1e-4, 1), trainer).to_the_end()
+    del tiny, small
+    gc.collect()
     base = memory()["now"]
 
     def phase(name: str, start: float) -> None:

@@ -49,6 +49,8 @@ def processes(rounds: int) -> Line:
 
 WAYS = {"one process": (1, False), "two processes": (2, False), "two processes, sharded": (2, True)}
 PHASES = ("load", "score", "step and checkpoint", "score on the way", "train", "score again", "save")
+FREED_AT_ONCE = 2**18
+"""Bytes: larger blocks go back to the system when they are freed, so that resident memory is what is in use."""
 MOST = 0.6
 """Of one process's memory, for a rank with shards."""
 
@@ -76,7 +78,8 @@ def ranks(model: Path, folder: Path, n: int, shard: bool, die_after: int = 0) ->
     options = ["--model", str(model), "--folder", str(folder), "--die-after", str(die_after)]
     command = [sys.executable, *launcher, "-m", "tests.performance.one_rank", *options, *["--shard"] * shard]
     start = time.perf_counter()
-    done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": str(FREED_AT_ONCE)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     seconds = time.perf_counter() - start
     files = sorted(folder.glob("rank-*.json"))
     if die_after:
