@@ -225,6 +225,7 @@ class Training:
             "unlogged": [asdict(checkpoint) for checkpoint in self._unlogged],
         }
         self._saved_at, self._saved_time = self.n_done, time.monotonic()
+        self.step.optimizer.zero_grad()  # the step is taken, and writing needs the room
         checkpoints.save(self.folder, self.n_done, self._tensors(), facts, self.step.sharded)
         if failure is not None:
             raise failure
