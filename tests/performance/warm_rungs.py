@@ -125,7 +125,7 @@ def row(lab: Path, model: str) -> tuple[str, dict[str, Any]]:
 
 def main() -> None:
     lab, *models = sys.argv[1:]
-    rows, facts = "", {}
+    rows, facts = "", dict[str, Any]()
     for model in models or MODELS:
         text, facts = row(Path(lab), model)
         print(text, end="", flush=True)

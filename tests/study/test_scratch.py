@@ -178,7 +178,7 @@ def test_a_study_begins_from_the_version_that_is_asked_for(conf: Path, tmp_path:
     made = asked(conf, tmp_path)
     model = made.cell.model.model_copy(update={"version": 7})
     cell = made.cell.model_copy(update={"model": model})
-    with pytest.raises(SpecError, match="7 of 'tiny-sums' is not registered"):
+    with pytest.raises(SpecError, match=r"model\.version: there is no registered model 'tiny'"):
         do(Request(cell, made.study, made.trainer, made.tracking, False, 0.7))
 
 

@@ -20,9 +20,9 @@ def test_a_warm_rung_is_the_budget_trained_anew(conf: Path, tmp_path: Path) -> N
     warm = TrialTraining(setup, recipe, tmp_path / "warm")
     warm.reach(0)
     first, scores = warm.reach(1)
-    weights = {name: value.clone() for name, value in setup.work.backend.model.state_dict().items()}
+    weights = {name: value.clone() for name, value in setup.model.backend.model.state_dict().items()}
     took = TrialTraining(setup, recipe, tmp_path / "straight").straight(1)
-    assert all(bool((weights[name] == value).all()) for name, value in setup.work.backend.model.state_dict().items())
+    assert all(bool((weights[name] == value).all()) for name, value in setup.model.backend.model.state_dict().items())
     assert took.n_tokens == first.n_tokens
     assert first.n_tokens_taken < first.n_tokens
     assert len(scores) == len(setup.validation.held_out)
@@ -35,8 +35,11 @@ def test_a_study_refuses_and_counts_what_a_cell_does(conf: Path, tmp_path: Path)
         said: list[str] = []
         adjustment = whole.cell.adjustment.model_copy(update={"max_tokens": max_tokens})
         cell = whole.cell.model_copy(update={"adjustment": adjustment})
-        training = replace(whole.validation.training, examples=examples)
-        setup = replace(whole, cell=cell, validation=replace(whole.validation, training=training), say=said.append)
+        training = replace(whole.validation.training, examples=tuple(examples))
+        prepared = replace(whole.prepared, keyed=replace(whole.prepared.keyed, cell=cell))
+        setup = replace(
+            whole, prepared=prepared, validation=replace(whole.validation, training=training), say=said.append
+        )
         recipe = setup.spec.recipe(adjustment, cell.model, {"learning_rate": 1.0})
         trained = TrialTraining(setup, recipe, tmp_path / name)
         trained.reach(0)
