@@ -18,7 +18,7 @@ import pytest
 from ttt.spec import Tracking
 from ttt.stopping import Stopped
 from ttt.tracking import StoreError, Tracker, liveness, run_log
-from ttt.tracking import run as owner
+from ttt.tracking import run_life as owner
 
 EXPERIMENT, KEY = "made/sums", "k"
 TAGS = {"ttt.kind": "cell"}

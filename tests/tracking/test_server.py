@@ -19,7 +19,7 @@ from tests.tracking.test_run import other_process
 from ttt.files.hashing import file_digest
 from ttt.files.model_source import folder_source
 from ttt.spec import SpecError, Tracking
-from ttt.tracking import StoreError, Tracker, opening
+from ttt.tracking import StoreError, Tracker, connection
 
 
 @pytest.fixture
@@ -73,14 +73,14 @@ def open_at(uri: str, tmp_path: Path) -> Tracker:
 def test_what_is_no_mlflow_server(
     answers: str, status: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opening, "PATIENCE", 1)
+    monkeypatch.setattr(connection, "PATIENCE", 1)
     kind = StoreError if status == 503 else SpecError
     with pytest.raises(kind, match=f"tracking.uri: {answers}/{status} cannot be used: {message}"):
         open_at(f"{answers}/{status}", tmp_path)
 
 
 def test_a_server_that_is_not_there(silent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "PATIENCE", 1)
+    monkeypatch.setattr(connection, "PATIENCE", 1)
     for uri in (silent, f"http://127.0.0.1:{free_port()}"):
         with pytest.raises(StoreError, match=f"tracking.uri: {uri} cannot be used: it does not answer"):
             open_at(uri, tmp_path)

@@ -49,8 +49,17 @@ def register_adjusted(tracker: Tracker, cell: Cell, adjusted: AdjustedModel) -> 
 
 
 def tag_with_score(tracker: Tracker, cell: Cell, result: CellResult) -> None:
-    """Write the cell's score, and which run it is, on the version of the model that was scored."""
-    if result.version is not None:
-        place = f"{cell.suite}/{cell.bench.name}"
-        tags = {f"score/{place}": f"{result.adjusted['score']:.6g}", f"cell/{place}": result.run_id}
-        tracker.registry.set_tags(tracker.registry.find(cell.model.name, int(result.version)), tags)
+    """Write the cell's score, and which run it is, on the version of the model that was scored.
+
+    The run that the version belongs to has the score as a metric, by which MLflow compares versions bench by bench.
+    """
+    if result.version is None:
+        return
+    version = tracker.registry.find(cell.model.name, int(result.version))
+    name, side = f"score/{cell.suite}/{cell.bench.name}", result.adjusted
+    tags = {name: f"{side['score']:.6g}", f"cell/{cell.suite}/{cell.bench.name}": result.run_id}
+    tracker.registry.set_tags(version, tags)
+    run = tracker.open(version.run_id)
+    known = ((name, side["score"]), (f"{name}_stderr", side["stderr"]))
+    run.metrics({metric: value for metric, value in known if value is not None})
+    run.flush()
