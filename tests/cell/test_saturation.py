@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import sums, write_jsonl
 from ttt.cell.final import RESULT, covers, tag_by_study, tag_cells
+from ttt.cell.key import recipe_digest
 from ttt.cell.params import cell_params, cell_tags
 from ttt.cell.study_result import BudgetScore, JudgedBudget, StudyCost, StudyResult
 from ttt.files.rows import DataFiles
@@ -76,7 +77,9 @@ class Store:
         place = f"{cell.suite}/{cell.bench.name}"
         with self.tracker.run(f"{cell.suite}/adjusting", "adjusting", {"ttt.kind": "adjusting"}) as adjusting:
             adjusting.text("weights", "model/config.json")
-        version = self.tracker.registry.register("m", adjusting.run_id, "model", {})
+        version = self.tracker.registry.register(
+            "m", adjusting.run_id, "model", {"ttt.recipe": recipe_digest(cell.adjustment)}
+        )
         with self.tracker.run(place, cell.label, self._tags(cell, "cell")) as run:
             run.params(cell_params(cell, source, precision))
             run.metrics({"train/n_examples": n_examples})
@@ -122,10 +125,15 @@ UNLIKE: list[dict[str, Any]] = [
 def test_a_verdict_does_not_cover_what_is_made_or_asked_otherwise(
     store: Store, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
-    store.study(cell_in(tmp_path))
-    assert (store.cell(cell_in(tmp_path)), store.final) == ("yes", 1)
-    assert store.cell(cell_in(tmp_path, **changes)) == "unknown"
-    assert store.final is None, "what is final is of another recipe or bench than what is worked on now"
+    first = cell_in(tmp_path)
+    store.study(first)
+    assert (store.cell(first), store.final) == ("yes", 1)
+    changed = cell_in(tmp_path, **changes)
+    assert store.cell(changed) == "unknown"
+    same_recipe = recipe_digest(changed.adjustment) == recipe_digest(first.adjustment)
+    assert store.final == (None if same_recipe else 1), (
+        "a bench that changed is final no more; another recipe is another"
+    )
     runs = store.tracker.runs("s/b", "cell")
     assert [run.data.tags["ttt.saturated"] for run in runs] == ["unknown", "yes"], (
         "the verdict on the first cell stands"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from ttt.cell.on_the_way import ScoresOnTheWay
 from ttt.cell.prepare import Prepared
-from ttt.engine import distributed
-from ttt.engine.training.checkpoints import last_checkpoint, step_of
 from ttt.engine.training.data import ExampleSampler
 from ttt.files.model_source import folder_source
 from ttt.formatting import duration
@@ -82,6 +81,12 @@ class CellGroup:
         """Steps before the last after which the benches are scored."""
         return [step for step in sorted(set(self.cell.adjustment.evaluate_at)) if step < self.sampler.n_steps]
 
+    def lacking(self, tracker: Tracker) -> list[tuple[Prepared, int]]:
+        """The cells that have no score yet at a stop, and the stop."""
+        size = self.cell.adjustment.batch_size
+        have = {one.keyed.key: ScoresOnTheWay(one.keyed.key, tracker).sides for one in self.cells if self.stops}
+        return [(one, step) for step in self.stops for one in self.cells if step * size not in have[one.keyed.key]]
+
 
 def groups_of(prepared: list[Prepared]) -> list[CellGroup]:
     """The cells by the adjusted model that they need."""
@@ -89,29 +94,18 @@ def groups_of(prepared: list[Prepared]) -> list[CellGroup]:
     return [CellGroup(tuple(one for one in prepared if one.adjusted_key == key)) for key in keys]
 
 
-def check_scores_on_the_way(group: CellGroup, tracker: Tracker) -> None:
-    """Raise SpecError if the cells are to be scored at steps whose weights are gone.
+def refuse_if_passed(
+    group: CellGroup, passed: int, kept: Collection[int], tracker: Tracker, known: AdjustedModel | None = None
+) -> None:
+    """Raise SpecError if a cell is to be scored at a step that training has `passed` and left no weights of.
 
-    Training passes them once: a bench that is asked for later finds them only where they were kept.
+    `kept` are the steps whose weights are there; `known` says what training has cost.
     """
-    kept = find_kept(group.key, tracker)
-    folder = tracker.folder(group.key)
-    last = distributed.on_rank_zero(lambda: last_checkpoint(folder / "checkpoints"))
-    if kept is None and last is None:
-        return
-    there = set(kept.checkpoints) if kept else {str(step) for step in kept_steps(folder)}
-    passed = group.sampler.n_steps if kept or last is None else step_of(last)
-    size = group.cell.adjustment.batch_size
-    gone = [
-        (one.keyed.label, step)
-        for one in group.cells
-        for step in group.stops
-        if step < passed and str(step) not in there and step * size not in ScoresOnTheWay(one.keyed.key, tracker).sides
-    ]
+    gone = [(one.keyed.label, step) for one, step in group.lacking(tracker) if step < passed and step not in kept]
     if gone:
         benches = ", ".join(dict.fromkeys(label for label, _ in gone))
         steps = ", ".join(str(step) for step in sorted({step for _, step in gone}))
-        cost = f" ({kept.n_tokens:,} tokens, which took {duration(kept.seconds)})" if kept else ""
+        cost = f" ({known.n_tokens:,} tokens, which took {duration(known.seconds)})" if known else ""
         raise SpecError(
             f"adjustment.evaluate_at: {benches}: to be scored after steps {steps}, and the weights that the model had "
             f"there were not kept when it was adjusted. force=true trains again{cost}; with "
@@ -120,22 +114,24 @@ def check_scores_on_the_way(group: CellGroup, tracker: Tracker) -> None:
         )
 
 
-def find_kept(key: str, tracker: Tracker) -> AdjustedModel | None:
-    """The adjusted model of a key that is finished, of whatever suite, if its weights are still what was kept."""
+def finished(key: str, tracker: Tracker) -> AdjustedModel | None:
+    """What is known of the finished adjusted model of a key, in whatever suite; its weights are not looked at."""
     run = tracker.adjusting(key)
     if run is None:
         return None
     try:
-        adjusted = AdjustedModel(**tracker.read_json(run.info.run_id, FACTS))
+        return AdjustedModel(**tracker.read_json(run.info.run_id, FACTS))
     except (SpecError, TypeError) as error:
         log.warning(f"run {run.info.run_id}: its {FACTS} cannot be read, and the model is adjusted again: {error}")
         return None
-    return adjusted if weights_of(adjusted, tracker) else None
 
 
 def weights_of(adjusted: AdjustedModel, tracker: Tracker) -> Path | None:
     """The folder of the weights; None where they are gone or, with a warning, where they are not what was kept."""
-    for folder in (tracker.artifact(adjusted.run_id, ARTIFACT), tracker.folder(adjusted.key) / WEIGHTS):
+    for folder in (
+        tracker.artifact(adjusted.run_id, ARTIFACT, adjusted.source),
+        tracker.folder(adjusted.key) / WEIGHTS,
+    ):
         if folder is not None and folder.exists():
             if source_or_fault(folder) == adjusted.source:
                 return folder

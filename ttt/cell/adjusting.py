@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from ttt.cell.adjusted import (
     WEIGHTS,
     AdjustedModel,
     CellGroup,
-    find_kept,
+    finished,
     kept_steps,
+    refuse_if_passed,
     source_or_fault,
     weights_of,
 )
@@ -29,39 +31,93 @@ from ttt.cell.result import CellResult, side_metrics
 from ttt.engine import distributed
 from ttt.engine.load import save
 from ttt.engine.training.adjust import Adjusting
+from ttt.engine.training.checkpoints import last_checkpoint, step_of
 from ttt.engine.training.loop import Checkpoint, Keeping
 from ttt.files import scratch
 from ttt.files.model_source import folder_source
 from ttt.spec import Cell, SpecError
 from ttt.tracking import RunLog, Tracker
 
+Trying = Callable[[Prepared, Callable[[], None]], None]
+"""Does something for one cell; a failure is that cell's, and the others go on."""
+
+
+@dataclass(frozen=True)
+class _OnTheWay:
+    """Scores the group's cells at its stops; each keeps its score until its own run is written."""
+
+    group: CellGroup
+    model: ModelInMemory
+    tracker: Tracker
+    say: Say
+    trying: Trying
+
+    def score(self, step: int, run: RunLog | None = None) -> None:
+        """Score the cells that lack it with the weights in memory, which are those after a step."""
+        n_examples = step * self.group.cell.adjustment.batch_size
+        for one in [one for one, at in self.group.lacking(self.tracker) if at == step]:
+            self.trying(one, partial(self._score, one, n_examples, run))
+
+    def score_passed(self, passed: int, folders: Mapping[int, Path], known: AdjustedModel | None = None) -> None:
+        """Score the cells at the stops that training has passed, with the weights in `folders`, by step.
+
+        Raises SpecError where the weights of a step are gone.
+        """
+        refuse_if_passed(self.group, passed, folders, self.tracker, known)
+        for step in sorted({step for _, step in self.group.lacking(self.tracker) if step < passed}):
+            self.model.take(folders[step], folder_source(folders[step]))
+            self.score(step)
+
+    def _score(self, one: Prepared, n_examples: int, run: RunLog | None) -> None:
+        evaluation = self.model.evaluate(one)
+        self.say(f"{one.keyed.label}: {evaluation.score:.3f} after {n_examples:,} examples")
+        ScoresOnTheWay(one.keyed.key, self.tracker).add(n_examples, evaluation.side)
+        if run:
+            name = f"on_the_way/{one.cell.bench.name}"
+            run.metrics(side_metrics(name, {"score": evaluation.score}), n_examples)
+
 
 def adjusted_model(
-    group: CellGroup, bases: Sequence[CellResult], model: ModelInMemory, tracker: Tracker, force: bool, say: Say
+    group: CellGroup,
+    bases: Sequence[CellResult],
+    model: ModelInMemory,
+    tracker: Tracker,
+    force: bool,
+    say: Say,
+    trying: Trying,
 ) -> AdjustedModel:
     """Leave the adjusted model of a group in memory: loaded where it is kept, trained where it is not.
 
     On the way the group's cells are scored where they ask for it. `force` trains again, and supersedes what is there.
-    Raises SpecError if the weights to be trained are not those that gave the base scores, `bases`.
+    Raises SpecError if the weights to be trained are not those that gave the base scores, `bases`, or if a cell is to
+    be scored at a step of which no weights are left.
     """
     cell, key = group.cell, group.key
-    what = f"{cell.label} on {cell.task_data_name}"
+    what, folder = f"{cell.label} on {cell.task_data_name}", tracker.folder(key)
+    on_the_way = _OnTheWay(group, model, tracker, say, trying)
     with tracker.claim(group.experiment, key, say):
         if force:
             tracker.clear(key)
-        kept = None if force else find_kept(key, tracker)
-        if kept:
-            say(f"{what}: adjusted before, run {kept.run_id}")
-            return _load(kept, group, model, tracker, say)
+        known = None if force else finished(key, tracker)
+        weights = known and weights_of(known, tracker)
+        if known and weights:
+            say(f"{what}: adjusted before, run {known.run_id}")
+            folders = {int(step): path for step in known.checkpoints if (path := _kept_step(known, step, tracker))}
+            on_the_way.score_passed(group.sampler.n_steps, folders, known)
+            model.take(weights, known.source)
+            return known
+        facts, passed = distributed.on_rank_zero(lambda: _left_by_an_attempt(folder, group))
+        on_the_way.score_passed(passed, kept_steps(folder))
         tags = adjusting_tags(cell, key)
         with tracker.run(group.experiment, cell.label, tags, key, anew=force, say=say) as run:
             run.params(adjusting_params(cell, model.resolved.source, group.cells[0].keyed.precision))
-            facts = _complete(tracker.folder(key), key, model)
-            if facts is None:
+            if facts:
+                model.take(folder / WEIGHTS, facts["source"])
+            else:
                 say(f"{what}: adjusting")
                 model.base()
                 _check_base(model, bases)
-                facts = _train(group, model, tracker, run, say)
+                facts = _train(on_the_way, run)
             adjusted = AdjustedModel(key=key, run_id=run.run_id, **facts)
             _record(adjusted, cell, run, tracker)
         if tracker.tracking.keep_weights:
@@ -69,28 +125,20 @@ def adjusted_model(
     return adjusted
 
 
-def _load(kept: AdjustedModel, group: CellGroup, model: ModelInMemory, tracker: Tracker, say: Say) -> AdjustedModel:
-    """Score the cells at the checkpoints that were kept, and leave the adjusted weights in memory."""
-    size = group.cell.adjustment.batch_size
-    for step in group.stops:
-        lacking = [one for one in group.cells if step * size not in ScoresOnTheWay(one.keyed.key, tracker).sides]
-        if lacking:
-            folder = tracker.artifact(kept.run_id, f"{CHECKPOINTS}/step-{step}")
-            assert folder is not None  # `check_scores_on_the_way`
-            model.take(folder, kept.checkpoints[str(step)])
-            _score(lacking, step * size, model, tracker, say)
-    weights = weights_of(kept, tracker)
-    assert weights is not None
-    model.take(weights, kept.source)
-    return kept
+def _kept_step(known: AdjustedModel, step: str, tracker: Tracker) -> Path | None:
+    """The folder of the weights that were kept at a step, if they are what was kept."""
+    source = known.checkpoints[step]
+    folder = tracker.artifact(known.run_id, f"{CHECKPOINTS}/step-{step}", source)
+    return folder if folder is not None and source_or_fault(folder) == source else None
 
 
-def _complete(folder: Path, key: str, model: ModelInMemory) -> dict[str, Any] | None:
-    """What an attempt knew that was stopped with all trained and saved; its weights are loaded."""
-    facts = distributed.on_rank_zero(lambda: _facts_of(folder, key))
+def _left_by_an_attempt(folder: Path, group: CellGroup) -> tuple[dict[str, Any] | None, int]:
+    """What an attempt that was stopped knew of the weights that it had saved, and the steps that it had taken."""
+    facts = _facts_of(folder, group.key)
     if facts:
-        model.take(folder / WEIGHTS, facts["source"])
-    return facts
+        return facts, group.sampler.n_steps
+    last = last_checkpoint(folder / "checkpoints") if group.stops else None
+    return None, step_of(last) if last else 0
 
 
 def _facts_of(folder: Path, key: str) -> dict[str, Any] | None:
@@ -116,27 +164,27 @@ def _check_base(model: ModelInMemory, bases: Sequence[CellResult]) -> None:
             )
 
 
-def _train(group: CellGroup, model: ModelInMemory, tracker: Tracker, run: RunLog, say: Say) -> dict[str, Any]:
+def _train(on_the_way: _OnTheWay, run: RunLog) -> dict[str, Any]:
     """Train, score the cells on the way, and save; returns the fields of `AdjustedModel` but for its key and run."""
+    group, model, tracker = on_the_way.group, on_the_way.model, on_the_way.tracker
     folder, examples = tracker.folder(group.key), group.cells[0].task_data.examples
+    model.changed()  # whatever becomes of it
 
     def on_step(step: Checkpoint) -> None:
         run.metrics({"train/loss": step.loss, "train/learning_rate": step.learning_rate}, step.n_examples)
 
     keeping = Keeping(folder, before_saving=run.flush)
-    adjusting = Adjusting(model.backend, group.cell, examples, model.resolved.trainer, keeping, on_step, say)
+    adjusting = Adjusting(model.backend, group.cell, examples, model.resolved.trainer, keeping, on_step, on_the_way.say)
     for checkpoint in adjusting.run(group.stops):
         model.changed()
         if tracker.tracking.keep_checkpoints:
             _save(model, folder / f"step-{checkpoint.step}")
-        lacking = [
-            one for one in group.cells if checkpoint.n_examples not in ScoresOnTheWay(one.keyed.key, tracker).sides
-        ]
-        _score(lacking, checkpoint.n_examples, model, tracker, say, run)
+        on_the_way.score(checkpoint.step, run)
     model.changed()
+    keeps = tracker.tracking.keep_weights
     facts = asdict(adjusting.took) | {
         "digest": model.digest,
-        "checkpoints": {str(step): source_or_fault(kept) for step, kept in kept_steps(folder).items()},
+        "checkpoints": {str(step): source_or_fault(kept) for step, kept in kept_steps(folder).items() if keeps},
     }
     run.flush()  # a kill after the weights are there must lose no step of the curve
     making = folder / f"{WEIGHTS}.part"
@@ -163,23 +211,6 @@ def _record(adjusted: AdjustedModel, cell: Cell, run: RunLog, tracker: Tracker) 
         for step in adjusted.checkpoints:
             run.weights(folder / f"step-{step}", f"{CHECKPOINTS}/step-{step}")
     run.json(asdict(adjusted), FACTS)
-
-
-def _score(
-    cells: Sequence[Prepared],
-    n_examples: int,
-    model: ModelInMemory,
-    tracker: Tracker,
-    say: Say,
-    run: RunLog | None = None,
-) -> None:
-    """Score cells on the way; each keeps its score until its own run is written."""
-    for one in cells:
-        evaluation = model.evaluate(one)
-        say(f"{one.keyed.label}: {evaluation.score:.3f} after {n_examples:,} examples")
-        ScoresOnTheWay(one.keyed.key, tracker).add(n_examples, evaluation.side)
-        if run:
-            run.metrics(side_metrics(f"on_the_way/{one.cell.bench.name}", {"score": evaluation.score}), n_examples)
 
 
 def _save(model: ModelInMemory, folder: Path) -> None:

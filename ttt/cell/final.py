@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from ttt.cell.key import recipe_digest
 from ttt.cell.study_result import SATURATED_TAG, StudyResult
 from ttt.spec import Cell, SpecError, check
 from ttt.tracking import RunLog, Tracker, Version, alias_of
@@ -57,16 +58,17 @@ def tag_cells(tracker: Tracker, cell: Cell, result: StudyResult) -> dict[str, st
 def tag_by_study(tracker: Tracker, cell: Cell, run: RunLog, n_examples: int, version: str | None = None) -> None:
     """Tag a cell that is about to finish by the newest study that covers it; `version` is its adjusted model's.
 
-    If there is none, the bench or the recipe has changed since the verdict by which a version of the model is final on
-    this bench in this suite: that version loses the alias `final-<bench>`.
+    If there is none, a version that is final on this bench in this suite by the same recipe loses the alias
+    `final-<bench>`: the bench or its task data have changed since the verdict. One of another recipe keeps it.
     """
     made = tracker.read_run(run.run_id)
     studies = tracker.runs(f"{cell.suite}/{cell.bench.name}", "saturation")  # newest first
     results = (read_study(tracker, study) for study in studies if covers(study, made))
     result = next((result for result in results if result), None)
     if result is None:
+        recipe = recipe_digest(cell.adjustment)
         for former in tracker.registry.versions(cell.model.name):
-            if former.tags.get(_saturated(cell)) == "yes":
+            if former.tags.get(_saturated(cell)) == "yes" and former.tags.get("ttt.recipe") == recipe:
                 _lose(tracker, cell, former, "unknown")
         return
     registered = tracker.registry.find(cell.model.name, int(version)) if version else version_of(tracker, cell, made)

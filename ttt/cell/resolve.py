@@ -96,7 +96,8 @@ def starting_point(model: Model, tracker: Tracker) -> tuple[Model, Model, Versio
                 f"'{model.name}' names is now {now}"
             )
         return original, original, None
-    return model, model.model_copy(update={"path": str(tracker.registry.folder(version)), "gguf_file": None}), version
+    named = model.model_copy(update={"version": version.number})  # an alias may move meanwhile
+    return named, named.model_copy(update={"path": str(tracker.registry.folder(version)), "gguf_file": None}), version
 
 
 def read_back(cell: KeyedCell, tracker: Tracker, say: Say = lambda text: None) -> CellResult | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from typing import Any, TypeVar
 
-from ttt.cell.adjusted import AdjustedModel, CellGroup, check_scores_on_the_way, groups_of
+from ttt.cell.adjusted import AdjustedModel, CellGroup, finished, groups_of, refuse_if_passed
 from ttt.cell.adjusting import adjusted_model
 from ttt.cell.card import paired
 from ttt.cell.evaluation import Evaluation
@@ -18,6 +18,7 @@ from ttt.cell.prepare import Prepared, prepare
 from ttt.cell.resolve import Resolved, Say, read_back
 from ttt.cell.result import CellResult
 from ttt.cell.versions import register_adjusted
+from ttt.engine import distributed
 from ttt.spec import SpecError
 from ttt.stopping import stoppable
 from ttt.tracking import StoreError, Tracker
@@ -73,7 +74,9 @@ class _Work:
         groups = groups_of([one for one in self.prepared if one.adjusted_key])
         if not self.force:  # what cannot be done is said before the first weights are loaded
             for group in groups:
-                check_scores_on_the_way(group, self.tracker)
+                if group.stops and (known := finished(group.key, self.tracker)):
+                    steps = [int(step) for step in known.checkpoints]
+                    refuse_if_passed(group, group.sampler.n_steps, steps, self.tracker, known)
         bases = {one.keyed.key: base for one in self.prepared if (base := self._trying([one], self._base, one))}
         self.results = {
             one.keyed.key: bases[one.keyed.key]
@@ -112,11 +115,15 @@ class _Work:
         # Weights that are not to be kept stay in the folder of their key until all is scored: nobody may clear it.
         keeps = tracker.tracking.keep_weights
         with nullcontext() if keeps else tracker.claim(group.experiment, group.key, say):
-            adjusted = self._trying(group.cells, adjusted_model, group, of_group, self.model, tracker, self.force, say)
+            adjusted = self._trying(
+                group.cells, adjusted_model, group, of_group, self.model, tracker, self.force, say, self._try_one
+            )
             if adjusted is None:
                 return
             version = register_adjusted(tracker, group.cell, adjusted)
             for one, base in zip(group.cells, of_group, strict=True):
+                if one.keyed.label in self.failures:
+                    continue
                 result = self._trying([one], self._adjusted, one, base, adjusted, version)
                 if result:
                     self.results[one.keyed.key] = result
@@ -146,12 +153,16 @@ class _Work:
         except StoreError:
             raise
         except Exception as error:
-            if len(self.prepared) == len(cells):
+            # Of several processes only one may have failed, and the others wait for it: the launcher ends them all.
+            if len(self.prepared) == len(cells) or distributed.n_ranks() > 1:
                 raise
             for one in cells:
                 self.failures[one.keyed.label] = error
                 self.say(f"{one.keyed.label}: failed: {error}")
             return None
+
+    def _try_one(self, one: Prepared, do: Callable[[], None]) -> None:
+        self._trying([one], do)
 
     def _raise(self) -> None:
         """What failed, by bench; a wrong request if all of it is that."""

@@ -13,6 +13,7 @@ from mlflow.exceptions import MlflowException
 
 from ttt.files.model_source import folder_source
 from ttt.spec import SpecError, nearest
+from ttt.tracking.queries import SUPERSEDED
 from ttt.tracking.run_life import Runs
 
 DIGEST, FILES, ADJUSTED_MODEL = "ttt.digest", "ttt.files", "ttt.adjusted_model"
@@ -98,10 +99,11 @@ class Registry:
     def register(
         self, model: str, run_id: str, path: str, tags: Mapping[str, str], aliases: Iterable[str] = ()
     ) -> Version:
-        """The version of a model whose weights are in a run's artifacts at `path`; it gets the tags and aliases.
+        """The version of a model whose weights are in a run's artifacts at `path`; it gets the tags.
 
         The same weights, by the tags `ttt.adjusted_model` and `ttt.digest`, or else by their run and path, are one
-        version, whoever registers them again, as long as the run that has kept them is there.
+        version, whoever registers them again, as long as the run that has kept them has them. A version that is made
+        takes the aliases; one that is registered again takes those that no other version has meanwhile.
         """
         client = self._store.client
         with self._store.own_lock():
@@ -113,6 +115,7 @@ class Registry:
             there = next(
                 (v for v in self.versions(model) if _is_same(v, run_id, path, tags) and self._is_kept(v)), None
             )
+            is_new = there is None
             if there is None:
                 source = f"{client.get_run(run_id).info.artifact_uri}/{path}"
                 made = client.create_model_version(model, source=source, run_id=run_id)
@@ -120,8 +123,10 @@ class Registry:
             elif there.run_id != run_id:  # its files stay those of the run that has them
                 tags = {name: value for name, value in tags.items() if name != FILES or name not in there.tags}
             self.set_tags(there, tags)
+            taken = {alias for version in self.versions(model) for alias in version.aliases}
             for alias in aliases:
-                self.set_alias(there, alias)
+                if is_new or alias not in taken:
+                    self.set_alias(there, alias)
         return self.find(model, there.number)
 
     def set_tags(self, version: Version, tags: Mapping[str, str]) -> None:
@@ -168,6 +173,11 @@ class Registry:
         run = self._store.read_run(version.run_id)
         if run is None or run.info.lifecycle_stage == "deleted":
             return False
+        if SUPERSEDED in run.data.tags and FILES in version.tags:  # perhaps because its weights were damaged
+            try:
+                self.folder(version)
+            except SpecError:
+                return False
         parent = version.path.rpartition("/")[0] or None
         return any(entry.path == version.path for entry in self._store.client.list_artifacts(version.run_id, parent))
 

@@ -95,20 +95,21 @@ class Runs(Queries, Artifacts):
             run = self._begun(experiment, name, tags, key, anew, resume)
             if shared:
                 held.close()
-            with Heartbeat(self.client, run.run_id, shared) as run.heartbeat:
-                try:
+            try:
+                with Heartbeat(self.client, run.run_id, shared) as run.heartbeat:
                     if self.tracking.system_metrics:
                         run.watch_machine()
                     yield run
                     was_asked = asked()
                     with deferred():  # a run is not half finished, and then marked KILLED
                         self._finish(run, experiment, key)
-                except Exception as error:
-                    self._mark(run, "FAILED", f"{type(error).__name__}: {error}")
-                    raise
-                except BaseException:
-                    self._mark(run, "KILLED", STOPPED)
-                    raise
+            # A heartbeat that came after the mark would take it for another's mistake, and the run for alive.
+            except Exception as error:
+                self._mark(run, "FAILED", f"{type(error).__name__}: {error}")
+                raise
+            except BaseException:
+                self._mark(run, "KILLED", STOPPED)
+                raise
         if not was_asked:
             stop_if_asked()
 

@@ -65,10 +65,15 @@ class TrainingStep:
         else:
             total = self._gradient(mine, n_targets, step)
             total = distributed.add_up(total, [p for p in self.model.parameters() if p.requires_grad])
+        indices = sorted(index for batch in batches for index in batch.indices)
+        if not math.isfinite(total):
+            raise NonFiniteLossError(
+                f"the loss is {total} at step {step + 1} of {self.n_steps}, on the examples {indices}; "
+                "the step was not taken"
+            )
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         norm = whole(norm)
         if not torch.isfinite(norm):
-            indices = sorted(index for batch in batches for index in batch.indices)
             raise NonFiniteLossError(
                 f"the gradient's norm is {norm.item()} at step {step + 1} of {self.n_steps}, on the examples "
                 f"{indices}, where the loss is {total:.6g}; the step was not taken"
@@ -113,7 +118,7 @@ class TrainingStep:
             torch.manual_seed(int(drawn.generate_state(1)[0]))
             with self.fabric.autocast():
                 loss = negative_log_likelihood(self.model, self.fabric.to_device(batch)) / n_targets
-            if not torch.isfinite(loss):
+            if not torch.isfinite(loss) and distributed.n_ranks() == 1:  # of several, all must learn of it together
                 raise NonFiniteLossError(
                     f"the loss is {loss.item()} at step {step + 1} of {self.n_steps}, on the examples {batch.indices}; "
                     "the step was not taken"
