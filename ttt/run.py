@@ -12,11 +12,11 @@ from rich.table import Table
 from ttt.cell.result import SIDES
 from ttt.cli import terminal
 from ttt.cli.command import Closer, Command, heavy_imports
-from ttt.cli.composition import faults_by_bench
 from ttt.cli.offline import work_offline_if_silent
+from ttt.cli.request import CellCommand, parse_cells
 from ttt.files.hashing import json_digest
 from ttt.formatting import with_error
-from ttt.spec import Cell, Spec, SpecError, Tracking, Trainer, check
+from ttt.spec import Cell, Tracking, Trainer
 
 
 @dataclass(frozen=True)
@@ -30,43 +30,16 @@ class Request:
     """Whether `benches` was given, which makes the result a list."""
 
 
-class _Request(Spec):
-    """The whole of `conf/run.yaml`, so that every fault is found at once."""
+class _Request(CellCommand):
+    """The whole of `conf/run.yaml`."""
 
-    suite: str
-    model: Any
-    bench: Any
-    benches: Any
-    adjustment: Any
-    seed: Any
-    lab: Any = None
-    trainer: Trainer
-    tracking: Tracking
     force: bool
-    output: str | None
-    allow_env: tuple[str, ...] = ()
 
 
 def parse(config: Mapping[str, Any]) -> Request:
     """The request on each of `benches`, or on the one `bench`."""
-    benches = config["benches"] or [config["bench"]]
-    names = [str(bench.get("name")) for bench in benches]
-    faults: dict[str, list[str]] = {}
-    cells, request = [], None
-    for bench, name in zip(benches, names, strict=True):
-        try:
-            parts = {field: config[field] for field in ("suite", "model", "adjustment", "seed")}
-            cells.append(check(Cell, {**parts, "bench": bench}))
-        except SpecError as error:
-            for fault in str(error).splitlines():
-                faults.setdefault(fault, []).append(name)
-    try:
-        request = check(_Request, config)
-    except SpecError as error:
-        faults |= {fault: [] for fault in str(error).splitlines()}
-    if faults or request is None:
-        raise SpecError(faults_by_bench(faults, names))
-    return Request(tuple(cells), request.trainer, request.tracking, request.force, as_list=bool(config["benches"]))
+    cells, asked = parse_cells(config, _Request, tuple(config["benches"]))
+    return Request(tuple(cells), asked.trainer, asked.tracking, asked.force, as_list=bool(config["benches"]))
 
 
 def work(request: Request) -> Any:

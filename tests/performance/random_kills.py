@@ -65,6 +65,7 @@ def kills(module: str, arguments: Callable[[Path], list[str]], n: int, draw: ran
         if differs:
             print(expected, left(root, *EXPERIMENTS), sep="\n", flush=True)
     print(f"{module}: {n_wrong} of {n} left a trace; {n_begun} were killed at work", flush=True)
+    assert n_begun, "no kill met a process at work"
     return n_wrong
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,10 +81,12 @@ class CellGroup:
         """Steps before the last after which the benches are scored."""
         return [step for step in sorted(set(self.cell.adjustment.evaluate_at)) if step < self.sampler.n_steps]
 
-    def lacking(self, tracker: Tracker) -> list[tuple[Prepared, int]]:
-        """The cells that have no score yet at a stop, and the stop."""
+    def lacking(self, training: str, tracker: Tracker) -> list[tuple[Prepared, int]]:
+        """The cells that have no score yet at a stop of a training (its run's id), and the stop."""
         size = self.cell.adjustment.batch_size
-        have = {one.keyed.key: ScoresOnTheWay(one.keyed.key, tracker).sides for one in self.cells if self.stops}
+        have = {
+            one.keyed.key: ScoresOnTheWay(one.keyed.key, training, tracker).sides for one in self.cells if self.stops
+        }
         return [(one, step) for step in self.stops for one in self.cells if step * size not in have[one.keyed.key]]
 
 
@@ -95,13 +97,13 @@ def groups_of(prepared: list[Prepared]) -> list[CellGroup]:
 
 
 def refuse_if_passed(
-    group: CellGroup, passed: int, kept: Collection[int], tracker: Tracker, known: AdjustedModel | None = None
+    lacking: Sequence[tuple[Prepared, int]], kept: Collection[int], known: AdjustedModel | None = None
 ) -> None:
-    """Raise SpecError if a cell is to be scored at a step that training has `passed` and left no weights of.
+    """Raise SpecError if a cell lacks its score at a step that training has passed and left no weights of.
 
     `kept` are the steps whose weights are there; `known` says what training has cost.
     """
-    gone = [(one.keyed.label, step) for one, step in group.lacking(tracker) if step < passed and step not in kept]
+    gone = [(one.keyed.label, step) for one, step in lacking if step not in kept]
     if gone:
         benches = ", ".join(dict.fromkeys(label for label, _ in gone))
         steps = ", ".join(str(step) for step in sorted({step for _, step in gone}))

@@ -52,27 +52,35 @@ class _OnTheWay:
     say: Say
     trying: Trying
 
-    def score(self, step: int, run: RunLog | None = None) -> None:
-        """Score the cells that lack it with the weights in memory, which are those after a step."""
+    def score(self, step: int, run: RunLog | str) -> None:
+        """Score the cells that lack it with the weights in memory, which are those after a step of a training.
+
+        `run` is the training's: its id, or the run itself while it is written.
+        """
+        training = run if isinstance(run, str) else run.run_id
         n_examples = step * self.group.cell.adjustment.batch_size
-        for one in [one for one, at in self.group.lacking(self.tracker) if at == step]:
+        for one in [one for one, at in self.group.lacking(training, self.tracker) if at == step]:
             self.trying(one, partial(self._score, one, n_examples, run))
 
-    def score_passed(self, passed: int, folders: Mapping[int, Path], known: AdjustedModel | None = None) -> None:
-        """Score the cells at the stops that training has passed, with the weights in `folders`, by step.
+    def score_passed(
+        self, passed: int, folders: Mapping[int, Path], training: str, known: AdjustedModel | None = None
+    ) -> None:
+        """Score the cells at the stops that a training has passed, with the weights in `folders`, by step.
 
         Raises SpecError where the weights of a step are gone.
         """
-        refuse_if_passed(self.group, passed, folders, self.tracker, known)
-        for step in sorted({step for _, step in self.group.lacking(self.tracker) if step < passed}):
+        lacking = [(one, step) for one, step in self.group.lacking(training, self.tracker) if step < passed]
+        refuse_if_passed(lacking, folders, known)
+        for step in sorted({step for _, step in lacking}):
             self.model.take(folders[step], folder_source(folders[step]))
-            self.score(step)
+            self.score(step, training)
 
-    def _score(self, one: Prepared, n_examples: int, run: RunLog | None) -> None:
+    def _score(self, one: Prepared, n_examples: int, run: RunLog | str) -> None:
         evaluation = self.model.evaluate(one)
         self.say(f"{one.keyed.label}: {evaluation.score:.3f} after {n_examples:,} examples")
-        ScoresOnTheWay(one.keyed.key, self.tracker).add(n_examples, evaluation.side)
-        if run:
+        training = run if isinstance(run, str) else run.run_id
+        ScoresOnTheWay(one.keyed.key, training, self.tracker).add(n_examples, evaluation.side)
+        if not isinstance(run, str):
             name = f"on_the_way/{one.cell.bench.name}"
             run.metrics(side_metrics(name, {"score": evaluation.score}), n_examples)
 
@@ -103,11 +111,12 @@ def adjusted_model(
         if known and weights:
             say(f"{what}: adjusted before, run {known.run_id}")
             folders = {int(step): path for step in known.checkpoints if (path := _kept_step(known, step, tracker))}
-            on_the_way.score_passed(group.sampler.n_steps, folders, known)
+            on_the_way.score_passed(group.sampler.n_steps, folders, known.run_id, known)
             model.take(weights, known.source)
             return known
         facts, passed = distributed.on_rank_zero(lambda: _left_by_an_attempt(folder, group))
-        on_the_way.score_passed(passed, kept_steps(folder))
+        begun = None if force else tracker.unfinished(group.experiment, key)  # which goes on
+        on_the_way.score_passed(passed, kept_steps(folder), begun.info.run_id if begun else "")
         tags = adjusting_tags(cell, key)
         with tracker.run(group.experiment, cell.label, tags, key, anew=force, say=say) as run:
             run.params(adjusting_params(cell, model.resolved.source, group.cells[0].keyed.precision))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import Any
 
 from ttt.cell.key import recipe_digest
@@ -96,7 +97,7 @@ def read_study(tracker: Tracker, run: Any) -> StudyResult | None:
         log.warning(f"run {run_id}: the study's {RESULT} cannot be read: {error}")
         return None
     kept = {"n_trials": result.n_trials, "smallest_budget": result.smallest_budget}
-    logged = {name: metrics.get(name) for name in kept}
+    logged = {name: None if math.isnan(metrics.get(name, math.nan)) else metrics[name] for name in kept}
     if kept != logged:
         log.warning(
             f"run {run_id}: the study's {RESULT} is not what was logged: {kept}, the run's metrics are {logged}"

@@ -88,7 +88,7 @@ def log_adjusted(
     gain = sides_as_gain(base.base, side, paired_stderr(before, evaluation.items))
     prepared.log_task_data(run)
     run.metrics(side_metrics("base", base.base))
-    on_the_way = ScoresOnTheWay(prepared.keyed.key, tracker).sides
+    on_the_way = ScoresOnTheWay(prepared.keyed.key, adjusted.run_id, tracker).sides
     for n_examples, passed in sorted(on_the_way.items()):
         run.metrics(side_metrics("adjusted", passed), n_examples)
     run.metrics(side_metrics("adjusted", side), adjusted.n_examples)

@@ -45,6 +45,7 @@ class ModelInMemory:
         if self._is_base:
             return
         model, version = self.resolved.model, self.resolved.version
+        self._release()
         self._put(load(model, self.resolved.source, self.resolved.trainer.shard)[0])
         self._is_base = True
         if version is not None and as_stored(model):
@@ -53,11 +54,18 @@ class ModelInMemory:
     def take(self, folder: Path, source: str) -> None:
         """Have the weights of a folder in memory, which must be those of `source` (`ttt.files.model_source`)."""
         model = self.resolved.model.model_copy(update={"path": str(folder), "gguf_file": None})
+        self._release()
         self._put(load(model, source, self.resolved.trainer.shard)[0])
 
     def changed(self) -> None:
         """To be called whenever the weights in memory have come to be others."""
         self._is_base, self._digest = False, None
+
+    def _release(self) -> None:
+        """Let go of the weights in memory, so that two models are never there at once."""
+        self.changed()
+        if self._backend is not None:
+            del self._backend.model
 
     def _put(self, weights: PreTrainedModel) -> None:
         self.changed()

@@ -9,12 +9,16 @@ from ttt.tracking import Tracker
 
 
 class ScoresOnTheWay:
-    """Each side that a cell was scored with, by the examples seen; a kill loses none of them."""
+    """Each side that a cell was scored with, by the examples seen; a kill loses none of them.
 
-    def __init__(self, key: str, tracker: Tracker):
-        self.key = key
-        self.file = tracker.folder(key) / "on_the_way.json"
-        kept = distributed.on_rank_zero(lambda: scratch.read(self.file, key)) or {}
+    They belong to one training: those of another, such as one that was superseded by `force`, do not count.
+    """
+
+    def __init__(self, key: str, training: str, tracker: Tracker):
+        """`key` is the cell's, `training` the id of the run in which the model is adjusted."""
+        self.owner = f"{key} {training}"
+        self.file = tracker.folder(key) / f"on_the_way-{training}.json"
+        kept = distributed.on_rank_zero(lambda: scratch.read(self.file, self.owner)) or {}
         self.sides: dict[int, Side] = {int(n_examples): side for n_examples, side in kept.items()}
 
     def add(self, n_examples: int, side: Side) -> None:
@@ -22,4 +26,4 @@ class ScoresOnTheWay:
         if distributed.rank():
             return
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        scratch.write(self.file, {str(n): kept for n, kept in self.sides.items()}, self.key)
+        scratch.write(self.file, {str(n): kept for n, kept in self.sides.items()}, self.owner)

@@ -75,8 +75,8 @@ class _Work:
         if not self.force:  # what cannot be done is said before the first weights are loaded
             for group in groups:
                 if group.stops and (known := finished(group.key, self.tracker)):
-                    steps = [int(step) for step in known.checkpoints]
-                    refuse_if_passed(group, group.sampler.n_steps, steps, self.tracker, known)
+                    lacking = group.lacking(known.run_id, self.tracker)
+                    refuse_if_passed(lacking, [int(step) for step in known.checkpoints], known)
         bases = {one.keyed.key: base for one in self.prepared if (base := self._trying([one], self._base, one))}
         self.results = {
             one.keyed.key: bases[one.keyed.key]

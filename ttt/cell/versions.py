@@ -56,8 +56,10 @@ def tag_with_score(tracker: Tracker, cell: Cell, result: CellResult) -> None:
     if result.version is None:
         return
     version = tracker.registry.find(cell.model.name, int(result.version))
-    name, side = f"score/{cell.suite}/{cell.bench.name}", result.adjusted
-    tags = {name: f"{side['score']:.6g}", f"cell/{cell.suite}/{cell.bench.name}": result.run_id}
+    part = "" if cell.bench.limit is None else f" limit {cell.bench.limit}"  # a try on a part is no score of the bench
+    place, side = f"{cell.suite}/{cell.bench.name}{part}", result.adjusted
+    name = f"score/{place}"
+    tags = {name: f"{side['score']:.6g}", f"cell/{place}": result.run_id}
     tracker.registry.set_tags(version, tags)
     run = tracker.open(version.run_id)
     known = ((name, side["score"]), (f"{name}_stderr", side["stderr"]))

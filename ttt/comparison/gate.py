@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from ttt.comparison.findings import Treatment
@@ -51,7 +52,8 @@ def treatment(tracker: Tracker, inputs: Inputs) -> Treatment:
     by_model = {cell.model: cell.run.data.tags.get("ttt.saturated_by") for cell in inputs.cells}
     judged = [studies[study] for study in by_model.values() if study in studies]
     trials = [int(metrics["n_trials"]) for metrics in judged]
-    sufficient = [int(metrics["smallest_budget"]) for metrics in judged if "smallest_budget" in metrics]
+    budgets = [metrics.get("smallest_budget", math.nan) for metrics in judged]
+    sufficient = [int(budget) for budget in budgets if not math.isnan(budget)]
     return Treatment(
         budget=inputs.cells[0].params.get("budget"),
         n_judged=len(judged),

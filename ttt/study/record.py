@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -50,6 +51,8 @@ def close_study(setup: StudySetup, run: RunLog, study: Study, result: StudyResul
     run.metrics({"n_trials": result.n_trials, "n_validation": result.n_validation, **totals})
     if result.smallest_budget is not None:
         run.metrics({"smallest_budget": result.smallest_budget})
+    elif run.history("smallest_budget"):  # an answer of fewer trials, which is none any more; nothing can be taken away
+        run.metrics({"smallest_budget": math.nan})
     spec = setup.spec.model_dump(mode="json") | {"storage": shown_uri(setup.spec.storage or "") or None}
     run.json({"cell": cell.model_dump(mode="json"), "plan": spec}, "config.json")
     run.figure(curve_figure(result), "figures/budgets.png")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import random
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,6 +30,9 @@ from ttt.tasks.remote_metrics import check_none_refused, guard_metrics
 from ttt.tasks.shots import prepare_shots
 from ttt.tasks.splits import write_splits
 
+SEED = 0
+"""Of Python's own generator while tasks are loaded: lm-eval's."""
+
 
 def load_tasks(bench: Bench, files: DataFiles | None = None) -> dict[str, Any]:
     """The bench's tasks as lm-eval's `TaskManager.load` returns them, wrapped in one group named after the bench.
@@ -47,7 +52,7 @@ def load_tasks(bench: Bench, files: DataFiles | None = None) -> dict[str, Any]:
         raise SpecError(f"bench.tasks: '{max(names, key=names.count)}' is named twice")
     guard_metrics(allowed=bench.trust_remote_code)
     # lm-eval reads what it is given from a folder. All of it is in memory when the tasks are loaded.
-    with TemporaryDirectory(prefix="ttt-") as scratch:
+    with TemporaryDirectory(prefix="ttt-") as scratch, _seeded():
         try:
             loaded = _loaded(bench, files, Path(scratch))
         except Exception:
@@ -63,6 +68,17 @@ def load_tasks(bench: Bench, files: DataFiles | None = None) -> dict[str, Any]:
     metrics |= {bench.metric.split(",")[0]: None}  # which a task's own code may return without declaring it
     loaded["groups"][_group(bench)].aggregate_metric_list = [AggMetricConfig(metric=name) for name in metrics]
     return {**loaded, "warnings": warnings + _said_of_unpinned(loaded["tasks"].values(), bench, files)}
+
+
+@contextmanager
+def _seeded() -> Iterator[None]:
+    """Within the body what a task's own code draws (GPQA shuffles its options) is the same whenever it is loaded."""
+    before = random.getstate()
+    random.seed(SEED)
+    try:
+        yield
+    finally:
+        random.setstate(before)
 
 
 def _said_of_unpinned(tasks: Iterable[Any], bench: Bench, files: DataFiles) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import shutil
@@ -65,8 +66,9 @@ class Artifacts(Store):
                 former = making / "former"
                 kept.rename(former)
             there.replace(kept)
-        except FileExistsError:
-            pass  # another process was faster with the same
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise  # else another process was faster with the same
         finally:
             shutil.rmtree(making, ignore_errors=True)
         return kept

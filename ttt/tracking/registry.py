@@ -11,6 +11,7 @@ from typing import Any
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 
+from ttt.files.hashing import json_digest
 from ttt.files.model_source import folder_source
 from ttt.spec import SpecError, nearest
 from ttt.tracking.queries import SUPERSEDED
@@ -18,6 +19,10 @@ from ttt.tracking.run_life import Runs
 
 DIGEST, FILES, ADJUSTED_MODEL = "ttt.digest", "ttt.files", "ttt.adjusted_model"
 """Version tags: the digest of the weights, that of their files, and the key of the adjusted model."""
+
+
+MAX_ALIAS = 255
+"""Characters of an alias that MLflow takes."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,8 @@ def alias_of(prefix: str, name: str) -> str:
     Any other character is written as `_x2e_`, with its code, and so is a `_` before an x.
     """
     assert re.fullmatch(r"[a-z]+", prefix), prefix
-    return f"{prefix}-" + re.sub(r"[^A-Za-z0-9_-]|_(?=x)", lambda match: f"_x{ord(match[0]):x}_", name)
+    alias = f"{prefix}-" + re.sub(r"[^A-Za-z0-9_-]|_(?=x)", lambda match: f"_x{ord(match[0]):x}_", name)
+    return alias if len(alias) <= MAX_ALIAS else f"{alias[: MAX_ALIAS - 22]}_h{json_digest(alias)}"
 
 
 class Registry:
@@ -64,10 +70,6 @@ class Registry:
         """All versions of a model, oldest first; none if there is no such model."""
         registered = self._models(f"name = '{model}'").get(model)
         return [] if registered is None else self._versions(registered)
-
-    def of_run(self, model: str, run_id: str) -> list[Version]:
-        """The versions of a model whose weights a run has kept."""
-        return [version for version in self.versions(model) if version.run_id == run_id]
 
     def with_alias(self, alias: str) -> list[Version]:
         """The versions that have an alias, one a model at most, ordered by model."""

@@ -65,8 +65,8 @@ class RunLog:
         """What shows other processes that this one works on the run, if it does."""
         self.superseded: set[str] = set()
         """Runs whose place this one takes once it is finished."""
-        self._before: dict[str, set[tuple[int, float]]] | None = {} if resumed else None
-        """Points of metrics that an attempt that was stopped has logged, as far as they were asked for."""
+        self._before: dict[str, dict[int, float]] | None = {} if resumed else None
+        """What an attempt that was stopped has logged last at each step, of metrics that were asked for."""
         self._waiting: list[Metric] = []
         self._sent = time.monotonic()
 
@@ -91,16 +91,21 @@ class RunLog:
         """
         now = int(time.time() * 1000)
         new = [Metric(key, float(value), now, step) for key, value in values.items()]
-        self._waiting += [point for point in new if (point.step, point.value) not in self._logged_before(point.key)]
+        for point in new:
+            before = self._logged_before(point.key)
+            if before.get(point.step) != point.value:
+                self._waiting.append(point)
+            if point.step in before:  # what is logged at the step last counts from now on
+                before[point.step] = point.value
         if len(self._waiting) > 500 or time.monotonic() - self._sent > 2:
             self.flush()
 
-    def _logged_before(self, name: str) -> set[tuple[int, float]]:
+    def _logged_before(self, name: str) -> dict[int, float]:
         if self._before is None:
-            return set()
+            return {}
         if name not in self._before:
             points = patiently(lambda: self.client.get_metric_history(self.run_id, name))
-            self._before[name] = {(point.step, point.value) for point in points}
+            self._before[name] = {point.step: point.value for point in sorted(points, key=lambda p: p.timestamp)}
         return self._before[name]
 
     def flush(self, params: Mapping[str, Any] | None = None) -> None:
