@@ -27,6 +27,8 @@ from ttt.faults import nearest as nearest
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 """A name becomes a folder's, and two of them with a dash between become a registered model's: both end at 250."""
+OWN_EXPERIMENTS = ("adjusting", "benches", "ingest", "multirun", "pretrain", "versions")
+"""Experiments of a suite that hold no cells, which are in `<suite>/<bench>`."""
 Count = Annotated[int, Field(gt=0)]
 Month = Annotated[str, StringConstraints(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 
@@ -139,6 +141,13 @@ class Bench(Spec):
     """What to do with prompts longer than the context: cut them on the left as lm-eval does, or refuse to run."""
     trust_remote_code: bool = False
     """Let tasks load metrics of the hub, whose code then runs, and pass arguments to code that makes a task's data."""
+
+    @field_validator("name")
+    @classmethod
+    def _is_no_experiment_of_ours(cls, name: str) -> str:
+        if name in OWN_EXPERIMENTS:
+            raise ValueError(f"{name!r}: the experiment <suite>/{name} holds other runs; give the bench another name")
+        return name
 
 
 class Lora(Spec):

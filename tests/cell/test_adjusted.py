@@ -262,3 +262,59 @@ def test_an_alias_stays_with_the_newest_model_and_damaged_weights_get_another_ve
     [again], _, _ = do(request(conf, tmp_path, bench="sums_cloze"))
     assert again.version == "4"
     assert tracker.registry.folder(tracker.registry.find("tiny", 4)).exists()
+
+
+def test_scores_on_the_way_are_asked_of_a_done_cell_and_take_its_place(conf: Path, tmp_path: Path) -> None:
+    [first], tracker, _ = do(request(conf, tmp_path, "tracking.keep_checkpoints=true", "adjustment.evaluate_at=[1,3]"))
+    [plain], _, _ = do(request(conf, tmp_path))
+    assert plain == first, "a request for fewer scores is done"
+    with pytest.raises(SpecError, match="to be scored after steps 2"):
+        do(request(conf, tmp_path, "adjustment.evaluate_at=[2]"))
+    [again], _, _ = do(request(conf, tmp_path, "adjustment.evaluate_at=[2]"), force=True)
+    assert again.key == first.key
+    assert [run.info.run_id for run in tracker.runs("default/sums", "cell")][:1] == [again.run_id]
+    assert len(tracker.runs("default/sums", "cell")) == 2, "with the base model's"
+
+
+def test_leaks_stop_a_request_that_wants_it_whatever_was_done_before(conf: Path, tmp_path: Path) -> None:
+    do(request(conf, tmp_path))
+    with pytest.raises(SpecError, match="leak"):
+        do(request(conf, tmp_path, "bench.leak=fail"))
+
+
+def test_facts_of_a_model_that_changed_are_said(conf: Path, tmp_path: Path) -> None:
+    do(request(conf, tmp_path))
+    _, _, said = do(request(conf, tmp_path, "model.n_params=50_000"))
+    assert any("n_params of the model is 50000 now, and '40000' in its run" in line for line in said)
+
+
+def test_a_try_on_a_part_does_not_stand_for_the_bench(conf: Path, tmp_path: Path) -> None:
+    [whole], tracker, _ = do(request(conf, tmp_path))
+    do(request(conf, tmp_path, "bench.limit=8"))
+    assert tracker.registry.find("tiny", 2).tags["cell/default/sums"] == whole.run_id
+    with pytest.raises(SpecError, match="'adjusting': the experiment <suite>/adjusting holds other runs"):
+        request(conf, tmp_path, "bench.name=adjusting")
+
+
+def test_a_training_goes_on_for_another_suite_in_the_run_it_has(
+    conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ttt.engine.training.step import TrainingStep
+
+    real, calls = TrainingStep.take, []
+
+    def failing(self: TrainingStep, *arguments: object) -> float:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(TrainingStep, "take", failing)
+    with pytest.raises(KeyboardInterrupt):
+        do(request(conf, tmp_path))
+    monkeypatch.undo()
+    [result], tracker, _ = do(request(conf, tmp_path, "suite=other"))
+    assert result.adjusted_model
+    [run_id] = trainings(tracker)
+    assert result.adjusted_model["run_id"] == run_id
+    assert [step for step, _ in tracker.open(run_id).history("train/loss")] == [8, 16, 24, 32]

@@ -109,10 +109,10 @@ def refuse_if_passed(
         steps = ", ".join(str(step) for step in sorted({step for _, step in gone}))
         cost = f" ({known.n_tokens:,} tokens, which took {duration(known.seconds)})" if known else ""
         raise SpecError(
-            f"adjustment.evaluate_at: {benches}: to be scored after steps {steps}, and the weights that the model had "
-            f"there were not kept when it was adjusted. force=true trains again{cost}; with "
-            "tracking.keep_checkpoints=true such weights are kept for later benches; adjustment.evaluate_at=[] scores "
-            "the adjusted model alone, without training"
+            f"adjustment.evaluate_at: {benches}: to be scored after steps {steps}, which training has passed, and the "
+            f"weights it had there were not kept. force=true trains again{cost}; benches=[...] scores several in one "
+            "training, and tracking.keep_checkpoints=true keeps such weights for later ones; "
+            "adjustment.evaluate_at=[] scores the adjusted model alone, without training"
         )
 
 

@@ -115,10 +115,11 @@ def adjusted_model(
             model.take(weights, known.source)
             return known
         facts, passed = distributed.on_rank_zero(lambda: _left_by_an_attempt(folder, group))
-        begun = None if force else tracker.unfinished(group.experiment, key)  # which goes on
-        on_the_way.score_passed(passed, kept_steps(folder), begun.info.run_id if begun else "")
+        begun = None if force else tracker.adjusting(key, is_finished=False)
+        training = str(begun.info.run_id) if begun else None
+        on_the_way.score_passed(passed, kept_steps(folder), training or "")
         tags = adjusting_tags(cell, key)
-        with tracker.run(group.experiment, cell.label, tags, key, anew=force, say=say) as run:
+        with tracker.run(group.experiment, cell.label, tags, key, anew=force, resume=training, say=say) as run:
             run.params(adjusting_params(cell, model.resolved.source, group.cells[0].keyed.precision))
             if facts:
                 model.take(folder / WEIGHTS, facts["source"])

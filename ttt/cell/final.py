@@ -6,7 +6,6 @@ import logging
 import math
 from typing import Any
 
-from ttt.cell.key import recipe_digest
 from ttt.cell.study_result import SATURATED_TAG, StudyResult
 from ttt.spec import Cell, SpecError, check
 from ttt.tracking import RunLog, Tracker, Version, alias_of
@@ -59,23 +58,32 @@ def tag_cells(tracker: Tracker, cell: Cell, result: StudyResult) -> dict[str, st
 def tag_by_study(tracker: Tracker, cell: Cell, run: RunLog, n_examples: int, version: str | None = None) -> None:
     """Tag a cell that is about to finish by the newest study that covers it; `version` is its adjusted model's.
 
-    If there is none, a version that is final on this bench in this suite by the same recipe loses the alias
-    `final-<bench>`: the bench or its task data have changed since the verdict. One of another recipe keeps it.
+    If there is none, and the bench or its task data have changed since the verdict by which a version of the model is
+    final here, that version loses the alias `final-<bench>`. A try of another recipe, of a part of the bench or in
+    another precision says nothing about what is final.
     """
     made = tracker.read_run(run.run_id)
     studies = tracker.runs(f"{cell.suite}/{cell.bench.name}", "saturation")  # newest first
     results = (read_study(tracker, study) for study in studies if covers(study, made))
     result = next((result for result in results if result), None)
     if result is None:
-        recipe = recipe_digest(cell.adjustment)
         for former in tracker.registry.versions(cell.model.name):
-            if former.tags.get(_saturated(cell)) == "yes" and former.tags.get("ttt.recipe") == recipe:
+            before = tracker.read_run(former.tags.get(f"cell/{cell.suite}/{cell.bench.name}"))
+            if before and made and former.tags.get(_saturated(cell)) == "yes" and _is_of_a_changed_bench(before, made):
                 _lose(tracker, cell, former, "unknown")
         return
     registered = tracker.registry.find(cell.model.name, int(version)) if version else version_of(tracker, cell, made)
     word = _tag(tracker, cell, run.run_id, registered, result, n_examples)
     if registered and word == "yes":
         _finalise(tracker, cell, registered)
+
+
+def _is_of_a_changed_bench(before: Any, now: Any) -> bool:
+    """Whether two cells are alike but for the definition or the content of their bench and its task data."""
+    same = before.data.tags.get("ttt.recipe") == now.data.tags.get("ttt.recipe")
+    same &= all(before.data.params.get(name) == now.data.params.get(name) for name in (*SAME_PARAMS, "limit"))
+    digests = ("ttt.bench_digest", "ttt.task_data_digest")
+    return same and any(before.data.tags.get(name) != now.data.tags.get(name) for name in digests)
 
 
 def version_of(tracker: Tracker, cell: Cell, run: Any) -> Version | None:

@@ -78,7 +78,8 @@ def prepare(cells: Sequence[KeyedCell], resolved: Resolved, say: Say) -> list[Pr
         try:
             prepared.append(_prepare(keyed, resolved, loaded))
         except SpecError as error:
-            faults.append(str(error) if len(cells) == 1 else f"bench '{keyed.cell.bench.name}': {error}")
+            named = f"bench '{keyed.cell.bench.name}'"
+            faults.append(str(error) if len(cells) == 1 or named in str(error) else f"{named}: {error}")
     if faults:
         raise SpecError("\n".join(faults))
     for warning in dict.fromkeys(warning for one in prepared for warning in one.warnings):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ttt.cell.key import cell_key
+from ttt.cell.params import model_params
 from ttt.cell.read import check_items, read_result
 from ttt.cell.result import CellResult
 from ttt.engine.precision import arithmetic
@@ -101,16 +102,30 @@ def starting_point(model: Model, tracker: Tracker) -> tuple[Model, Model, Versio
 
 
 def read_back(cell: KeyedCell, tracker: Tracker, say: Say = lambda text: None) -> CellResult | None:
-    """The result of a cell that is done and whose run still has what it kept; None where there is work to do."""
-    run = tracker.find(cell.experiment, cell.key)
-    if run is None or run.info.status != "FINISHED":
+    """The result of a cell that is done and whose run still has what it kept; None where there is work to do.
+
+    A cell that lacks scores on the way is not done, nor is one with leaks where `bench.leak=fail` wants it to stop.
+    """
+    run = tracker.finished(cell.experiment, cell.key)
+    if run is None:
         return None
-    run_id = run.info.run_id
+    run_id, adjustment, bench = run.info.run_id, cell.cell.adjustment, cell.cell.bench
     try:
         result = read_result(tracker, run_id)
-        check_items(tracker, run_id, "base" if cell.cell.adjustment.method == "none" else "adjusted")
+        check_items(tracker, run_id, "base" if adjustment.method == "none" else "adjusted")
     except SpecError as error:  # somebody has removed or damaged what the run kept
         say(f"{cell.label}: done before, and now again, since {error}")
         return None
+    have = [point["n_examples"] or 0 for point in result.checkpoints]
+    wanted = [step * adjustment.batch_size for step in adjustment.evaluate_at]
+    if any(n_examples < max(have, default=0) and n_examples not in have for n_examples in wanted):
+        return None
+    if bench.leak == "fail" and run.data.metrics.get("task_data/n_leaked"):
+        return None
     say(f"{cell.label}: done before, run {run_id} (force=true repeats it)")
+    for fact, value in model_params(cell.cell.model, "").items():
+        kept = run.data.params.get(fact)
+        if fact != "source" and kept is not None and kept != str(value):
+            say(f"warning: {cell.label}: {fact} of the model is {value!r} now, and {kept!r} in its run; comparisons go "
+                "by the run: force=true makes it anew")  # fmt: skip
     return result

@@ -55,10 +55,15 @@ def tag_with_score(tracker: Tracker, cell: Cell, result: CellResult) -> None:
     """
     if result.version is None:
         return
-    version = tracker.registry.find(cell.model.name, int(result.version))
-    part = "" if cell.bench.limit is None else f" limit {cell.bench.limit}"  # a try on a part is no score of the bench
-    place, side = f"{cell.suite}/{cell.bench.name}{part}", result.adjusted
-    name = f"score/{place}"
+    version, made = tracker.registry.find(cell.model.name, int(result.version)), tracker.read_run(result.run_id)
+    assert made is not None
+    place, digest = f"{cell.suite}/{cell.bench.name}", str(made.data.tags["ttt.bench_digest"])
+    holder = tracker.read_run(version.tags.get(f"cell/{place}"))
+    if holder and holder.info.run_id != result.run_id and "ttt.superseded" not in holder.data.tags:
+        if holder.data.tags.get("ttt.bench_digest") == digest:
+            return  # a score of the same weights on the same bench
+        place += f" {digest[:6]}"  # the bench by another definition, such as a part of it
+    name, side = f"score/{place}", result.adjusted
     tags = {name: f"{side['score']:.6g}", f"cell/{place}": result.run_id}
     tracker.registry.set_tags(version, tags)
     run = tracker.open(version.run_id)

@@ -90,6 +90,7 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Pat
     is_main = distributed.rank() == 0
     model.save_pretrained(folder, is_main_process=is_main)
     if is_main:
+        tokenizer.init_kwargs.pop("local_files_only", None)  # of this process's surroundings, and not of the tokenizer
         tokenizer.save_pretrained(folder)
     distributed.barrier()
 

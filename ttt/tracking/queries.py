@@ -48,14 +48,14 @@ class Queries(Store):
         wanted = f"tags.`mlflow.parentRunId` = '{run_id}' and attributes.status = '{status}'"
         return [run for experiment in experiments for run in self._search(experiment, wanted)]
 
-    def adjusting(self, key: str) -> Run | None:
-        """The newest finished run of an adjusted model, in whatever suite."""
+    def adjusting(self, key: str, is_finished: bool = True) -> Run | None:
+        """The newest run of an adjusted model, in whatever suite, that is finished, or that was begun and is not."""
         if not self.is_made:
             return None
         there = self.client.search_experiments(filter_string="name LIKE '%/adjusting'", max_results=1000)
-        wanted = f"tags.`ttt.key` = '{key}' and attributes.status = 'FINISHED'"
         numbers = [experiment.experiment_id for experiment in there]
-        return next(iter(_counting(self._pages(numbers, wanted))), None) if numbers else None
+        runs = _counting(self._pages(numbers, f"tags.`ttt.key` = '{key}'")) if numbers else []
+        return next((run for run in runs if (run.info.status == "FINISHED") == is_finished), None)
 
     def still_running(self, suite: str) -> list[Run]:
         """All runs of a suite, of whatever kind, that are marked RUNNING."""
