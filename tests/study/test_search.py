@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
@@ -172,8 +173,13 @@ def test_machines_that_share_a_database_take_over_the_trials_of_the_dead_alone(c
     first = Said(arguments(conf, tmp_path / "first", *options))
     second = Said(arguments(conf, tmp_path / "second", *options))
     second.wait_for_another("after 32 examples")
-    first.wait_for_another("after 32 examples")  # both are in the middle of a trial
-    states = {trial.state for trial in trials()}
+    while True:  # until both are in the middle of a trial
+        first.wait_for_another("after 32 examples")
+        first.process.send_signal(signal.SIGSTOP)
+        states = [trial.state for trial in trials()]
+        if states.count(TrialState.RUNNING) == 2:
+            break
+        first.process.send_signal(signal.SIGCONT)
     first.process.kill()
     said = second.end()
     assert second.process.wait(60) == 0, said
