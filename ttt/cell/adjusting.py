@@ -113,6 +113,8 @@ def adjusted_model(
             folders = {int(step): path for step in known.checkpoints if (path := _kept_step(known, step, tracker))}
             on_the_way.score_passed(group.sampler.n_steps, folders, known.run_id, known)
             model.take(weights, known.source)
+            if folder not in weights.parents:  # what an attempt has left that was stopped at its very end
+                tracker.clear(key)
             return known
         facts, passed = distributed.on_rank_zero(lambda: _left_by_an_attempt(folder, group))
         begun = None if force else tracker.adjusting(key, is_finished=False)

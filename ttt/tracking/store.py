@@ -107,11 +107,12 @@ class Store:
         there = self.experiment_id(name)
         if there is not None:
             return there
+        client = self.client  # which makes a store that is missing, by the same lock
         with self.own_lock():
             there = self.experiment_id(name)
             if there is None:
                 location = (self.root / "artifacts" / name).as_uri() if self.is_local else None
-                there = self.client.create_experiment(name, artifact_location=location, tags=experiment_tags())
+                there = client.create_experiment(name, artifact_location=location, tags=experiment_tags())
             return str(there)
 
     def experiment_id(self, name: str) -> str | None:
