@@ -86,7 +86,8 @@ def left(root: Path, *experiments: str) -> dict[str, Any]:
             file = tracker.artifact(run.info.run_id, f"items/{side}.parquet")
             if file:
                 items[side] = hashlib.sha256(file.read_bytes()).hexdigest()
-        name = f"{numbers[run.info.experiment_id]}: {run.data.tags['ttt.kind']} {run.info.run_name}"
+        tags = run.data.tags
+        name = f"{numbers[run.info.experiment_id]}: {tags['ttt.kind']} {run.info.run_name} {tags.get('ttt.key')}"
         assert name not in runs, f"two runs of {name}"
         runs[name] = (run.info.status, metrics, histories, items, run.data.tags.get("ttt.saturated"))
     versions: dict[str, Any] = {}  # by their weights: of two that are made at once either may be the first
