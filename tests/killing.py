@@ -75,7 +75,9 @@ def left(root: Path, *experiments: str) -> dict[str, Any]:
     runs: dict[str, Any] = {}
     numbers = {number: name for name in experiments if (number := tracker.experiment_id(name))}
     for run in tracker.client.search_runs(list(numbers)):
-        metrics = {k: v for k, v in run.data.metrics.items() if not any(part in k for part in TIMED)}
+        # The scores of a version are with the run that registered it first, whichever of the benches' that is.
+        left_out = (*TIMED, "score/default/")
+        metrics = {k: v for k, v in run.data.metrics.items() if not any(part in k for part in left_out)}
         histories = {
             name: [(point.step, point.value) for point in tracker.client.get_metric_history(run.info.run_id, name)]
             for name in ("train/loss", "adjusted/score", "validation/score")
