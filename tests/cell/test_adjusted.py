@@ -318,3 +318,18 @@ def test_a_training_goes_on_for_another_suite_in_the_run_it_has(
     [run_id] = trainings(tracker)
     assert result.adjusted_model["run_id"] == run_id
     assert [step for step, _ in tracker.open(run_id).history("train/loss")] == [8, 16, 24, 32]
+
+
+def test_jobs_of_a_multirun_over_benches_are_scored_on_the_way_each(
+    conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ttt.tracking import PARENT_ENV
+
+    together, _, _ = do(request(conf, tmp_path / "one", "benches=[sums,sums_cloze]", "adjustment.evaluate_at=[2]"))
+    monkeypatch.setenv(PARENT_ENV, "0" * 32)
+    apart = []
+    for bench in ("sums", "sums_cloze"):
+        results, tracker, _ = do(request(conf, tmp_path / "jobs", "adjustment.evaluate_at=[2]", bench=bench))
+        apart += results
+    assert scores(apart) == scores(together)
+    assert len(trainings(tracker)) == 1

@@ -189,7 +189,7 @@ def _train(on_the_way: _OnTheWay, run: RunLog) -> dict[str, Any]:
     adjusting = Adjusting(model.backend, group.cell, examples, model.resolved.trainer, keeping, on_step, on_the_way.say)
     for checkpoint in adjusting.run(group.stops):
         model.changed()
-        if tracker.tracking.keep_checkpoints:
+        if tracker.tracking.keep_checkpoints or tracker.is_job:  # another job may score another bench there
             _save(model, folder / f"step-{checkpoint.step}")
         on_the_way.score(checkpoint.step, run)
     model.changed()

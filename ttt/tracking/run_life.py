@@ -42,6 +42,11 @@ class Runs(Queries, Artifacts):
         self._looked_over: set[str] = set()
         """Suites in which runs of dead processes were looked for."""
 
+    @property
+    def is_job(self) -> bool:
+        """Whether this process is a job of a multirun."""
+        return PARENT_ENV in os.environ
+
     @contextmanager
     def claim(self, experiment: str, key: str, say: Say = log.info) -> Iterator[None]:
         """Held while what has this key is looked up and, if it is not done, worked on; nobody else does so meanwhile.
