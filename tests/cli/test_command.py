@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from tests.conftest import make_tiny_model, write_jsonl
-from tests.hub import standing_in
+from tests.conftest import make_tiny_model
+from tests.hub import publish, standing_in
 from ttt.run import COMMAND
 from ttt.spec import Tracking
 from ttt.tracking import Tracker
@@ -181,15 +181,7 @@ def test_the_hubs_path(tmp_path: Path) -> None:
         "microsoft/orca-math-word-problems-200k": {"default": {"train": [{"question": "2 + 2?", "answer": "4"}] * 40}},
     }
     for repo, configs in datasets.items():
-        folder = hub / "datasets" / repo
-        folder.mkdir(parents=True)
-        lines = ["---", "configs:"]
-        for config, splits in configs.items():
-            lines += [f"- config_name: {config}", "  data_files:"]
-            for split, rows in splits.items():
-                write_jsonl(folder / f"{config}-{split}.jsonl", rows)
-                lines += [f"  - split: {split}", f"    path: {config}-{split}.jsonl"]
-        (folder / "README.md").write_text("\n".join([*lines, "---", ""]))
+        publish(hub, repo, configs)
     with standing_in(hub) as endpoint:
         out = tmp_path / "out.json"
         environment = {
