@@ -1,66 +1,27 @@
-"""Cells to conclusions: the fits, groups, policies and ranks, the run that is kept, and the command around them."""
+"""Cells to conclusions: the fits, groups, policies and ranks."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
-from tests.stores import adjustment, ask, bench, made_models, planted, write
-from ttt.compare import COMMAND
-from ttt.comparison import terminal
+from tests.stores import adjustment, made_models, planted, write
 from ttt.comparison.conclude import conclude
 from ttt.comparison.conclusions import BenchConclusions, as_json, from_json
 from ttt.comparison.findings import Excluded
 from ttt.comparison.inputs import read_inputs
 from ttt.comparison.options import Options
-from ttt.comparison.terminal import show_conclusions
-from ttt.report import comparison as drawing
 from ttt.report.comparison import render
 from ttt.spec import SpecError
 from ttt.tracking import Tracker
 
 QUICK = {"suite": "made", "n_replicates": 199, "n_permutations": 1}
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
-    """24 models: newer ones are ahead by 0.1 before adjusting, by nothing after. One model has three seeds."""
-    cells = list(planted(made_models(), theta=0.1))
-    first = cells[0]
-    seeds = [replace(first, adjusted=first.adjusted + shift, seed=i + 1) for i, shift in enumerate((-0.02, 0.02))]
-    bases = [replace(cell, adjustment=adjustment("none"), adjusted=cell.base) for cell in cells]
-    return write(tmp_path_factory.mktemp("store"), [*cells, *seeds, *bases])
-
-
-@pytest.fixture(scope="module")
-def benches(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for --config-dir with the bench of the store."""
-    folder = tmp_path_factory.mktemp("conf")
-    (folder / "bench").mkdir()
-    (folder / "bench" / "sums.yaml").write_text(json.dumps(bench().model_dump(mode="json")))
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def _drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page instead of the figures, which have tests of their own."""
-
-    def render(conclusions: BenchConclusions, folder: Path) -> list[Path]:
-        page = folder / "report.html"
-        page.write_text(f"<p>{conclusions.n_models} models</p>")
-        return [page]
-
-    monkeypatch.setattr(drawing, "render", render)
+pytestmark = pytest.mark.usefixtures("drawn")
 
 
 def concluded(store: Tracker, **asked: Any) -> BenchConclusions:
@@ -260,101 +221,3 @@ def test_the_confound_is_recreated_where_its_adjustments_are(tmp_path: Path) -> 
     assert confound.half_trained.mean == pytest.approx(0.1, abs=0.03)
     assert abs(confound.all_adjusted.mean) < 0.02
     assert concluded(store, confound="none").confound is None
-
-
-def test_a_comparison_is_kept_as_a_run_with_its_inputs(store: Tracker) -> None:
-    found = ask(store, "bench", ["sums"], Options(**QUICK))
-    run = store.read_run(found.run_id)
-    assert run.info.status == "FINISHED"
-    tags = run.data.tags
-    assert (tags["ttt.kind"], tags["ttt.provisional"], tags["ttt.n_inputs"]) == ("comparison", "yes", "26")
-    metrics = run.data.metrics
-    for name in ("base/theta", "adjusted/theta_low", "base/theta_p", "base/r2", "base/c_e", "pareto/area_adjusted"):
-        assert math.isfinite(metrics[name])
-    assert metrics["base/theta"] == pytest.approx(found.base.theta)
-    assert run.data.params["policy"] == "raw"
-    assert store.read_json(found.run_id, "inputs.json")["run_ids"] == found.provenance.run_ids
-    assert from_json(store.read_json(found.run_id, "conclusions.json")) == replace(found, report=None)
-    assert Path(found.report).read_text() == "<p>24 models</p>"
-    for name, n in (("models", 24), ("thetas", 4), ("emergence", 5)):
-        table = store.artifact(found.run_id, f"tables/{name}.csv")
-        assert table
-        with table.open() as file:
-            assert len(list(csv.DictReader(file))) == n
-        assert len(store.read_json(found.run_id, f"tables/{name}.json")) == n
-    again = ask(store, "bench", ["sums"], Options(**QUICK))
-    assert again.n_models == found.n_models  # a comparison is no cell of the next
-
-
-def test_a_report_that_cannot_be_drawn_fails_the_run(store: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(conclusions: BenchConclusions, folder: Path) -> list[Path]:
-        raise OSError("no space left on device")
-
-    monkeypatch.setattr(drawing, "render", broken)
-    with pytest.raises(OSError, match="no space"):
-        ask(store, "bench", ["sums"], Options(**QUICK))
-    runs = store.client.search_runs([store.experiment("made/sums")], "attributes.status = 'FAILED'")
-    assert "no space" in runs[0].data.tags["ttt.failure"]
-
-
-def test_the_command_writes_its_result_and_shows_it(
-    store: Tracker,
-    benches: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    file = tmp_path / "out.json"
-    asked = [f"tracking.root={store.root}", "suite=made", "n_replicates=99", "n_permutations=3", f"output={file}"]
-    assert COMMAND._main(["bench=sums", *asked, "--config-dir", str(benches)]) == 0
-    found = from_json(json.loads(file.read_text()))
-    assert (found.suite, found.bench, found.n_models) == ("made", "sums", 24)
-    shown = capsys.readouterr().out
-    assert all(f"model-{i:03}" in shown for i in range(24))
-    assert "At equal compute" in shown
-    assert "report.html" in shown
-    monkeypatch.setattr(terminal, "MAX_ROWS", 20)
-    show_conclusions(found)
-    assert "and 4 more" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("asked", "message"),
-    [
-        ([], "nothing to compare is named"),
-        (["bench=sums", "versions=x"], "exclude each other"),
-        (["bench=sums", "polcy=raw"], "there is no such key"),
-        (["bench=sums", "policy=best"], "policy: 'best' is none of"),
-        (["benches=[sums]"], "two or more"),
-        (["reformulation=[sums]"], "two benches are needed"),
-        (["items=[a,b]"], "nothing to compare is named"),
-        (["bench=other"], "there is no 'other'"),
-        (["bench=gsm8k"], "no finished cells on bench 'gsm8k'; tracked is: made/sums"),
-        (["bench=sums", "suite=mine"], "suite 'mine' has no finished cells"),
-        (["bench=sums", "exclude=[model-999]"], "no cells of 'model-999'"),
-        (["bench=sums", "adjustment=lora"], "no finished cell has 'lora'; there is: full"),
-        (["bench=sums", "final=true"], "not shown to be saturated"),
-    ],
-)
-def test_a_wrong_request_exits_with_2_and_one_message(
-    store: Tracker, benches: Path, capsys: pytest.CaptureFixture[str], asked: list[str], message: str
-) -> None:
-    fixed = [f"tracking.root={store.root}", *([] if any("suite" in word for word in asked) else ["suite=made"])]
-    assert COMMAND._main([*asked, *fixed, "--config-dir", str(benches)]) == 2
-    shown = capsys.readouterr().err
-    assert message in " ".join(shown.split())
-    assert "Traceback" not in shown
-
-
-def test_names_are_shown_as_they_are(store: Tracker) -> None:
-    found = concluded(store)
-    found = replace(found, models=[replace(found.models[0], model="[red]<b>name"), *found.models[1:]])
-    out = Console(width=120, record=True, file=io.StringIO())
-    show_conclusions(found, out)
-    assert "[red]<b>name" in out.export_text()
-
-
-def test_comparing_needs_no_torch() -> None:
-    modules = "ttt.compare, ttt.comparison.conclude, ttt.comparison.terminal, ttt.report.comparison"
-    code = f"import sys, {modules}; assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
