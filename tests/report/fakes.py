@@ -8,17 +8,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ttt.comparison.conclusions import BenchConclusions
+from ttt.comparison.conclusions import AgreementConclusions, BenchConclusions, FormatConclusions
+from ttt.comparison.contenders import Agreement, BenchPair, FirstComponent
 from ttt.comparison.findings import (
     Accuracy,
     Area,
     Curve,
     Curves,
     Discriminator,
+    Division,
     EffectSize,
     EmergenceRow,
     Excluded,
     Fit,
+    FormatFit,
     Frontier,
     Groups,
     HalvesThetas,
@@ -313,3 +316,38 @@ def _emergence() -> list[EmergenceRow]:
         )
         for step, kink, fit in zip((0, 100, 250, 1000, 4000), kinks, (0.632, 0.804, 0.913, 0.950, 0.961), strict=True)
     ]
+
+
+def _several() -> dict[str, Any]:
+    full = conclusions(12)
+    names = ("suite", "n_models", "policy", "score_rule", "inference", "cluster", "provisional", "provisional_reasons")
+    kept = {name: getattr(full, name) for name in (*names, "excluded", "provenance")}
+    return {**kept, "benches": ["mmlu", "gsm8k"], "adjustments": {"mmlu": "full", "gsm8k": "full"}}
+
+
+def agreement(before: float | None = 0.5, after: float | None = 0.8) -> AgreementConclusions:
+    """Two benches on twelve models."""
+    base, adjusted = (Agreement(tau, tau and tau - 0.1, tau and tau + 0.1, None, 12) for tau in (before, after))
+    return AgreementConclusions(
+        **_several(),
+        pairs=[BenchPair("mmlu", "gsm8k", base, adjusted)],
+        first_component=FirstComponent(base, adjusted),
+        models=[],
+    )
+
+
+def formats(base: Fit | None = None) -> FormatConclusions:
+    """The same questions in two formats."""
+    fit = base or conclusions(12).base
+    return FormatConclusions(
+        **_several(),
+        split=Division("trained", "2023-11", "older", "newer"),
+        fits=[
+            FormatFit(**vars(fit), bench=bench, format=name, scores=scores)
+            for bench, name, scores in (
+                ("cloze", "cloze", "base"),
+                ("letters", "multiple_choice", "base"),
+                ("letters", "multiple_choice", "adjusted"),
+            )
+        ],
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -27,7 +28,7 @@ from ttt.comparison.inputs import (
 )
 from ttt.comparison.models import split_models
 from ttt.comparison.options import Options
-from ttt.formatting import UNIDENTIFIED, decimal, signed
+from ttt.comparison.sentences import say
 from ttt.spec import SpecError
 from ttt.stats.ranking import first_component_share, kendall
 from ttt.tracking import Tracker
@@ -91,7 +92,7 @@ def bench_conclusions(tracker: Tracker, benches: Sequence[str], options: Options
         for i, j in combinations(range(len(benches)), 2)
     ]
     component = (of_fields(Agreement, first_component_share(scores[side], **how)) for side in SIDES)
-    return AgreementConclusions(
+    conclusions = AgreementConclusions(
         **_several(tracker, inputs, excluded, options),
         pairs=pairs,
         first_component=FirstComponent(*component),
@@ -103,8 +104,8 @@ def bench_conclusions(tracker: Tracker, benches: Sequence[str], options: Options
             )
             for i, model in enumerate(models)
         ],
-        summary=_taus(len(models), pairs),
     )
+    return replace(conclusions, summary=say(conclusions, "summary"))
 
 
 def format_conclusions(tracker: Tracker, benches: Sequence[str], options: Options) -> FormatConclusions:
@@ -116,12 +117,12 @@ def format_conclusions(tracker: Tracker, benches: Sequence[str], options: Option
         table = table_of(of, split_models(of.models, options), options)
         fit = fit_of(table, side, fit_side(table, side, options.inference, options))
         fits.append(of_fields(FormatFit, fit, bench=of.bench, format=of.cells[0].params["format"], scores=side))
-    return FormatConclusions(
+    conclusions = FormatConclusions(
         **_several(tracker, inputs, excluded, options),
         split=of_fields(Division, split_models(inputs[0].models, options)),
         fits=fits,
-        summary=f"What the newer group scores more at equal compute: {'; '.join(map(_theta, fits))}.",
     )
+    return replace(conclusions, summary=say(conclusions, "summary"))
 
 
 def _several(tracker: Tracker, inputs: Sequence[Inputs], excluded: list[Excluded], options: Options) -> dict[str, Any]:
@@ -138,18 +139,3 @@ def _several(tracker: Tracker, inputs: Sequence[Inputs], excluded: list[Excluded
         "provisional_reasons": reasons,
         "provenance": provenance(tracker, [run for of in inputs for model in of.models for run in model.run_ids]),
     }
-
-
-def _theta(fit: FormatFit) -> str:
-    interval = "" if fit.theta_low is None else f" ({signed(fit.theta_low)} to {signed(fit.theta_high)})"
-    return f"{fit.format} {fit.scores} {signed(fit.theta, UNIDENTIFIED)}{interval}"
-
-
-def _taus(n_models: int, pairs: Sequence[BenchPair]) -> str:
-    parts = [
-        f"{pair.first} and {pair.second} {decimal(pair.base.estimate, digits=2)} before and "
-        f"{decimal(pair.adjusted.estimate, digits=2)} after adjusting"
-        for pair in pairs
-        if pair.base.estimate is not None
-    ]
-    return f"Kendall's tau over {n_models} models: {'; '.join(parts) or UNIDENTIFIED}."

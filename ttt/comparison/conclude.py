@@ -18,7 +18,7 @@ from ttt.comparison.inputs import MIN_MODELS, Inputs, Table, provenance, table_o
 from ttt.comparison.models import Split, model_rows, split_models
 from ttt.comparison.options import Options
 from ttt.comparison.ranking import agreement, distinguishable, model_lines
-from ttt.comparison.summary import summary, what_changes
+from ttt.comparison.sentences import say
 from ttt.stats.scaling import Inference
 from ttt.tracking import Tracker
 
@@ -40,9 +40,9 @@ def conclude(tracker: Tracker, inputs: Inputs, options: Options) -> BenchConclus
         discriminator = beside.submit(discriminator_of, inputs, table, budgets, options)
         conclusions = _conclusions(tracker, inputs, split, table, budgets, options)
     conclusions = replace(conclusions, discriminator=discriminator.result())
-    other = replace(conclusions.other_inference, note=what_changes(conclusions))
+    other = replace(conclusions.other_inference, note=say(conclusions, "inferences"))
     conclusions = replace(conclusions, other_inference=other)
-    return replace(conclusions, summary=summary(conclusions))
+    return replace(conclusions, summary=say(conclusions, "summary"))
 
 
 def _conclusions(

@@ -64,6 +64,7 @@ def kept(tracker: Tracker, conclusions: C) -> Iterator[Kept[C]]:
         if isinstance(conclusions, BenchConclusions):
             run.metrics(metrics_of(conclusions))
         run.flush(params_of(conclusions))
+        run.describe(conclusions.summary)
         yield here
         run.folder(here.folder)
 

@@ -20,7 +20,8 @@ from ttt.comparison.conclusions import (
     VersionConclusions,
 )
 from ttt.comparison.contenders import ModelScore, VersionScore
-from ttt.comparison.findings import Fit, ModelLine
+from ttt.comparison.findings import Fit
+from ttt.comparison.sentences import say
 from ttt.formatting import (
     DASH,
     UNIDENTIFIED,
@@ -57,20 +58,11 @@ def show_conclusions(conclusions: Concluded, out: Terminal | None = None) -> Non
 
 
 def _comparison(conclusions: BenchConclusions, out: Terminal) -> None:
-    split = conclusions.split
-    rule = "" if conclusions.score_rule == "bench" else f", scored by the {conclusions.score_rule}'s rule"
-    best = f", the better of before and after ({conclusions.n_kept_base} models)" if conclusions.policy != "raw" else ""
-    out.print(
-        Text(
-            f"{conclusions.suite}/{conclusions.bench}: {conclusions.n_models} models, "
-            f"adjusted by {conclusions.adjustment}"
-            f"{rule}{best}; {split.n_older} {split.older}, {split.n_newer} {split.newer}"
-        )
-    )
+    out.print(Text(say(conclusions, "heading")))
     for line in conclusions.excluded:
         out.print(Text(f"excluded {line.model}: {line.reason}"))
     out.print(_fits(conclusions))
-    out.print(_models(conclusions.models))
+    out.print(_models(conclusions))
 
 
 def _fits(conclusions: BenchConclusions) -> Table:
@@ -91,7 +83,8 @@ def _theta(fit: Fit) -> str:
     return UNIDENTIFIED if fit.theta is None else f"{signed(fit.theta)}{error}"
 
 
-def _models(rows: Sequence[ModelLine]) -> Table:
+def _models(conclusions: BenchConclusions) -> Table:
+    rows = conclusions.models
     table = _table("rank", "model", "base", "adjusted", "gain", "change", "tied", left=2)
     for row in rows[:MAX_ROWS]:
         table.add_row(
@@ -104,8 +97,7 @@ def _models(rows: Sequence[ModelLine]) -> Table:
             str(row.tie_group),
         )
     notes = [f"and {len(rows) - MAX_ROWS} more in the report"] if len(rows) > MAX_ROWS else []
-    notes += ["* its base score, which is better"] if any(row.kept_base for row in rows[:MAX_ROWS]) else []
-    table.caption = "; ".join(notes) or None
+    table.caption = "; ".join(filter(None, (*notes, say(conclusions, "terminal ranking")))) or None
     return table
 
 

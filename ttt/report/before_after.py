@@ -11,8 +11,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from ttt.comparison.conclusions import BenchConclusions
-from ttt.comparison.findings import Curve, Fit
-from ttt.formatting import signed, signed_interval
+from ttt.comparison.findings import Curve
+from ttt.comparison.sentences.captions import theta_text
 from ttt.plotting import INK, MUTED, OLDER, log_axis
 from ttt.report.axes import (
     GROUPS,
@@ -52,14 +52,6 @@ def before_after(conclusions: BenchConclusions, narrow: bool = False) -> Figure:
     _draw_legend(figure, conclusions, drawn, curves, marks, narrow)
     mark_provisional(figure, conclusions.provisional)
     return figure
-
-
-def theta_text(fit: Fit) -> str:
-    """Theta and its interval, as given."""
-    if fit.theta is None:
-        return "θ not identified"
-    interval = signed_interval(fit.theta_low, fit.theta_high, missing="")
-    return f"θ = {signed(fit.theta)}" + (f"  (95 %: {interval})" if interval else "  (no interval)")
 
 
 def _draw_curves(axes: Axes, curve: Curve | None, order: float) -> bool:

@@ -8,8 +8,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ttt.comparison.conclusions import BenchConclusions
-from ttt.formatting import decimal
-from ttt.report.before_after import before_after, theta_text
+from ttt.comparison.sentences import say
+from ttt.report.before_after import before_after
 from ttt.report.cost import cost
 from ttt.report.emergence import emergence
 from ttt.report.frontier import frontier
@@ -50,13 +50,4 @@ def render(conclusions: BenchConclusions, folder: Path) -> list[Path]:
 
 def describe(name: str, conclusions: BenchConclusions) -> str:
     """What the figure shows, in words, for those who cannot see it and as the title of its files."""
-    area = conclusions.pareto_area
-    what = {
-        "before_after": "Score against pretraining compute for both groups of models. "
-        f"Before adjusting: {theta_text(conclusions.base)}. After adjusting: {theta_text(conclusions.adjusted)}.",
-        "emergence": "Point of emergence, and R² of score on compute, against the examples of task data adjusted on.",
-        "frontier": "Best score to be had for a compute. Area that the newer group adds: "
-        f"{decimal(area.base)} before adjusting, {decimal(area.adjusted)} after.",
-        "cost": "Adjusted score against the time of each model's cell.",
-    }[name]
-    return f"Provisional. {what}" if conclusions.provisional else what
+    return " ".join(filter(None, (say(conclusions, "figures"), say(conclusions, f"figures/{name}"))))

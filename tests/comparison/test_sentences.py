@@ -1,0 +1,247 @@
+"""Every sentence of a report appears where its condition holds, and does not where it does not."""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from markupsafe import Markup
+from rich.console import Console
+
+import ttt.report
+from tests.report import fakes
+from ttt.comparison.conclusions import BenchConclusions, Conclusions
+from ttt.comparison.findings import EffectSize, Fit, OtherInference
+from ttt.comparison.sentences import SENTENCES, Sentence, say
+from ttt.comparison.terminal import show_conclusions
+from ttt.report.comparison import FIGURES, describe
+from ttt.report.page import Drawn, page
+
+
+class Example(NamedTuple):
+    """Words of a sentence, conclusions of which it is said, and such of which it is not."""
+
+    words: str
+    yes: Conclusions
+    no: Conclusions
+
+
+def fit(theta: float | None, low: float | None = None, high: float | None = None, **changes: Any) -> Fit:
+    return replace(fakes.bare().base, theta=theta, theta_low=low, theta_high=high, **{"note": "", **changes})
+
+
+AHEAD, BEHIND, OPEN, UNKNOWN = fit(0.1, 0.05, 0.15), fit(-0.1, -0.15, -0.05), fit(0.01, -0.02, 0.03), fit(None)
+
+
+def sides(base: Fit, adjusted: Fit, **changes: Any) -> BenchConclusions:
+    """Conclusions of these fits, with which the other inference agrees."""
+    given = {"base": base, "adjusted": adjusted, "other_inference": OtherInference("paper", base, adjusted)}
+    return replace(FULL, **{**given, **changes})
+
+
+def effect(low: float | None, high: float | None, estimate: float | None = None) -> EffectSize:
+    middle = (low + high) / 2 if low is not None and high is not None else estimate
+    return replace(FULL.direct_effect, estimate=middle, low=low, high=high, p=0.2)
+
+
+FULL, BARE, PROVISIONAL = fakes.conclusions(12), fakes.bare(), fakes.provisional()
+AGREE, FORMATS = fakes.agreement(), fakes.formats()
+KEPT = replace(FULL, policy="keep_best", models=[replace(FULL.models[0], kept_base=True), *FULL.models[1:]])
+SATURATED = replace(PROVISIONAL, models=[replace(row, saturated=True) for row in PROVISIONAL.models])
+TIMELESS = replace(FULL, models=[replace(row, seconds=None) for row in FULL.models])
+NO_CROSS = replace(FULL, emergence=[replace(row, c_e=row.c_e or 1e22) for row in FULL.emergence])
+ONE_POINT = replace(
+    FULL, emergence=[replace(row, c_e=row.c_e if i == 1 else None) for i, row in enumerate(FULL.emergence)]
+)
+ALL_KNOWN = sides(*(replace(one, c_e=1e22) for one in (AHEAD, BEHIND)))
+assert FULL.discriminator is not None
+NULLED = replace(FULL, discriminator=replace(FULL.discriminator, base=replace(FULL.discriminator.base, null_mean=None)))
+REMARKS = sides(
+    OPEN, replace(OPEN, note="the split follows compute"), other_inference=OtherInference("paper", OPEN, OPEN)
+)
+OTHER_REMARKS = sides(OPEN, OPEN, other_inference=OtherInference("paper", replace(OPEN, note="as in the paper"), OPEN))
+ERRORS = sides(replace(OPEN, theta_se=0.02), OPEN)
+
+EXAMPLES: dict[str, Example] = {
+    "summary.neither-identified": Example(
+        "score at equal compute is not identified, before adjusting or after.",
+        sides(UNKNOWN, UNKNOWN),
+        sides(UNKNOWN, OPEN),
+    ),
+    "summary.only-after-identified": Example(
+        "score at equal compute is not identified; after it they score higher (+0.100, 95 % interval +0.050 to +0.150",
+        sides(UNKNOWN, AHEAD),
+        sides(AHEAD, AHEAD),
+    ),
+    "summary.only-before-identified": Example(
+        "score higher before adjusting (+0.100, 95 % interval +0.050 to +0.150); after it theta is not identified.",
+        sides(AHEAD, UNKNOWN),
+        sides(UNKNOWN, UNKNOWN),
+    ),
+    "summary.difference-goes": Example(
+        "score lower before adjusting (−0.100, 95 % interval −0.150 to −0.050); after every model had the same "
+        "training on the test task, no difference is found (+0.010, 95 % interval −0.020 to +0.030).",
+        sides(BEHIND, OPEN),
+        sides(BEHIND, BEHIND),
+    ),
+    "summary.no-difference": Example(
+        "is not significant before adjusting (+0.010, 95 % interval −0.020 to +0.030), nor after it",
+        sides(OPEN, OPEN),
+        sides(AHEAD, OPEN),
+    ),
+    "summary.difference-after": Example(
+        "show no significant difference before adjusting (+0.010, 95 % interval −0.020 to +0.030), and score lower "
+        "after it (−0.100, 95 % interval −0.150 to −0.050).",
+        sides(OPEN, BEHIND),
+        sides(OPEN, OPEN),
+    ),
+    "summary.indirect-effect": Example("Adjusting changes the difference by −0.071 (p < 0.001).", FULL, BARE),
+    "summary.other-inference": Example(
+        "By the paper's inference the difference before adjusting is significant (+0.100,",
+        sides(OPEN, OPEN, other_inference=OtherInference("paper", AHEAD, OPEN)),
+        sides(OPEN, OPEN),
+    ),
+    "summary.provisional-unsaturated": Example("Provisional, as not every model is shown", PROVISIONAL, SATURATED),
+    "summary.provisional": Example("(p < 0.001). Provisional. run", SATURATED, PROVISIONAL),
+    "before-after.marks": Example("A mark is a model, with ± 1.96 standard errors", FULL, AGREE),
+    "before-after.lines": Example("The lines are one fit with a shared slope", FULL, BARE),
+    "before-after.chance-left": Example("(0.250), which the score leaves at the point of emergence.", FULL, BARE),
+    "before-after.chance": Example("The dotted line is chance (0.250).", BARE, FULL),
+    "emergence.older": Example("For the older group alone.", FULL, BARE),
+    "emergence.crosses": Example("A cross means that the data do not say", FULL, NO_CROSS),
+    "emergence.meaning": Example("what emerged there was knowing the task.", FULL, ONE_POINT),
+    "frontier.area": Example("adds to the frontier is 0.181 before adjusting and 0.033 after", FULL, AGREE),
+    "cost.time": Example("The time of a cell (adjusting and evaluating)", FULL, TIMELESS),
+    "description.provisional": Example("Provisional. Score against pretraining compute", PROVISIONAL, FULL),
+    "description.before-after": Example("Before adjusting: θ = +0.068 (95 %: +0.029 to +0.108).", FULL, AGREE),
+    "description.emergence": Example("Point of emergence, and R² of score on compute, against the", FULL, BARE),
+    "description.frontier": Example("Area that the newer group adds: 0.181 before adjusting", FULL, AGREE),
+    "description.cost": Example("Adjusted score against the time of each model's cell.", FULL, TIMELESS),
+    "absent.emergence": Example("fewer than two budgets of adjusting were scored.", BARE, FULL),
+    "absent.cost": Example("the time of fewer than two models is known.", TIMELESS, FULL),
+    "absent.discriminator": Example("it needs at least five models a group.", BARE, FULL),
+    "absent.confound": Example("it needs older models that were adjusted for one epoch", BARE, FULL),
+    "theta.remarks": Example("Clustered inference, after adjusting: the split follows compute.", REMARKS, FULL),
+    "theta.other-remarks": Example("The paper's inference, before adjusting: as in the paper.", OTHER_REMARKS, FULL),
+    "theta.standard-errors": Example(
+        "Before adjusting theta's standard error is 0.020 by clustered inference and 0.020 by paper inference.",
+        ERRORS,
+        sides(OPEN, OPEN),
+    ),
+    "theta.lose-and-count": Example("0 of 12 models lose by adjusting and count as they are.", FULL, KEPT),
+    "theta.lose-and-keep": Example("0 of 12 models lose by adjusting and keep their base score.", KEPT, FULL),
+    "theta.holds-zero": Example("An interval that holds 0 does not show", sides(AHEAD, OPEN), sides(AHEAD, BEHIND)),
+    "theta.not-identified": Example("“Not identified” means that these models cannot settle", BARE, ALL_KNOWN),
+    "effects.what": Example("The direct effect is how far the newer group is ahead", FULL, AGREE),
+    "direct.none": Example(
+        "the data are compatible with no lead at all.", FULL, replace(FULL, direct_effect=effect(0.1, 0.2))
+    ),
+    "direct.ahead": Example(
+        "Direct: the newer group is ahead for other reasons", replace(FULL, direct_effect=effect(0.1, 0.2)), FULL
+    ),
+    "direct.behind": Example("Direct: given the same training,", replace(FULL, direct_effect=effect(-0.2, -0.1)), FULL),
+    "indirect.none": Example(
+        "that the training takes away nothing", replace(FULL, indirect_effect=effect(-0.1, 0.1)), FULL
+    ),
+    "indirect.takes-away": Example(
+        "Indirect: so much of the lead goes", FULL, replace(FULL, indirect_effect=effect(-0.1, 0.1))
+    ),
+    "indirect.adds": Example(
+        "gained more by adjusting than the older", replace(FULL, indirect_effect=effect(-0.2, -0.1)), FULL
+    ),
+    "effects.not-identified": Example("Not identified: the split follows compute.", BARE, FULL),
+    "effects.control": Example("The effects control for compute piecewise linearly", FULL, BARE),
+    "discriminator.before": Example("in 64.6 % of cases (balanced over the groups", FULL, BARE),
+    "discriminator.null": Example("With the groups’ names shuffled it gets 50.3 %", FULL, NULLED),
+    "discriminator.after": Example("Against the older models after adjusting it gets 52.2 % (p 0.410)", FULL, BARE),
+    "confound.what": Example("split in two at random, 500 times (30 models).", FULL, BARE),
+    "confound.null": Example("Without any difference about 5 % of the splits", FULL, BARE),
+    "title.both": Example("mmlu, before and after the same training on the test task", FULL, AGREE),
+    "heading.models": Example("published/mmlu: 12 models, adjusted by full; ", FULL, AGREE),
+    "ranking.tau": Example("ranking before and after adjusting is 0.742 (95 %: 0.611 to 0.834)", FULL, BARE),
+    "ranking.columns": Example("“Moved” counts places won or lost by adjusting.", FULL, AGREE),
+    "ranking.paired": Example("Ties are tested on the same items,", FULL, replace(FULL, tie_test="unpaired")),
+    "ranking.unpaired": Example("Ties are tested by standard errors alone,", replace(FULL, tie_test="unpaired"), FULL),
+    "ranking.kept-base": Example("a model that lost by adjusting keeps its base score,", KEPT, FULL),
+    "ranking.asterisk": Example("* its base score, which is better", KEPT, FULL),
+    "words.adjusting": Example("fine-tuning every model on the same, sufficient data", FULL, AGREE),
+    "words.compute": Example("C = 6 N D: FLOPs of pretraining", FULL, AGREE),
+    "words.θ": Example("what the newer group scores above the older one at equal compute.", FULL, AGREE),
+    "words.c_e": Example("the point of emergence: the compute at which", FULL, AGREE),
+    "words.R²": Example("the share of the score’s variance that the fit explains", FULL, AGREE),
+    "words.saturated": Example("a larger budget of adjusting would not raise", FULL, AGREE),
+    "standing.provisional": Example("Provisional. These conclusions may change:", PROVISIONAL, FULL),
+    "agreement.tau": Example(
+        "Kendall's tau over 12 models: mmlu and gsm8k 0.50 before and 0.80 after adjusting.",
+        AGREE,
+        fakes.agreement(None),
+    ),
+    "agreement.not-identified": Example("Kendall's tau over 12 models: not identified.", fakes.agreement(None), AGREE),
+    "formats.theta": Example("equal compute: cloze base +0.068 (+0.029 to +0.108);", FORMATS, fakes.formats(UNKNOWN)),
+    "formats.not-identified": Example("is not identified in any format.", fakes.formats(UNKNOWN), FORMATS),
+}
+
+
+SHOWN: dict[int, str] = {}
+
+
+def shown(conclusions: Conclusions) -> str:
+    """`rendered`, once for conclusions that several examples share."""
+    if id(conclusions) not in SHOWN:
+        SHOWN[id(conclusions)] = rendered(with_summary(conclusions))
+    return SHOWN[id(conclusions)]
+
+
+def rendered(conclusions: Conclusions) -> str:
+    """All text of the page, the terminal and the figures' descriptions, with single blanks."""
+    out = Console(width=400, record=True, file=io.StringIO())
+    show_conclusions(conclusions, out)  # type: ignore[arg-type]
+    texts = [out.export_text()]
+    if isinstance(conclusions, BenchConclusions):
+        nothing = Drawn(Markup(), Markup())
+        source = page(conclusions, dict.fromkeys(FIGURES, nothing))
+        texts.append(html.unescape(re.sub(r"<[^>]*>", " ", re.sub(r"(?s)<style>.*?</style>", "", source))))
+        texts += [describe(name, conclusions) for name in FIGURES]
+    return re.sub(r"\s+", " ", " ".join(texts))
+
+
+def with_summary(conclusions: Conclusions) -> Conclusions:
+    """As a comparison leaves them: with the sentences that are also in the JSON."""
+    if isinstance(conclusions, BenchConclusions):
+        other = replace(conclusions.other_inference, note=say(conclusions, "inferences"))
+        conclusions = replace(conclusions, other_inference=other)
+    return replace(conclusions, summary=say(conclusions, "summary"))
+
+
+@pytest.mark.parametrize("sentence", SENTENCES, ids=lambda sentence: sentence.name)
+def test_a_sentence_appears_where_it_is_true_and_nowhere_else(sentence: Sentence[Any]) -> None:
+    assert sentence.name in EXAMPLES, (
+        "a sentence needs a pair of examples: one of which it is said and one of which not"
+    )
+    words, yes, no = EXAMPLES[sentence.name]
+    assert sentence.is_said_of(yes)
+    assert not sentence.is_said_of(no)
+    assert words in shown(yes)
+    assert words not in shown(no)
+
+
+def test_sentences_have_names_of_their_own_and_examples_are_of_sentences() -> None:
+    names = [sentence.name for sentence in SENTENCES]
+    assert len(names) == len(set(names))
+    assert set(EXAMPLES) <= set(names)
+    assert all(sentence.condition and not sentence.condition.endswith(".") for sentence in SENTENCES)
+
+
+@pytest.mark.parametrize("file", sorted(Path(ttt.report.__file__).parent.glob("*.j2")), ids=lambda file: file.name)
+def test_the_page_has_no_sentence_of_its_own(file: Path) -> None:
+    """What a template says itself are headings and labels: nothing with a full stop, nothing of ten words."""
+    source = file.read_text(encoding="utf-8")
+    text = re.sub(r"(?s)\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", "|", source)
+    strings = re.findall(r'(?s)"([^"]*)"', "".join(re.findall(r"(?s)\{%.*?%\}|\{\{.*?\}\}", source)))
+    pieces = [" ".join(html.unescape(piece).split()) for piece in [*re.split(r"<[^>]*>|\|", text), *strings]]
+    assert not [piece for piece in pieces if re.search(r"[a-z)]\.(\s|$)", piece) or len(piece.split()) > 9]

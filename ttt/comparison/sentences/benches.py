@@ -1,0 +1,58 @@
+"""What is said of several benches: how much they agree, and what a format does."""
+
+from __future__ import annotations
+
+from ttt.comparison.conclusions import AgreementConclusions, FormatConclusions
+from ttt.comparison.findings import FormatFit
+from ttt.comparison.sentences.sentence import Sentence
+from ttt.formatting import UNIDENTIFIED, decimal, signed
+
+
+def _taus(c: AgreementConclusions) -> list[str]:
+    return [
+        f"{pair.first} and {pair.second} {decimal(pair.base.estimate, digits=2)} before and "
+        f"{decimal(pair.adjusted.estimate, digits=2)} after adjusting"
+        for pair in c.pairs
+        if pair.base.estimate is not None
+    ]
+
+
+def _theta(fit: FormatFit) -> str:
+    interval = "" if fit.theta_low is None else f" ({signed(fit.theta_low)} to {signed(fit.theta_high)})"
+    return f"{fit.format} {fit.scores} {signed(fit.theta, UNIDENTIFIED)}{interval}"
+
+
+SENTENCES = (
+    Sentence[AgreementConclusions](
+        "agreement.tau",
+        "summary",
+        "tau of two benches is identified",
+        _taus,
+        lambda c: f"Kendall's tau over {c.n_models} models: {'; '.join(_taus(c))}.",
+        about=AgreementConclusions,
+    ),
+    Sentence[AgreementConclusions](
+        "agreement.not-identified",
+        "summary",
+        "tau of no two benches is identified",
+        lambda c: not _taus(c),
+        lambda c: f"Kendall's tau over {c.n_models} models: {UNIDENTIFIED}.",
+        about=AgreementConclusions,
+    ),
+    Sentence[FormatConclusions](
+        "formats.theta",
+        "summary",
+        "theta of one format at least is identified",
+        lambda c: any(fit.theta is not None for fit in c.fits),
+        lambda c: f"What the newer group scores more at equal compute: {'; '.join(map(_theta, c.fits))}.",
+        about=FormatConclusions,
+    ),
+    Sentence[FormatConclusions](
+        "formats.not-identified",
+        "summary",
+        "theta of no format is identified",
+        lambda c: all(fit.theta is None for fit in c.fits),
+        lambda c: f"What the newer group scores more at equal compute is {UNIDENTIFIED} in any format.",
+        about=FormatConclusions,
+    ),
+)

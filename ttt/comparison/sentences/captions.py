@@ -1,0 +1,190 @@
+"""What stands below the figures, what they show for those who cannot see them, and what a report lacks."""
+
+from __future__ import annotations
+
+from ttt.comparison.conclusions import BenchConclusions
+from ttt.comparison.findings import Fit
+from ttt.comparison.sentences.sentence import Sentence, always
+from ttt.formatting import decimal, known, signed, signed_interval
+
+
+def has_curves(c: BenchConclusions) -> bool:
+    return c.curves.base is not None or c.curves.adjusted is not None
+
+
+def has_emergence(c: BenchConclusions) -> bool:
+    return known(c.base.c_e) is not None or known(c.adjusted.c_e) is not None
+
+
+def has_budgets(c: BenchConclusions) -> bool:
+    """Two or more budgets of adjusting, which make a curve."""
+    return len({row.examples for row in c.emergence}) > 1
+
+
+def has_times(c: BenchConclusions) -> bool:
+    return sum(bool(row.seconds) for row in c.models) > 1
+
+
+def theta_text(fit: Fit) -> str:
+    """Theta and its interval, as given."""
+    if fit.theta is None:
+        return "θ not identified"
+    interval = signed_interval(fit.theta_low, fit.theta_high, missing="")
+    return f"θ = {signed(fit.theta)}" + (f"  (95 %: {interval})" if interval else "  (no interval)")
+
+
+SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
+    Sentence(
+        "before-after.marks",
+        "before_after",
+        "the models of one bench are drawn",
+        always,
+        lambda c: "A mark is a model, with ± 1.96 standard errors of its score where they are known.",
+    ),
+    Sentence(
+        "before-after.lines",
+        "before_after",
+        "a curve is fitted on one side at least",
+        has_curves,
+        lambda c: (
+            "The lines are one fit with a shared slope: θ is the distance between them, what the newer group scores "
+            "above the older one at equal compute."
+        ),
+    ),
+    Sentence(
+        "before-after.chance-left",
+        "before_after",
+        "a point of emergence is identified",
+        has_emergence,
+        lambda c: f"The dotted line is chance ({decimal(c.chance)}), which the score leaves at the point of emergence.",
+    ),
+    Sentence(
+        "before-after.chance",
+        "before_after",
+        "no point of emergence is identified",
+        lambda c: not has_emergence(c),
+        lambda c: f"The dotted line is chance ({decimal(c.chance)}).",
+    ),
+    Sentence(
+        "emergence.older",
+        "emergence",
+        "two budgets of adjusting or more were scored",
+        has_budgets,
+        lambda c: (
+            "For the older group alone. The point of emergence is the compute at which the score leaves chance, R² the "
+            "share of the score’s variance that compute explains; whiskers are 95 % intervals, and one that runs to "
+            "the panel’s edge is open."
+        ),
+    ),
+    Sentence(
+        "emergence.crosses",
+        "emergence",
+        "at one of the budgets c_e is not identified",
+        lambda c: has_budgets(c) and any(row.c_e is None for row in c.emergence),
+        lambda c: "A cross means that the data do not say where the score leaves chance.",
+    ),
+    Sentence(
+        "emergence.meaning",
+        "emergence",
+        "c_e is identified at two budgets or more",
+        lambda c: len({row.examples for row in c.emergence if row.c_e is not None}) > 1,
+        lambda c: (
+            "Where a little practice moves the point of emergence to less compute, what emerged there was knowing the "
+            "task."
+        ),
+    ),
+    Sentence(
+        "frontier.area",
+        "frontier",
+        "the area that the newer group adds is known on both sides",
+        lambda c: known(c.pareto_area.base) is not None and known(c.pareto_area.adjusted) is not None,
+        lambda c: (
+            f"The area that the newer group adds to the frontier is {decimal(c.pareto_area.base)} before adjusting and "
+            f"{decimal(c.pareto_area.adjusted)} after (score times decades of compute). Only what is left after "
+            "adjusting speaks of a better use of compute."
+        ),
+    ),
+    Sentence(
+        "cost.time",
+        "cost",
+        "the time of two models or more is known",
+        has_times,
+        lambda c: (
+            "The time of a cell (adjusting and evaluating) against the adjusted score, for the models whose time is "
+            "known."
+        ),
+    ),
+    Sentence(
+        "description.provisional",
+        "figures",
+        "the comparison is provisional",
+        lambda c: c.provisional,
+        lambda c: "Provisional.",
+    ),
+    Sentence(
+        "description.before-after",
+        "figures/before_after",
+        "the models of one bench are drawn",
+        always,
+        lambda c: (
+            "Score against pretraining compute for both groups of models. "
+            f"Before adjusting: {theta_text(c.base)}. After adjusting: {theta_text(c.adjusted)}."
+        ),
+    ),
+    Sentence(
+        "description.emergence",
+        "figures/emergence",
+        "two budgets of adjusting or more were scored",
+        has_budgets,
+        lambda c: "Point of emergence, and R² of score on compute, against the examples of task data adjusted on.",
+    ),
+    Sentence(
+        "description.frontier",
+        "figures/frontier",
+        "the models of one bench are drawn",
+        always,
+        lambda c: (
+            "Best score to be had for a compute. Area that the newer group adds: "
+            f"{decimal(c.pareto_area.base)} before adjusting, {decimal(c.pareto_area.adjusted)} after."
+        ),
+    ),
+    Sentence(
+        "description.cost",
+        "figures/cost",
+        "the time of two models or more is known",
+        has_times,
+        lambda c: "Adjusted score against the time of each model's cell.",
+    ),
+    Sentence(
+        "absent.emergence",
+        "absent",
+        "fewer than two budgets of adjusting were scored",
+        lambda c: not has_budgets(c),
+        lambda c: "fewer than two budgets of adjusting were scored.",
+        "Emergence by budget",
+    ),
+    Sentence(
+        "absent.cost",
+        "absent",
+        "the time of fewer than two models is known",
+        lambda c: not has_times(c),
+        lambda c: "the time of fewer than two models is known.",
+        "Cost against score",
+    ),
+    Sentence(
+        "absent.discriminator",
+        "absent",
+        "nothing is concluded of the discriminator",
+        lambda c: c.discriminator is None,
+        lambda c: "it needs at least five models a group.",
+        "Discriminator test",
+    ),
+    Sentence(
+        "absent.confound",
+        "absent",
+        "the confound is not recreated",
+        lambda c: c.confound is None,
+        lambda c: "it needs older models that were adjusted for one epoch and for two, from the base model and on top.",
+        "The confound recreated",
+    ),
+)

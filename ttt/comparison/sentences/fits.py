@@ -1,0 +1,250 @@
+"""What the fits and effects say beside their numbers, and what the two tests of the confound say."""
+
+from __future__ import annotations
+
+from ttt.comparison.conclusions import BenchConclusions
+from ttt.comparison.findings import EffectSize, Fit
+from ttt.comparison.sentences.sentence import Sentence, always
+from ttt.formatting import UNIDENTIFIED, count, known, percent, probability
+
+INFERENCES = {"clustered": "Clustered inference", "paper": "The paper's inference"}
+NO_EFFECT = "the groups follow compute, or there are too few models to tell them from it"
+
+
+def fits(c: BenchConclusions) -> list[Fit]:
+    """As the table of fits has them: by the inference that was asked for, and by the other."""
+    return [c.base, c.adjusted, c.other_inference.base, c.other_inference.adjusted]
+
+
+def remarks(name: str, base: Fit, adjusted: Fit) -> str:
+    """What the fits by one inference remark of themselves; the same remark once. Empty where there is none."""
+    where: dict[str, list[str]] = {}
+    for fit, when in ((base, "before"), (adjusted, "after")):
+        if fit.note:
+            where.setdefault(fit.note.rstrip("."), []).append(when)
+    return " ".join(f"{INFERENCES[name]}, {' and '.join(when)} adjusting: {note}." for note, when in where.items())
+
+
+def standard_errors(c: BenchConclusions) -> str:
+    """Theta's by both inferences, on the sides where both are known."""
+    other = c.other_inference
+    text = "; ".join(
+        f"{when} adjusting theta's standard error is {own.theta_se:.3f} by {c.inference} inference and "
+        f"{also.theta_se:.3f} by {other.name} inference"
+        for when, own, also in (("before", c.base, other.base), ("after", c.adjusted, other.adjusted))
+        if own.theta_se is not None and also.theta_se is not None
+    )
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def leaves_out_zero(effect: EffectSize | Fit) -> int:
+    """1 or -1 where the interval lies above or below 0; 0 where it holds 0 or is not known."""
+    low, high = (effect.low, effect.high) if isinstance(effect, EffectSize) else (effect.theta_low, effect.theta_high)
+    return 0 if low is None or high is None else 1 if low > 0 else -1 if high < 0 else 0
+
+
+def holds_zero(effect: EffectSize | Fit) -> bool:
+    """An interval is known, and 0 is in it."""
+    low = effect.low if isinstance(effect, EffectSize) else effect.theta_low
+    return low is not None and leaves_out_zero(effect) == 0
+
+
+def unidentified(c: BenchConclusions) -> EffectSize | None:
+    """The first effect that is not identified."""
+    return next((effect for effect in (c.direct_effect, c.indirect_effect) if effect.estimate is None), None)
+
+
+def has_null(c: BenchConclusions) -> bool:
+    return c.discriminator is not None and known(c.discriminator.base.null_mean) is not None
+
+
+def _null(c: BenchConclusions) -> str:
+    assert c.discriminator is not None
+    base = c.discriminator.base
+    return (
+        f"With the groups’ names shuffled it gets {percent(base.null_mean)} on average, and "
+        f"{percent(base.null_high)} or more in one shuffle of twenty (p {probability(base.p)})."
+    )
+
+
+def _discriminator(c: BenchConclusions) -> str:
+    assert c.discriminator is not None
+    return (
+        "A classifier that sees nothing of a model but its compute and score tells newer models from older ones in "
+        f"{percent(c.discriminator.base.accuracy)} of cases (balanced over the groups; guessing is 50 %)."
+    )
+
+
+def _discriminator_after(c: BenchConclusions) -> str:
+    assert c.discriminator is not None
+    after = c.discriminator.adjusted
+    p = "" if known(after.p) is None else f" (p {probability(after.p)})"
+    return (
+        f"Against the older models after adjusting it gets {percent(after.accuracy)}{p}: near 50 % an older model that "
+        "practised the test task looks like a newer one that did not."
+    )
+
+
+def _confound(c: BenchConclusions) -> str:
+    assert c.confound is not None
+    return (
+        f"The older models were split in two at random, {count(c.confound.n_splits)} times "
+        f"({c.confound.n_models} models). The halves differ in nothing, until one of them trains on the test task; if "
+        "then a lead like that of newer models appears, and goes when all are adjusted alike, training on the test "
+        "task is enough to explain such a lead."
+    )
+
+
+SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
+    Sentence(
+        "theta.remarks",
+        "remarks",
+        "a fit by the inference that was asked for remarks something of itself",
+        lambda c: remarks(c.inference, c.base, c.adjusted),
+        lambda c: remarks(c.inference, c.base, c.adjusted),
+    ),
+    Sentence(
+        "theta.other-remarks",
+        "remarks",
+        "a fit by the other inference remarks something of itself",
+        lambda c: remarks(c.other_inference.name, c.other_inference.base, c.other_inference.adjusted),
+        lambda c: remarks(c.other_inference.name, c.other_inference.base, c.other_inference.adjusted),
+    ),
+    Sentence(
+        "theta.standard-errors",
+        "inferences",
+        "theta's standard error is known by both inferences, on one side at least",
+        standard_errors,
+        standard_errors,
+    ),
+    Sentence(
+        "theta.lose-and-count",
+        "inferences",
+        "the policy is raw",
+        lambda c: c.policy == "raw",
+        lambda c: f"{c.n_lose} of {c.n_models} models lose by adjusting and count as they are.",
+    ),
+    Sentence(
+        "theta.lose-and-keep",
+        "inferences",
+        "the policy is keep_best",
+        lambda c: c.policy == "keep_best",
+        lambda c: f"{c.n_lose} of {c.n_models} models lose by adjusting and keep their base score.",
+    ),
+    Sentence(
+        "theta.holds-zero",
+        "theta",
+        "an interval of theta holds 0",
+        lambda c: any(map(holds_zero, fits(c))),
+        lambda c: (
+            "An interval that holds 0 does not show that there is no difference: the data are compatible with none."
+        ),
+    ),
+    Sentence(
+        "theta.not-identified",
+        "theta",
+        "theta or c_e of a fit is not identified",
+        lambda c: any(fit.theta is None or fit.c_e is None for fit in fits(c)),
+        lambda c: (
+            f"“{UNIDENTIFIED.capitalize()}” means that these models cannot settle the quantity; a number would be made "
+            "up."
+        ),
+    ),
+    Sentence(
+        "effects.what",
+        "effects",
+        "the models of one bench were compared before and after adjusting",
+        always,
+        lambda c: (
+            "The direct effect is how far the newer group is ahead when every model has had the same training on the "
+            "test task; the indirect effect is what that training takes away of its lead."
+        ),
+    ),
+    Sentence(
+        "direct.none",
+        "effects read",
+        "the direct effect's interval holds 0",
+        lambda c: holds_zero(c.direct_effect),
+        lambda c: "Direct: the data are compatible with no lead at all.",
+    ),
+    Sentence(
+        "direct.ahead",
+        "effects read",
+        "the direct effect's interval lies above 0",
+        lambda c: leaves_out_zero(c.direct_effect) > 0,
+        lambda c: "Direct: the newer group is ahead for other reasons too.",
+    ),
+    Sentence(
+        "direct.behind",
+        "effects read",
+        "the direct effect's interval lies below 0",
+        lambda c: leaves_out_zero(c.direct_effect) < 0,
+        lambda c: "Direct: given the same training, the newer group scores less.",
+    ),
+    Sentence(
+        "indirect.none",
+        "effects read",
+        "the indirect effect's interval holds 0",
+        lambda c: holds_zero(c.indirect_effect),
+        lambda c: "Indirect: that the training takes away nothing is compatible with the data.",
+    ),
+    Sentence(
+        "indirect.takes-away",
+        "effects read",
+        "the indirect effect's interval lies above 0",
+        lambda c: leaves_out_zero(c.indirect_effect) > 0,
+        lambda c: "Indirect: so much of the lead goes with the same training.",
+    ),
+    Sentence(
+        "indirect.adds",
+        "effects read",
+        "the indirect effect's interval lies below 0",
+        lambda c: leaves_out_zero(c.indirect_effect) < 0,
+        lambda c: "Indirect: the newer group gained more by adjusting than the older one.",
+    ),
+    Sentence(
+        "effects.not-identified",
+        "effects read",
+        "an effect is not identified",
+        unidentified,
+        lambda c: f"Not identified: {getattr(unidentified(c), 'note', '') or NO_EFFECT}.",
+    ),
+    Sentence(
+        "effects.control",
+        "effects control",
+        "an effect is identified",
+        lambda c: c.direct_effect.estimate is not None or c.indirect_effect.estimate is not None,
+        lambda c: (
+            "The effects control for compute piecewise linearly, with no assumption on where the score leaves chance."
+        ),
+    ),
+    Sentence(
+        "discriminator.before",
+        "discriminator",
+        "there are enough models of both groups for a classifier",
+        lambda c: c.discriminator is not None,
+        _discriminator,
+    ),
+    Sentence("discriminator.null", "discriminator", "groups were permuted for a null", has_null, _null),
+    Sentence(
+        "discriminator.after",
+        "discriminator",
+        "there are enough models of both groups for a classifier",
+        lambda c: c.discriminator is not None,
+        _discriminator_after,
+    ),
+    Sentence(
+        "confound.what",
+        "confound",
+        "the confound is recreated",
+        lambda c: c.confound is not None,
+        _confound,
+    ),
+    Sentence(
+        "confound.null",
+        "confound null",
+        "the confound is recreated",
+        lambda c: c.confound is not None,
+        lambda c: "Without any difference about 5 % of the splits would be found significant.",
+    ),
+)
