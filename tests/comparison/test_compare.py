@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.stores import adjustment, made_models, planted, write
 from ttt.comparison.conclude import conclude
 from ttt.comparison.conclusions import BenchConclusions, as_json, from_json
-from ttt.comparison.findings import Excluded
+from ttt.comparison.findings import Excluded, plain
 from ttt.comparison.inputs import read_inputs
 from ttt.comparison.options import Options
 from ttt.report.comparison import render
@@ -180,13 +181,13 @@ def test_saturation_gates_what_is_called_final(tmp_path: Path) -> None:
     sound, open_ = write(tmp_path / "sound", cells), write(tmp_path / "open", mixed)
     found = concluded(sound, final=True)
     assert (found.provisional, found.provisional_reasons) == (False, [])
-    assert "provisional" not in found.summary
+    assert "Provisional" not in found.summary
     with pytest.raises(SpecError, match=r"(?s)not saturated: model-002.*undecided.*model-005"):
         concluded(open_, final=True)
     provisional = concluded(open_)
     assert provisional.provisional
     assert len(provisional.provisional_reasons) == 2
-    assert "provisional" in provisional.summary
+    assert "Provisional" in provisional.summary
 
 
 def test_equal_treatment_is_told(tmp_path: Path) -> None:
@@ -221,3 +222,11 @@ def test_the_confound_is_recreated_where_its_adjustments_are(tmp_path: Path) -> 
     assert confound.half_trained.mean == pytest.approx(0.1, abs=0.03)
     assert abs(confound.all_adjusted.mean) < 0.02
     assert concluded(store, confound="none").confound is None
+
+
+def test_numbers_that_are_not_finite_are_null() -> None:
+    assert plain({"a": float("nan"), "b": [np.float64("inf"), np.int64(3)], "c": np.array([1.0, np.nan])}) == {
+        "a": None,
+        "b": [None, 3],
+        "c": [1.0, None],
+    }

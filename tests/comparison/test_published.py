@@ -101,7 +101,7 @@ def test_proper_inference_is_less_sure_and_says_so(store: Tracker) -> None:
     assert own.theta_low < 0 < own.theta_high
     assert paper.theta_low > 0
     assert "not significant before adjusting" in found.summary
-    assert "by the paper's inference the difference before adjusting is significant" in found.summary
+    assert "By the paper's inference the difference before adjusting is significant" in found.summary
     assert "lose by adjusting and count as they are" in found.other_inference.note
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ttt.comparison.conclusions import Conclusions
 from ttt.comparison.sentences import benches, captions, fits, summaries, tables
-from ttt.comparison.sentences.sentence import Sentence
+from ttt.comparison.sentences.sentence import Sentence as Sentence
 
 SENTENCES: tuple[Sentence[Any], ...] = (
     *summaries.SENTENCES,

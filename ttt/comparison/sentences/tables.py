@@ -26,7 +26,7 @@ def _tau(c: BenchConclusions) -> str:
     )
 
 
-WORDS = {
+MEANINGS = {
     "adjusting": "fine-tuning every model on the same, sufficient data of the test task’s kind before it is evaluated.",
     "compute": "C = 6 N D: FLOPs of pretraining, from parameters N and tokens D.",
     "θ": "what the newer group scores above the older one at equal compute.",
@@ -40,7 +40,7 @@ WORDS = {
 def word(title: str) -> Sentence[BenchConclusions]:
     """What a word of the report means."""
     return Sentence(
-        f"words.{title}", "words", "the models of one bench are compared", always, lambda _: WORDS[title], title
+        f"words.{title}", "words", "the models of one bench are compared", always, lambda _: MEANINGS[title], title
     )
 
 
@@ -105,7 +105,7 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
         lambda c: any(row.kept_base for row in c.models),
         lambda c: "* its base score, which is better",
     ),
-    *map(word, WORDS),
+    *map(word, MEANINGS),
 )
 
 STANDING: tuple[Sentence[Conclusions], ...] = (
