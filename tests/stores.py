@@ -12,11 +12,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ttt.cell.final import RESULT, tag_cells
 from ttt.cell.params import cell_params, cell_tags
+from ttt.cell.read import items_tag
+from ttt.cell.study_result import CURVE, StudyResult, verdict_at
 from ttt.compare import Kind, Request, compare
 from ttt.comparison.options import Options
+from ttt.files.hashing import file_digest
 from ttt.files.rows import DataFiles
 from ttt.spec import Adjustment, Bench, Cell, Model, Tracking
+from ttt.study.verdict import BudgetCurve, judge
 from ttt.tracking import Tracker
 
 CHANCE = 0.25
@@ -146,3 +151,43 @@ def item_table(correct: Sequence[float], task: str = "sums") -> pd.DataFrame:
 def ask(tracker: Tracker, kind: Kind, names: Sequence[str], options: Options, models: Sequence[str] = ()) -> Any:
     """What `ttt.compare` concludes of a store and keeps there."""
     return compare(tracker, Request(kind, tuple(names), tuple(models), options, tracker.tracking))
+
+
+def write_study(
+    tracker: Tracker,
+    made: Made,
+    scores: Mapping[int, np.ndarray],
+    tolerance: float = 0.01,
+    digest: str | None = "items",
+) -> str:
+    """A finished study of a cell's model with these validation scores by budget, which tags what it covers; its id."""
+    cell = Cell(suite=made.suite, model=made.model, bench=made.bench, adjustment=made.adjustment, seed=made.seed)
+    curve = BudgetCurve(tuple(scores), np.stack(list(scores.values())), tuple(0 for _ in scores))
+    plateau = judge(curve, tolerance)
+    verdict, reason = verdict_at(plateau, cell.adjustment.n_examples(1))
+    judged = {rung.budget: vars(rung) for rung in plateau.rungs}
+    rungs = [
+        {**judged.get(budget, {}), "budget": budget, "score": score, "stderr": stderr, "values": None}
+        for budget, score, stderr in zip(curve.budgets, curve.means, curve.stderrs, strict=True)
+    ]
+    cost = dict.fromkeys(("flops", "n_tokens", "n_tokens_scored", "seconds", "n_tokens_anew", "n_tokens_full_grid"), 1)
+    tags = {**cell_tags(cell, f"study of {made.model.name}", DataFiles()), "ttt.kind": "saturation"}
+    with tracker.run(f"{cell.suite}/{cell.bench.name}", f"{cell.label} saturation", tags) as run:
+        result = StudyResult(
+            run_id=run.run_id, key="study", model=made.model.name, bench=made.bench.name, adjustment="full", seed=0,
+            verdict=verdict, reason=reason, budget=1000, smallest_budget=plateau.smallest, tolerance=tolerance,  # type: ignore[arg-type]
+            rungs=rungs, cost=None, cost_of_study={**cost, "money": None}, currency=None, trials=(), n_trials=3,  # type: ignore[arg-type]
+            n_validation=curve.items.shape[1], validation="task_data", measure="made up", validation_digest=digest,
+            schedules=None,
+        )  # fmt: skip
+        smallest = {} if plateau.smallest is None else {"smallest_budget": plateau.smallest}
+        run.metrics({"n_trials": 3, **smallest})
+        run.params(cell_params(cell, "made", "32"))
+        with tempfile.TemporaryDirectory() as scratch:
+            file = Path(scratch) / f"{CURVE}.parquet"
+            pd.DataFrame({str(budget): items for budget, items in scores.items()}).to_parquet(file, index=False)
+            run.file(file, "items")
+            run.tags({items_tag(CURVE): file_digest(file)})
+        run.json(result.to_json(), RESULT)
+        tag_cells(tracker, cell, result)
+    return str(run.run_id)

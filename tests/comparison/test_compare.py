@@ -180,13 +180,15 @@ def test_saturation_gates_what_is_called_final(tmp_path: Path) -> None:
     mixed = [replace(cell, tags={"ttt.saturated": states.get(i, "yes")}) for i, cell in enumerate(cells)]
     sound, open_ = write(tmp_path / "sound", cells), write(tmp_path / "open", mixed)
     found = concluded(sound, final=True)
-    assert (found.provisional, found.provisional_reasons) == (False, [])
+    assert (found.provisional, found.provisional_reasons, found.final_by) == (False, [], "models")
     assert "Provisional" not in found.summary
     with pytest.raises(SpecError, match=r"(?s)not saturated: model-002.*undecided.*model-005"):
         concluded(open_, final=True)
     provisional = concluded(open_)
     assert provisional.provisional
-    assert len(provisional.provisional_reasons) == 2
+    *models, suite = provisional.provisional_reasons
+    assert len(models) == 2
+    assert suite.startswith("the suite as a whole is not judged: no study covers model-000, ")
     assert "Provisional" in provisional.summary
 
 

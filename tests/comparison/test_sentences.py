@@ -16,7 +16,7 @@ from rich.console import Console
 import ttt.report
 from tests.report import fakes
 from ttt.comparison.conclusions import BenchConclusions, Conclusions
-from ttt.comparison.findings import EffectSize, Fit, OtherInference
+from ttt.comparison.findings import EffectSize, Fit, OtherInference, SuiteChange
 from ttt.comparison.sentences import SENTENCES, Sentence, say
 from ttt.comparison.terminal import show_conclusions
 from ttt.report.comparison import FIGURES, describe
@@ -52,6 +52,11 @@ def effect(low: float | None, high: float | None, estimate: float | None = None)
 FULL, BARE, PROVISIONAL = fakes.conclusions(12), fakes.bare(), fakes.provisional()
 AGREE, FORMATS = fakes.agreement(), fakes.formats()
 KEPT = replace(FULL, policy="keep_best", models=[replace(FULL.models[0], kept_base=True), *FULL.models[1:]])
+BY_SUITE = replace(FULL, final_by="suite")
+RISING = replace(
+    PROVISIONAL, suite_saturation=fakes.suite_saturation(verdict="not saturated", rising=["yi-6b"], lowest_p=0.003)
+)
+NOTED = SuiteChange(0.0, -0.001, 0.001, "saturated", 12, 12, "models are taken as independent")
 SATURATED = replace(PROVISIONAL, models=[replace(row, saturated=True) for row in PROVISIONAL.models])
 TIMELESS = replace(FULL, models=[replace(row, seconds=None) for row in FULL.models])
 NO_CROSS = replace(FULL, emergence=[replace(row, c_e=row.c_e or 1e22) for row in FULL.emergence])
@@ -106,8 +111,49 @@ EXAMPLES: dict[str, Example] = {
         sides(OPEN, OPEN, other_inference=OtherInference("paper", AHEAD, OPEN)),
         sides(OPEN, OPEN),
     ),
-    "summary.provisional-unsaturated": Example("Provisional, as not every model is shown", PROVISIONAL, SATURATED),
+    "summary.provisional-unsaturated": Example(
+        "Provisional, as not every model is shown to be saturated, nor the suite as a whole.", PROVISIONAL, SATURATED
+    ),
     "summary.provisional": Example("(p < 0.001). Provisional. run", SATURATED, PROVISIONAL),
+    "summary.final-by-models": Example("Final: every model is shown to be saturated.", FULL, BY_SUITE),
+    "summary.final-by-suite": Example("Final: the suite as a whole is shown to be saturated, though", BY_SUITE, FULL),
+    "saturation.of-suite": Example(
+        "The suite is saturated: from 6,400 to 12,800 examples mean gain of the older group +0.001 (−0.003 to +0.005), "
+        "mean gain of the newer group +0.002 (−0.002 to +0.006), change of theta +0.001 (−0.003 to +0.005) (95 %; "
+        "tolerance 0.01; 12 models, 2,000 validation items); no model is shown to gain more than the tolerance (lowest "
+        "p 0.440 by Holm over 12 models).",
+        BY_SUITE,
+        RISING,
+    ),
+    "saturation.of-single-models": Example(
+        "The suite is not saturated: yi-6b gains more than the tolerance of 0.01 (lowest p 0.003 by Holm", RISING, FULL
+    ),
+    "saturation.beyond": Example(
+        "The suite is not saturated, by the intervals of the mean gain of the newer group and "
+        "the change of theta outside the tolerance; from",
+        replace(PROVISIONAL, suite_saturation=fakes.suite_saturation(newer=0.02, theta=0.02)),
+        RISING,
+    ),
+    "saturation.open": Example(
+        "The suite is not shown to be saturated, by the interval of the mean gain of the "
+        "models, which is not inside the tolerance; from 6,400",
+        replace(PROVISIONAL, suite_saturation=fakes.suite_saturation(older=0.008, theta=None)),
+        BY_SUITE,
+    ),
+    "saturation.not-judged": Example(
+        "The suite as a whole is not judged: no study covers falcon-7b-3.", PROVISIONAL, FULL
+    ),
+    "saturation.not-alone": Example(
+        f"By its own study alone {FULL.models[0].model} would be called not saturated; among 12 models that is not",
+        replace(BY_SUITE, models=[replace(FULL.models[0], saturation="no", saturated=False), *FULL.models[1:]]),
+        BY_SUITE,
+    ),
+    "saturation.remarks": Example(
+        "Of these intervals: models are taken as independent.",
+        replace(FULL, suite_saturation=fakes.suite_saturation(theta_change=NOTED)),
+        FULL,
+    ),
+    "saturation.how": Example("by the validation items of its models' studies, never by the test", FULL, PROVISIONAL),
     "before-after.marks": Example("A mark is a model, with ± 1.96 standard errors", FULL, AGREE),
     "before-after.lines": Example("The lines are one fit with a shared slope", FULL, BARE),
     "before-after.chance-left": Example("(0.250), which the score leaves at the point of emergence.", FULL, BARE),

@@ -31,6 +31,8 @@ from ttt.comparison.findings import (
     RankingAgreement,
     RecreatedConfound,
     Step,
+    SuiteChange,
+    SuiteSaturation,
     Treatment,
 )
 
@@ -68,6 +70,8 @@ def conclusions(n_models: int = 53, seed: int = 0, chance: float = 0.25, **chang
         provisional=False,
         provisional_reasons=[],
         treatment=Treatment("3 epochs", n_models, 4, 6, 2, 3200),
+        suite_saturation=suite_saturation(),
+        final_by="models",
         n_kept_base=0,
         n_lose=0,
         summary="Before adjusting, newer models score 0.068 above older ones at equal compute (0.029 to 0.108); "
@@ -177,7 +181,35 @@ def provisional() -> BenchConclusions:
         for i, line in enumerate(made.models)
     ]
     reasons = ["3 of 24 models not saturated: pythia-70m-0, llama-1b-7", "2 of 24 models not judged yet: falcon-7b-3"]
-    return replace(made, models=models, provisional=True, provisional_reasons=reasons)
+    return replace(
+        made,
+        models=models,
+        provisional=True,
+        provisional_reasons=reasons,
+        final_by=None,
+        suite_saturation=SuiteSaturation("not judged", "no study covers falcon-7b-3"),
+    )
+
+
+def suite_saturation(
+    older: float = 0.001, newer: float = 0.002, theta: float | None = 0.001, half: float = 0.004, **changes: Any
+) -> SuiteSaturation:
+    """By these mean gains and this change of theta; without one of the models of one group."""
+
+    def change(estimate: float, floor: float = -math.inf) -> SuiteChange:
+        low, high = estimate - half, estimate + half
+        inside, outside = floor < low and high < 0.01, low > 0.01 or high < floor
+        verdict = "saturated" if inside else "not saturated" if outside else "undecided"
+        return SuiteChange(estimate, low, high, verdict, 12, 5, "")
+
+    gains = {"older": change(older), "newer": change(newer)} if theta is not None else {"all": change(older)}
+    theta_change = None if theta is None else change(theta, -0.01)
+    verdicts = {one.verdict for one in (*gains.values(), theta_change) if one}
+    verdict = (
+        "not saturated" if "not saturated" in verdicts else "saturated" if verdicts == {"saturated"} else "undecided"
+    )
+    made = SuiteSaturation(verdict, "", 6400, 12800, 0.01, 12, 2000, gains, theta_change, [], 0.44)
+    return replace(made, **changes)
 
 
 def nasty() -> BenchConclusions:

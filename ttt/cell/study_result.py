@@ -11,6 +11,9 @@ from ttt.stats.plateau import BudgetJudgement, Plateau, Verdict
 SATURATED_TAG: dict[Verdict, str] = {"saturated": "yes", "not saturated": "no", "undecided": "undecided"}
 """Verdicts as the tag `ttt.saturated` gives them; a cell that no study covers has `unknown`."""
 
+CURVE = "curve"
+"""The table of a study's validation items (`items/curve.parquet`): a column a budget, a row an item."""
+
 
 class BudgetScore(Spec):
     """The best trial's score at a budget (examples), and the values that it searched with (null: the base model)."""
@@ -108,6 +111,8 @@ class StudyResult(Spec):
     n_validation: int
     validation: str
     measure: str
+    validation_digest: str | None = None
+    """Of the validation items; null in a study of an earlier ttt, which kept no items of its own."""
     schedules: Schedules | None
     cells: Mapping[str, str] = {}
     """The tag of each cell that was covered when the study ended, by run id."""

@@ -29,6 +29,7 @@ from ttt.comparison.inputs import (
 from ttt.comparison.models import split_models
 from ttt.comparison.options import Options
 from ttt.comparison.sentences import say
+from ttt.comparison.suite import suite_of
 from ttt.spec import SpecError
 from ttt.stats.ranking import first_component_share, kendall
 from ttt.tracking import Tracker
@@ -69,7 +70,8 @@ def read_common(tracker: Tracker, benches: Sequence[str], options: Options) -> t
     refuse_mixed(tracker, [cell.run for of in inputs for cell in of.cells], [], [], OF_MODEL)
     if options.final:
         for of in inputs:
-            refuse_unless_final(of.models, [f"{of.bench}: {reason}" for reason in of.reasons])
+            reasons = [f"{of.bench}: {reason}" for reason in of.reasons]
+            refuse_unless_final(of.models, reasons, suite_of(tracker, of, options))
     return inputs, excluded
 
 
@@ -127,7 +129,11 @@ def format_conclusions(tracker: Tracker, benches: Sequence[str], options: Option
 
 def _several(tracker: Tracker, inputs: Sequence[Inputs], excluded: list[Excluded], options: Options) -> dict[str, Any]:
     """The fields of `SeveralBenches`."""
-    reasons = [f"{of.bench}: {reason}" for of in inputs for reason in provisional_reasons(of.models, of.reasons)]
+    reasons = [
+        f"{of.bench}: {reason}"
+        for of in inputs
+        for reason in provisional_reasons(of.models, of.reasons, suite_of(tracker, of, options))
+    ]
     return {
         "suite": options.suite,
         "benches": [of.bench for of in inputs],

@@ -11,14 +11,15 @@ from ttt.cell.result import SIDES
 from ttt.comparison.conclusions import BenchConclusions
 from ttt.comparison.confound import confound_of, discriminator_of
 from ttt.comparison.emergence import Budgets, emergence_rows, read_budgets
-from ttt.comparison.findings import Curves, Groups, OtherInference, of_fields
+from ttt.comparison.findings import Curves, Groups, OtherInference, SuiteSaturation, of_fields
 from ttt.comparison.fits import curve, effects, fit_of, fit_side, frontiers
-from ttt.comparison.gate import provisional_reasons, refuse_unless_final, treatment
+from ttt.comparison.gate import final_by, provisional_reasons, refuse_unless_final, treatment
 from ttt.comparison.inputs import MIN_MODELS, Inputs, Table, provenance, table_of
 from ttt.comparison.models import Split, model_rows, split_models
 from ttt.comparison.options import Options
 from ttt.comparison.ranking import agreement, distinguishable, model_lines
 from ttt.comparison.sentences import say
+from ttt.comparison.suite import judge_suite
 from ttt.stats.scaling import Inference
 from ttt.tracking import Tracker
 
@@ -29,8 +30,9 @@ def conclude(tracker: Tracker, inputs: Inputs, options: Options) -> BenchConclus
     Raises SpecError for a split that leaves a group empty, and with `final` for cells that are not saturated.
     """
     split = split_models(inputs.models, options)
+    suite = judge_suite(tracker, inputs, split, options)
     if options.final:
-        refuse_unless_final(inputs.models, inputs.reasons)
+        refuse_unless_final(inputs.models, inputs.reasons, suite)
     table = table_of(inputs, split, options)
     older = [int(i) for i in np.flatnonzero(table.newer == 0)]
     # Of the older models only, as in the paper: the newer ones may have trained on the task before any budget.
@@ -38,7 +40,7 @@ def conclude(tracker: Tracker, inputs: Inputs, options: Options) -> BenchConclus
     # Hundreds of small fits, mostly outside the interpreter's lock: a second core does them beside the bootstrap.
     with ThreadPoolExecutor(1) as beside:
         discriminator = beside.submit(discriminator_of, inputs, table, budgets, options)
-        conclusions = _conclusions(tracker, inputs, split, table, budgets, options)
+        conclusions = _conclusions(tracker, inputs, split, suite, table, budgets, options)
     conclusions = replace(conclusions, discriminator=discriminator.result())
     other = replace(conclusions.other_inference, note=say(conclusions, "inferences"))
     conclusions = replace(conclusions, other_inference=other)
@@ -46,14 +48,20 @@ def conclude(tracker: Tracker, inputs: Inputs, options: Options) -> BenchConclus
 
 
 def _conclusions(
-    tracker: Tracker, inputs: Inputs, split: Split, table: Table, budgets: Budgets, options: Options
+    tracker: Tracker,
+    inputs: Inputs,
+    split: Split,
+    suite: SuiteSaturation,
+    table: Table,
+    budgets: Budgets,
+    options: Options,
 ) -> BenchConclusions:
     """All but the discriminator and the words."""
     older = [int(i) for i in np.flatnonzero(table.newer == 0)]
     other: Inference = "paper" if options.inference == "clustered" else "clustered"
     fits = {side: fit_side(table, side, options.inference, options) for side in SIDES}
     others = {side: fit_side(table, side, other, options) for side in SIDES}
-    reasons = provisional_reasons(inputs.models, inputs.reasons)
+    reasons = provisional_reasons(inputs.models, inputs.reasons, suite)
     apart, tie_test = distinguishable(tracker, inputs, table)
     direct, indirect = effects(table, options)
     area, frontier = frontiers(table)
@@ -73,6 +81,8 @@ def _conclusions(
         provisional=bool(reasons),
         provisional_reasons=reasons,
         treatment=treatment(tracker, inputs),
+        suite_saturation=suite,
+        final_by=final_by(inputs.models, inputs.reasons, suite),
         n_kept_base=sum(model.kept_base for model in inputs.models),
         n_lose=sum(row.adjusted < row.base for row in model_rows(inputs.cells, "raw")),
         base=fit_of(table, "base", fits["base"]),

@@ -29,6 +29,7 @@ from ttt.comparison.findings import (
     Provenance,
     RankingAgreement,
     RecreatedConfound,
+    SuiteSaturation,
     Treatment,
     plain,
 )
@@ -66,6 +67,9 @@ class BenchConclusions(Conclusions):
     split: Groups
     treatment: Treatment
     n_kept_base: int
+    suite_saturation: SuiteSaturation
+    final_by: Literal["models", "suite"] | None
+    """What the comparison is final by; None where it is provisional."""
     n_lose: int
     base: Fit
     adjusted: Fit

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
-from ttt.comparison.findings import Treatment
+from ttt.comparison.findings import SuiteSaturation, Treatment
 from ttt.comparison.inputs import Inputs
 from ttt.comparison.models import ModelRow
+from ttt.comparison.sentences.saturation import on_suite
 from ttt.formatting import first_few
 from ttt.spec import SpecError
 from ttt.tracking import Tracker
@@ -19,29 +21,56 @@ STATES = {
 }
 
 
-def provisional_reasons(models: Sequence[ModelRow], reasons: Sequence[str]) -> list[str]:
-    """Those that the cells have, then a line for each state other than saturated; empty if nothing stands in the way.
+def provisional_reasons(
+    models: Sequence[ModelRow], reasons: Sequence[str], suite: SuiteSaturation | None = None
+) -> list[str]:
+    """Those that the cells have, then what is not shown to be saturated; empty if nothing stands in the way.
 
-    `reasons` are the inputs' own.
+    `reasons` are the inputs' own. Every model is saturated, or the suite is, where its verdict is given.
     """
     lines = list(reasons)
-    for state in sorted({model.saturated for model in models} - {"yes"}):
+    states = open_states(models, suite)
+    for state in states:
         names = sorted(model.model for model in models if model.saturated == state)
         lines.append(f"{len(names)} of {len(models)} models {STATES.get(state, state)}: {first_few(names)}")
-    return lines
+    return [*lines, *of_suite(suite, states)]
 
 
-def refuse_unless_final(models: Sequence[ModelRow], reasons: Sequence[str]) -> None:
+def refuse_unless_final(
+    models: Sequence[ModelRow], reasons: Sequence[str], suite: SuiteSaturation | None = None
+) -> None:
     """SpecError that names what keeps a comparison from being final, with every model that is not saturated."""
     lines = [f"final: {reason}" for reason in reasons]
-    states = sorted({model.saturated for model in models} - {"yes"})
+    states = open_states(models, suite)
     if states:
         lines.append("final: these cells are not shown to be saturated")
     for state in states:
         cells = [f"{model.model} (run {', '.join(model.run_ids)})" for model in models if model.saturated == state]
         lines.append(f"{STATES.get(state, state)}: {', '.join(cells)}")
+    lines += of_suite(suite, states)
     if lines:
         raise SpecError("\n".join(lines))
+
+
+def final_by(
+    models: Sequence[ModelRow], reasons: Sequence[str], suite: SuiteSaturation | None
+) -> Literal["models", "suite"] | None:
+    """Whether a comparison is final because every model is saturated, or because the suite is; None: it is not."""
+    if provisional_reasons(models, reasons, suite):
+        return None
+    return "models" if all(model.saturated == "yes" for model in models) else "suite"
+
+
+def open_states(models: Sequence[ModelRow], suite: SuiteSaturation | None) -> list[str]:
+    """The states, other than saturated, of models on which the suite's own verdict does not decide."""
+    return [] if suite and suite.verdict == "saturated" else sorted({model.saturated for model in models} - {"yes"})
+
+
+def of_suite(suite: SuiteSaturation | None, states: Sequence[str]) -> list[str]:
+    """What the suite's verdict adds to the states of models; nothing where a model has no study, as they say so."""
+    if suite is None or not states or (suite.verdict == "not judged" and "unknown" in states):
+        return []
+    return [on_suite(suite)]
 
 
 def treatment(tracker: Tracker, inputs: Inputs) -> Treatment:

@@ -63,6 +63,8 @@ def _comparison(conclusions: BenchConclusions, out: Terminal) -> None:
         out.print(Text(f"excluded {line.model}: {line.reason}"))
     out.print(_fits(conclusions))
     out.print(_models(conclusions))
+    if conclusions.final_by == "suite":  # where nothing is final the reasons say it
+        out.print(Text(say(conclusions, "saturation")))
 
 
 def _fits(conclusions: BenchConclusions) -> Table:

@@ -23,8 +23,11 @@ from ttt.study.verdict import BudgetCurve, ItemScores, best_curve, judge
 
 def conclude(
     setup: StudySetup, run_id: str, base: ItemScores, finished: Sequence[FinishedTrial], n_trials: int, trials: Trials
-) -> StudyResult:
-    """Judge the budgets by all trials that ended; with `compare_schedules` one budget is trained once more."""
+) -> tuple[StudyResult, BudgetCurve]:
+    """Judge the budgets by all trials that ended, by the curve of their items, which is returned too.
+
+    With `compare_schedules` one budget is trained once more.
+    """
     spec, cell, n_params = setup.spec, setup.cell, setup.cell.model.n_params
     curve = best_curve([0, *setup.ladder.budgets], [{0: base}, *(trial.run.items for trial in finished)])
     plateau = judge(curve, spec.tolerance)
@@ -40,7 +43,7 @@ def conclude(
         seconds,
         spec.price_per_hour,
     )
-    return StudyResult(
+    result = StudyResult(
         run_id=run_id,
         key=setup.key,
         model=cell.model.name,
@@ -73,8 +76,10 @@ def conclude(
         n_validation=curve.items.shape[1],
         validation=setup.validation.source,
         measure=setup.validation.measure,
+        validation_digest=setup.validation.digest,
         schedules=schedules,
     )
+    return result, curve
 
 
 def compare_schedules(

@@ -7,16 +7,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from ttt.cell.final import RESULT, read_study, tag_cells
+from ttt.cell.log import log_items
 from ttt.cell.params import cell_tags
 from ttt.cell.resolve import Say
-from ttt.cell.study_result import SATURATED_TAG, StudyResult
+from ttt.cell.study_result import CURVE, SATURATED_TAG, StudyResult
 from ttt.files.rows import DataFiles
 from ttt.masking import shown_uri
 from ttt.spec import Cell
 from ttt.study.figures import curve_figure, study_figures
 from ttt.study.setup import StudySetup
 from ttt.study.space import StudySpec
+from ttt.study.verdict import BudgetCurve
 from ttt.tracking import RunLog, Tracker
 
 if TYPE_CHECKING:
@@ -35,14 +39,14 @@ def study_run(tracker: Tracker, cell: Cell, key: str, files: DataFiles, say: Say
 
 
 def read_back(tracker: Tracker, experiment: str, spec: StudySpec, key: str) -> StudyResult | None:
-    """The result of a study that has its trials already."""
+    """The result of a study that has its trials already, and kept its items."""
     finished = tracker.finished(experiment, key)
     before = read_study(tracker, finished) if finished else None
-    return before if before and before.n_trials >= spec.n_trials else None
+    return before if before and before.n_trials >= spec.n_trials and before.validation_digest else None
 
 
-def close_study(setup: StudySetup, run: RunLog, study: Study, result: StudyResult) -> StudyResult:
-    """Log the study's numbers, figures and result, and tag what it decides."""
+def close_study(setup: StudySetup, run: RunLog, study: Study, result: StudyResult, curve: BudgetCurve) -> StudyResult:
+    """Log the study's numbers, items, figures and result, and tag what it decides."""
     cell = setup.cell
     for rung in result.rungs:
         run.metrics({"validation/score": rung.score, "validation/score_stderr": rung.stderr}, rung.budget)
@@ -55,6 +59,7 @@ def close_study(setup: StudySetup, run: RunLog, study: Study, result: StudyResul
         run.metrics({"smallest_budget": math.nan})
     spec = setup.spec.model_dump(mode="json") | {"storage": shown_uri(setup.spec.storage or "") or None}
     run.json({"cell": cell.model_dump(mode="json"), "plan": spec}, "config.json")
+    log_items(run, CURVE, pd.DataFrame({str(b): scores for b, scores in zip(curve.budgets, curve.items, strict=True)}))
     run.figure(curve_figure(result), "figures/budgets.png")
     for name, figure in study_figures(study).items():
         run.figure(figure, f"figures/{name}.png")

@@ -56,9 +56,9 @@ def _search(setup: StudySetup, own: Values, run: RunLog) -> StudyResult:
         trials = Trials(setup, run.run_id)
         search.carry_out(trials.objective)
         finished = trials.finished(search)
-        result = conclude(setup, run.run_id, base, finished, search.n_counted, trials)
+        result, curve = conclude(setup, run.run_id, base, finished, search.n_counted, trials)
         with setup.tracker.lock(setup.key):
-            return close_study(setup, run, search.study, result)
+            return close_study(setup, run, search.study, result, curve)
     finally:
         search.close()
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from lm_eval.api.instance import Instance
 
 from ttt.cell.evaluation import evaluate, higher_is_better
 from ttt.engine.lm import Backend
+from ttt.files.hashing import json_digest
 from ttt.spec import Bench, SpecError
 from ttt.study.space import StudySpec
 from ttt.tasks.checks import check_documents
@@ -31,6 +33,8 @@ class Validation:
     """What is left to train on."""
     measure: str
     """What a score means, for people."""
+    digest: str
+    """Of the items and how they are scored: where it is the same, two models' scores are of the same items."""
     held_out: tuple[Example, ...] = ()
     tasks: dict[str, Any] | None = None
 
@@ -82,8 +86,9 @@ def make_validation(bench: Bench, tasks: dict[str, Any], data: TaskData, spec: S
         for task in tasks["tasks"].values():
             task.set_config(key="test_split", value=None)  # lm-eval then asks the validation split
             check_documents(task, bench)
-        data = remove_leaks(data, asked_questions(tasks["tasks"].values(), bench))
-        return Validation(bench, data, f"{bench.metric} on the bench's validation split", tasks=tasks)
+        asked = asked_questions(tasks["tasks"].values(), bench)
+        measure = f"{bench.metric} on the bench's validation split"
+        return Validation(bench, remove_leaks(data, asked), measure, _digest(measure, asked), tasks=tasks)
     last: dict[str, Example] = {}
     for example in reversed(data.examples):
         last.setdefault(normalise(example.prompt), example)
@@ -91,6 +96,11 @@ def make_validation(bench: Bench, tasks: dict[str, Any], data: TaskData, spec: S
     if n < 2:
         raise SpecError(f"n_validation: {len(last)} different examples of task data are too few to hold any out")
     held_out = dict(list(last.items())[:n])
-    kept = remove_leaks(data, [Question(example.prompt, (example.answer,)) for example in held_out.values()])
-    measure = "probability a token of the answer" if bench.format == "generate" else "answers given to the letter"
-    return Validation(bench, kept, f"{measure}, held-out task data", tuple(held_out.values()))
+    asked = [Question(example.prompt, (example.answer,)) for example in held_out.values()]
+    how = "probability a token of the answer" if bench.format == "generate" else "answers given to the letter"
+    measure = f"{how}, held-out task data"
+    return Validation(bench, remove_leaks(data, asked), measure, _digest(measure, asked), tuple(held_out.values()))
+
+
+def _digest(measure: str, asked: Sequence[Question]) -> str:
+    return json_digest([measure, [asdict(question) for question in asked]])

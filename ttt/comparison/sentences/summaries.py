@@ -65,6 +65,10 @@ def other_inference_differs(c: BenchConclusions) -> list[str]:
     return clauses
 
 
+def is_saturated(c: BenchConclusions) -> bool:
+    return c.suite_saturation.verdict == "saturated" or all(line.saturated for line in c.models)
+
+
 SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
     Sentence(
         "summary.neither-identified",
@@ -138,15 +142,29 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
     Sentence(
         "summary.provisional-unsaturated",
         "summary",
-        "the comparison is provisional, and some model is not shown to be saturated",
-        lambda c: c.provisional and not all(line.saturated for line in c.models),
-        lambda c: "Provisional, as not every model is shown to be saturated.",
+        "the comparison is provisional, and neither every model nor the suite is shown to be saturated",
+        lambda c: c.provisional and not is_saturated(c),
+        lambda c: "Provisional, as not every model is shown to be saturated, nor the suite as a whole.",
     ),
     Sentence(
         "summary.provisional",
         "summary",
-        "the comparison is provisional though every model is saturated",
-        lambda c: c.provisional and all(line.saturated for line in c.models),
+        "the comparison is provisional though every model is saturated, or the suite is",
+        lambda c: c.provisional and is_saturated(c),
         lambda c: "Provisional.",
+    ),
+    Sentence(
+        "summary.final-by-models",
+        "summary",
+        "the comparison is final, as every model is saturated",
+        lambda c: c.final_by == "models",
+        lambda c: "Final: every model is shown to be saturated.",
+    ),
+    Sentence(
+        "summary.final-by-suite",
+        "summary",
+        "the comparison is final by the suite, and not every model is saturated",
+        lambda c: c.final_by == "suite",
+        lambda c: "Final: the suite as a whole is shown to be saturated, though not every model by itself.",
     ),
 )

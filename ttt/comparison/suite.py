@@ -1,0 +1,150 @@
+"""Whether the budget is enough for what is concluded of a suite, by the validation items of the studies of its models.
+
+Single models need many items each to be decided. The conclusions are means over models and theta, which need fewer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ttt.cell.final import covers, read_study
+from ttt.cell.read import read_items
+from ttt.cell.study_result import CURVE
+from ttt.comparison.cells import CellRow
+from ttt.comparison.findings import SuiteChange, SuiteSaturation, of_fields
+from ttt.comparison.inputs import Inputs
+from ttt.comparison.models import Split, split_models
+from ttt.comparison.options import Options
+from ttt.formatting import first_few
+from ttt.spec import SpecError
+from ttt.stats.suite_plateau import SuiteJudgement, judge_suite_items
+from ttt.tracking import Tracker
+
+GROUPS = ("older", "newer")
+ORDER = ("saturated", "undecided", "not saturated")
+
+
+@dataclass(frozen=True)
+class StudiedModel:
+    """What a study kept of a model: item scores by budget (examples), each of shape (n_items,)."""
+
+    scores: Mapping[int, npt.NDArray[np.float64]]
+    budget: int
+    """The largest that is not above the cell's own."""
+    later: tuple[int, ...]
+    tolerance: float
+    digest: str | None
+    """Of the items."""
+
+
+class NotJudgedError(Exception):
+    """Why there is no verdict on a suite."""
+
+
+def judge_suite(tracker: Tracker, inputs: Inputs, split: Split | None, options: Options) -> SuiteSaturation:
+    """The verdict on the models of a comparison together; `not judged`, with the reason, where studies do not carry it.
+
+    Every model's study must cover its cells (`ttt.cell.final.covers`), and all must have asked the same validation
+    items at the same budgets, up to twice that of the cells. The verdict is that of the later budget that speaks most
+    against the suite. Without a split it is on the mean gain of all models.
+    """
+    try:
+        studied = _studied(tracker, inputs)
+    except NotJudgedError as reason:
+        return SuiteSaturation(verdict="not judged", reason=str(reason))
+    models = inputs.models
+    judged = {
+        later: judge_suite_items(
+            np.stack([one.scores[later] - one.scores[one.budget] for one in studied]),
+            [model.family for model in models] if options.cluster == "family" else None,
+            None if split is None else split.is_newer,
+            None if split is None else [model.compute for model in models],
+            tolerance=studied[0].tolerance,
+        )
+        for later in studied[0].later
+    }
+    worst = max(judged, key=lambda later: ORDER.index(judged[later].verdict))
+    n_items = len(studied[0].scores[worst])
+    return _of_judgement(judged[worst], [model.model for model in models], studied[0].budget, worst, n_items)
+
+
+def suite_of(tracker: Tracker, inputs: Inputs, options: Options) -> SuiteSaturation:
+    """The verdict on one of several benches; of all models together where the split leaves a group empty."""
+    try:
+        split = split_models(inputs.models, options)
+    except SpecError:
+        split = None
+    return judge_suite(tracker, inputs, split, options)
+
+
+def _studied(tracker: Tracker, inputs: Inputs) -> list[StudiedModel]:
+    """What the models' studies kept, in the order of the models."""
+    runs = {run.info.run_id: run for run in tracker.runs(f"{inputs.suite}/{inputs.bench}", "saturation")}
+    cells: dict[str, list[CellRow]] = {}
+    for cell in inputs.cells:
+        cells.setdefault(cell.model, []).append(cell)
+    studies = {model: _study_of(of, runs) for model, of in cells.items()}
+    if without := sorted(model for model, study in studies.items() if study is None):
+        raise NotJudgedError(f"no study covers {first_few(without)}")
+    made = {model: _read(tracker, studies[model], of) for model, of in cells.items()}
+    for what, of in (
+        ("validation items", lambda one: one.digest),
+        ("budgets", lambda one: (one.budget, *one.later)),
+        ("tolerances", lambda one: one.tolerance),
+    ):
+        values: dict[Any, list[str]] = {}
+        for model, one in made.items():
+            values.setdefault(of(one), []).append(model)
+        if len(values) > 1:
+            groups = sorted(values.values(), key=len)
+            raise NotJudgedError(f"the studies differ in their {what}: {first_few(groups[0])} from the others")
+    return [made[model.model] for model in inputs.models]
+
+
+def _study_of(cells: Sequence[CellRow], runs: Mapping[str, Any]) -> Any:
+    """The run of the study that tagged the cells of a model, all of which it must cover; None if there is none."""
+    ids = {cell.run.data.tags.get("ttt.saturated_by") for cell in cells}
+    study = runs.get(ids.pop()) if len(ids) == 1 else None
+    return study if study and all(covers(study, cell.run) for cell in cells) else None
+
+
+def _read(tracker: Tracker, study: Any, cells: Sequence[CellRow]) -> StudiedModel:
+    """The curve of a model's study; `cells` are the model's."""
+    model = cells[0].model
+    result = read_study(tracker, study)
+    if result is None or result.validation_digest is None:
+        raise NotJudgedError(f"the study of {model} kept no items of its own: repeat it (python -m ttt.saturate)")
+    try:
+        table = read_items(tracker, study.info.run_id, CURVE)
+    except SpecError as error:
+        raise NotJudgedError(str(error)) from error
+    scores = {int(name): table[name].to_numpy(dtype=float) for name in table.columns}
+    n_examples = min(cell.run.data.metrics.get("train/n_examples", 0.0) for cell in cells)
+    budget = max(budget for budget in scores if budget <= n_examples)
+    later = tuple(sorted(other for other in scores if other > budget))
+    if not later or later[-1] < 2 * n_examples:
+        raise NotJudgedError(f"the study of {model} does not reach twice its {n_examples:,.0f} examples")
+    return StudiedModel(scores, budget, later, result.tolerance, result.validation_digest)
+
+
+def _of_judgement(
+    judged: SuiteJudgement, names: Sequence[str], budget: int, later: int, n_items: int
+) -> SuiteSaturation:
+    gains = [of_fields(SuiteChange, gain) for gain in judged.gains]
+    return SuiteSaturation(
+        verdict=judged.verdict,
+        budget=budget,
+        later=later,
+        tolerance=judged.tolerance,
+        n_models=len(names),
+        n_items=n_items,
+        gains=dict(zip(GROUPS, gains, strict=True)) if len(gains) == len(GROUPS) else {"all": gains[0]},
+        theta_change=None if judged.theta_change is None else of_fields(SuiteChange, judged.theta_change),
+        rising=[names[place] for place in judged.rising],
+        lowest_p=float(judged.p.min()),
+    )
