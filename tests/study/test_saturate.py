@@ -13,6 +13,7 @@ import pytest
 from tests.cells import request, run_cell
 from tests.killing import environment
 from tests.studies import arguments, asked, do
+from ttt.cell.read import read_items
 from ttt.cell.study_result import SATURATED_TAG, StudyResult
 from ttt.engine.load import digest, load
 from ttt.engine.training.step import NonFiniteLossError
@@ -57,8 +58,13 @@ def test_the_result_and_what_is_tagged(done: tuple[StudyResult, Request]) -> Non
     assert study.n_tokens < study.n_tokens_anew <= study.n_tokens_full_grid
     assert study.money == pytest.approx(2.5 * study.seconds / 3600)
     assert study.flops == pytest.approx(40_000 * (6 * study.n_tokens + 2 * study.n_tokens_scored))
-    for path in ("figures/budgets.png", "figures/optimization_history.png", "result.json"):
+    for path in ("figures/budgets.png", "figures/optimization_history.png", "result.json", "items/curve.parquet"):
         assert tracker.artifact(result.run_id, path), path
+    curve = read_items(tracker, result.run_id, "curve")
+    assert {int(name): score for name, score in curve.mean().items()} == pytest.approx(
+        {rung.budget: rung.score for rung in result.rungs}
+    )
+    assert result.validation_digest
 
 
 def test_a_later_cell_is_tagged_by_the_study_there_is(done: tuple[StudyResult, Request], conf: Path) -> None:
