@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,14 @@ import pytest
 from tests.cells import request, run_cell
 from tests.killing import environment
 from tests.studies import arguments, asked, do
+from ttt.cell.final import read_study
 from ttt.cell.read import read_items
 from ttt.cell.study_result import SATURATED_TAG, StudyResult
 from ttt.engine.load import digest, load
 from ttt.engine.training.step import NonFiniteLossError
 from ttt.saturate import Request, show
-from ttt.spec import SpecError
-from ttt.study.run import saturate
 from ttt.study.trial import ReachedRung, TrialTraining, score
+from ttt.study.trials import Trials
 from ttt.tracking import Tracker
 
 
@@ -80,16 +81,41 @@ def test_a_later_cell_is_tagged_by_the_study_there_is(done: tuple[StudyResult, R
     assert run.data.tags["ttt.saturated_by"] == result.run_id
 
 
-def test_a_study_goes_on_to_its_total(done: tuple[StudyResult, Request]) -> None:
+def test_a_study_goes_on_to_its_total_and_its_verdict_holds_meanwhile(
+    done: tuple[StudyResult, Request], conf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     result, made = done
     again, said = do(made)
     assert again == result
     assert "judged before" in said[0]
-    spec = made.study.model_copy(update={"n_trials": 4})
-    more, _ = do(Request(made.cell, spec, made.trainer, made.tracking, False, 0.7))
-    assert more.n_trials == 4
-    assert more.run_id == result.run_id
+
+    tracker, in_force = Tracker(made.tracking), list[str]()
+    further = replace(made, study=made.study.model_copy(update={"n_trials": 4}))
+
+    def stopped(self: Trials, *arguments: Any) -> float:
+        in_force.extend(run.info.run_id for run in tracker.runs("default/sums", "saturation"))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trials, "objective", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        do(further)
+    monkeypatch.undo()
+    assert result.run_id in in_force, "while the fourth trial is on its way"
+    assert read_study(tracker, tracker.get_run(result.run_id)) == result
+    overrides = ("adjustment.examples=64", "adjustment.learning_rate=1e-3", "trainer=lab", "seed=2")
+    later = run_cell(request(conf, Path(made.tracking.root), *overrides).cells[0], made.trainer, tracker)
+    assert tracker.get_run(later.run_id).data.tags["ttt.saturated_by"] == result.run_id, "and after it was stopped"
+
+    more, _ = do(further)
+    assert (more.n_trials, do(further)[0], do(made)[0]) == (4, more, more)
+    in_force = [run.info.run_id for run in tracker.runs("default/sums", "saturation")]
+    assert more.run_id in in_force
+    assert result.run_id not in in_force
+    assert tracker.get_run(result.run_id).data.tags["ttt.superseded"] == more.run_id
+    assert tracker.get_run(later.run_id).data.tags["ttt.saturated_by"] == more.run_id
     assert [trial.run_id for trial in more.trials][:3] == [trial.run_id for trial in result.trials]
+    parents = [tracker.get_run(trial.run_id).data.tags["mlflow.parentRunId"] for trial in more.trials]
+    assert parents == [more.run_id] * 4
 
 
 def test_a_study_of_a_version_begins_from_its_weights(
@@ -165,17 +191,3 @@ def test_a_study_whose_trials_end_before_the_top_ends_in_a_verdict(
     assert "no trial reached 128 examples" in result.reason
     assert result.schedules is not None
     assert result.schedules.budget == 64
-
-
-def test_wrong_requests_are_refused(conf: Path, tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="'batch_size' is not searched over; the fields are"):
-        asked(conf, tmp_path, "+study.search.batch_size={choices: [1, 2]}")
-    with pytest.raises(SpecError, match=r"benches: a study is of one bench, .*begin a study for each"):
-        asked(conf, tmp_path, "benches=[sums,sums_generate]")
-    with pytest.raises(SpecError, match=r"(?s)seed: -1.*tracking.uris: unknown field"):
-        asked(conf, tmp_path, "seed=-1", "+tracking.uris=x")
-    with pytest.raises(SpecError, match="is not among those searched"):
-        asked(conf, tmp_path, "study.search.learning_rate={low: 2.0, high: 4.0, relative: true}")
-    made = asked(conf, tmp_path)
-    with pytest.raises(SpecError, match="has no budget to judge"):
-        saturate(made.cell.base(), made.study, made.trainer, Tracker(made.tracking))

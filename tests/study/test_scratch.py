@@ -11,12 +11,10 @@ import pytest
 from optuna.trial import TrialState
 
 from tests.cell.test_kept import copy_store
-from tests.studies import arguments, asked, do, setup_of
+from tests.studies import asked, do, setup_of
 from ttt.cell.final import read_study
 from ttt.cell.study_result import StudyResult
-from ttt.masking import shown_uri
-from ttt.saturate import COMMAND, Request
-from ttt.spec import SpecError
+from ttt.saturate import Request
 from ttt.study.search import Search
 from ttt.study.space import StudySpec
 from ttt.study.trial import TrialTraining
@@ -170,39 +168,6 @@ def test_a_studys_result_that_is_not_the_runs_is_made_again(
     again, said = do(made)
     assert "is not what was logged" in caplog.text
     assert not any("judged before" in line for line in said)
-    assert again == first
-    assert do(made)[0] == first
-
-
-def test_a_study_begins_from_the_version_that_is_asked_for(conf: Path, tmp_path: Path) -> None:
-    made = asked(conf, tmp_path)
-    model = made.cell.model.model_copy(update={"version": 7})
-    cell = made.cell.model_copy(update={"model": model})
-    with pytest.raises(SpecError, match=r"model\.version: there is no registered model 'tiny'"):
-        do(Request(cell, made.study, made.trainer, made.tracking, False, 0.7))
-
-
-@pytest.mark.parametrize(
-    ("storage", "code"),
-    [
-        ("sqlite:///file:FOLDER/optuna.db?uri=true&token=geh3imes", 0),
-        ("mysql://me:geh3imes@127.0.0.1:1/studies", 2),
-        ("sqlite:////nowhere/x.db?token=geh3imes", 2),
-        ("geh3imes", 2),
-    ],
-)
-def test_the_password_of_a_storage_is_neither_kept_nor_told(
-    storage: str, code: int, conf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    monkeypatch.setenv("TTT_SECRETS", "{}")
-    uri = storage.replace("FOLDER", str(tmp_path))
-    assert COMMAND._main([*arguments(conf, tmp_path, *SMALL, "study.n_trials=1"), f"study.storage={uri}"]) == code
-    captured = capsys.readouterr()
-    if "=" in storage or "@" in storage:
-        assert "geh3imes" not in captured.out + captured.err
-    assert code == 0 or f"study.storage: {shown_uri(uri)} cannot be used" in captured.err
-    kept = [file for file in tmp_path.rglob("*") if file.is_file()]
-    assert kept
-    found = [str(file) for file in kept if b"geh3imes" in file.read_bytes()]
-    assert not found or storage == "geh3imes"
+    assert again == first.model_copy(update={"run_id": again.run_id})
+    assert tracker.get_run(first.run_id).data.tags["ttt.superseded"] == again.run_id
+    assert do(made)[0] == again

@@ -120,6 +120,9 @@ def adjusted_model(
         begun = None if force else tracker.adjusting(key, is_finished=False)
         training = str(begun.info.run_id) if begun else None
         on_the_way.score_passed(passed, kept_steps(folder), training or "")
+        if not facts:
+            model.base()
+            _check_base(model, bases)  # before the run: a request that is refused leaves none
         tags = adjusting_tags(cell, key)
         with tracker.run(group.experiment, cell.label, tags, key, anew=force, resume=training, say=say) as run:
             run.params(adjusting_params(cell, model.resolved.source, group.cells[0].keyed.precision))
@@ -127,8 +130,6 @@ def adjusted_model(
                 model.take(folder / WEIGHTS, facts["source"])
             else:
                 say(f"{what}: adjusting")
-                model.base()
-                _check_base(model, bases)
                 facts = _train(on_the_way, run)
             adjusted = AdjustedModel(key=key, run_id=run.run_id, **facts)
             _record(adjusted, cell, run, tracker)

@@ -101,6 +101,7 @@ class _Work:
             if done:
                 return done
             self.say(f"{keyed.label}: scoring the base model")
+            self.model.base()  # before the run: a model that the request cannot be carried out with leaves none
             tags = cell_tags(keyed.cell, keyed.key, self.resolved.files)
             with tracker.run(keyed.experiment, keyed.cell.label, tags, keyed.key, anew=repeat, say=self.say) as run:
                 log_request(run, base, self.resolved.source)

@@ -12,11 +12,8 @@ import pandas as pd
 from ttt.cell.final import RESULT, read_study, tag_cells
 from ttt.cell.log import log_items
 from ttt.cell.params import cell_tags
-from ttt.cell.resolve import Say
 from ttt.cell.study_result import CURVE, SATURATED_TAG, StudyResult
-from ttt.files.rows import DataFiles
 from ttt.masking import shown_uri
-from ttt.spec import Cell
 from ttt.study.figures import curve_figure, study_figures
 from ttt.study.setup import StudySetup
 from ttt.study.space import StudySpec
@@ -28,13 +25,16 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def study_run(tracker: Tracker, cell: Cell, key: str, files: DataFiles, say: Say) -> Iterator[RunLog]:
-    """The run of a study, which several processes may write at once: a new one, or the one there is."""
-    experiment = f"{cell.suite}/{cell.bench.name}"
-    tags = {**cell_tags(cell, key, files), "ttt.kind": "saturation"}
-    before = tracker.finished(experiment, key)  # it goes on to more trials
-    resume = before.info.run_id if before else None
-    with tracker.run(experiment, f"{cell.label} saturation", tags, key, resume=resume, shared=True, say=say) as run:
+def study_run(setup: StudySetup) -> Iterator[RunLog]:
+    """The run of a study, which several processes may write at once: the one that was begun and not finished, or a new.
+
+    A study that goes on to more trials does so in a run of its own, which takes the place of the finished one in the
+    moment in which it is finished itself: the verdict of that one covers cells until then, whatever becomes of this.
+    """
+    cell, key = setup.cell, setup.key
+    tags = {**cell_tags(cell, key, setup.resolved.files), "ttt.kind": "saturation"}
+    name = f"{cell.label} saturation"
+    with setup.tracker.run(setup.experiment, name, tags, key, shared=True, say=setup.say) as run:
         yield run
 
 

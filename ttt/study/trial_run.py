@@ -105,9 +105,14 @@ def _finished(tracker: Tracker, experiment: str, key: str, parent: str) -> Trial
     except SpecError as error:
         log.warning(f"{error}: the trial is done again")
         return None
-    if kept.data.tags.get("mlflow.parentRunId") != parent:  # a study that somebody has deleted
-        run.log.tags({"mlflow.parentRunId": parent})
+    adopt(run, kept, parent)
     return run
+
+
+def adopt(run: TrialRun, kept: Any, parent: str) -> None:
+    """Put a trial's finished run below the study's own, where it was of fewer trials, or of one that was deleted."""
+    if kept.data.tags.get("mlflow.parentRunId") != parent:
+        run.log.tags({"mlflow.parentRunId": parent})
 
 
 @contextmanager

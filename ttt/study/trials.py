@@ -16,7 +16,7 @@ from ttt.spec import SpecError
 from ttt.study.search import Diverged, Search
 from ttt.study.setup import StudySetup
 from ttt.study.trial import ItemScores, TrialTraining
-from ttt.study.trial_run import TrialRun, trial_run
+from ttt.study.trial_run import TrialRun, adopt, trial_run
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,9 @@ class Trials:
         kept = tracker.find(self.setup.experiment, key)
         if kept is not None and kept.info.status == "FINISHED":
             try:
-                return FinishedTrial(values, TrialRun.read(tracker, kept))
+                run = TrialRun.read(tracker, kept)
+                adopt(run, kept, self.parent)
+                return FinishedTrial(values, run)
             except SpecError as error:
                 log.debug(str(error))  # opening the run says so to the user
         else:
