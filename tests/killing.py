@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
+import itertools
+import multiprocessing
 import os
+import runpy
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from functools import cache
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -17,41 +26,75 @@ from ttt.tracking import Tracker
 TIMED = ("seconds", "per_second", "minutes")
 """Parts of names of what differs between two runs that did the same."""
 
-AT_POINT = """
-import os, runpy, sys
-target, n, sys.argv = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
-place, name = target.split(":")
-import importlib
-owner = importlib.import_module(place)
-*path, name = name.split(".")
-for part in path:
-    owner = getattr(owner, part)
-real, calls = getattr(owner, name), []
-def dying(*args, **kwargs):
-    calls.append(1)
-    if len(calls) == n:
-        os.kill(os.getpid(), 9)
-    return real(*args, **kwargs)
-setattr(owner, name, dying)
-runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
-"""
+IMPORTED = ["torch", "transformers", "pytorch_lightning", "mlflow", "ttt.cell.run", "ttt.study.run", "ttt.saturate"]
+"""What commands import, which takes longer than what tests have them do."""
 
 
 def environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
+@cache
+def _imported() -> ForkServerContext:
+    """A process that has imported what commands do and done nothing, and of which each command is a fork."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(IMPORTED)
+    before = dict(os.environ)
+    os.environ.update(environment())
+    try:
+        forkserver.ensure_running()
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    return context
+
+
+def begin(module: str, arguments: list[str], output: Path, die_at: tuple[str, int] | None = None) -> BaseProcess:
+    """A command in a process of its own, which writes what it says to `output`; nobody waits for it yet.
+
+    With `die_at` (`module:function`, n) it is killed as it makes the n-th such call.
+    """
+    process = _imported().Process(target=_command, args=(module, arguments, output, die_at))
+    process.start()
+    return process
+
+
+def _command(module: str, arguments: list[str], output: Path, die_at: tuple[str, int] | None) -> None:
+    said = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(said, 1)
+    os.dup2(said, 2)
+    if die_at:
+        _die_at(*die_at)
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _die_at(target: str, n: int) -> None:
+    place, _, path = target.partition(":")
+    owner: Any = importlib.import_module(place)
+    *parents, name = path.split(".")
+    for parent in parents:
+        owner = getattr(owner, parent)
+    real, calls = getattr(owner, name), itertools.count(1)
+
+    def dying(*args: Any, **kwargs: Any) -> Any:
+        if next(calls) == n:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*args, **kwargs)
+
+    setattr(owner, name, dying)
+
+
 def call(module: str, arguments: list[str], die_at: tuple[str, int] | None = None) -> int:
-    """Run a command to its end; with `die_at` (`module:function`, n) it is killed as it makes the n-th such call."""
-    start = (
-        [sys.executable, "-c", AT_POINT, die_at[0], str(die_at[1]), module]
-        if die_at
-        else [sys.executable, "-m", module]
-    )
-    done = subprocess.run([*start, *arguments], env=environment(), capture_output=True, text=True, timeout=240)
-    if done.returncode not in (0, -signal.SIGKILL):
-        raise AssertionError(f"{module} {arguments}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}")
-    return done.returncode
+    """Run a command to its end; its exit code, which is that of a killed one only where it was to die (`begin`)."""
+    with tempfile.NamedTemporaryFile() as output:
+        process = begin(module, arguments, Path(output.name), die_at)
+        process.join(240)
+        if process.exitcode is None:
+            process.kill()
+        if process.exitcode not in (0, -signal.SIGKILL if die_at else 0):
+            raise AssertionError(f"{module} {arguments}: exit code {process.exitcode}\n{Path(output.name).read_text()}")
+        return process.exitcode
 
 
 def call_for(module: str, arguments: list[str], seconds: float, number: int = signal.SIGKILL) -> int:
