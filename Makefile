@@ -37,8 +37,9 @@ doses: .venv/ttt
 	$(BIN)/python -m ttt.pretrain suite=$(LAB_SUITE)-dose lab.seed=$(LAB_SEED) "models=[lab-dose-*]" n_jobs=$(JOBS)
 	$(BIN)/python -m ttt.run -m suite=$(LAB_SUITE)-dose lab.seed=$(LAB_SEED) "model=glob(lab-dose-*)" $(CELLS)
 
+# JOBS worker processes, of which each takes whole files of tests.
 test: .venv/real lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 test-real: .venv/real
 	$(BIN)/python -m pytest -m real

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # one worker a core
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -21,6 +25,23 @@ def shared() -> Path:
     if not (SHARED / "data").is_dir():
         pytest.skip("needs the real data in ../shared/data, which is not here")
     return SHARED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _copied_databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A store that a test makes begins with a copy of one empty database: the migrations take a second each time."""
+    from ttt.tracking import store
+
+    real, empty = store.make_database, tmp_path_factory.mktemp("database") / "mlflow.db"
+
+    def copied(file: Path) -> None:
+        if not store.has_content(file):
+            real(empty)  # at the first call
+            shutil.copy(empty, file.with_suffix(".part")).rename(file)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "make_database", copied)
+        yield
 
 
 def write_jsonl(path: Path, rows: list[dict[str, Any]]) -> Path:
