@@ -1,16 +1,33 @@
-"""What is wrong with a request, in words: the field, the value and the choices."""
+"""What a request is made of is checked as it is made, and each fault names the field, the value and the choices."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 
 class SpecError(ValueError):
     """A request that cannot be carried out as written; the message is meant for the user."""
+
+
+class Spec(BaseModel):
+    """A part of a request: frozen, and checked when it is made. A field that it does not have is a fault."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+S = TypeVar("S", bound=Spec)
+
+
+def check(kind: type[S], values: Mapping[str, Any], where: str = "") -> S:
+    """Make a `kind` of the values, or raise one SpecError that lists every fault."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise SpecError(_in_words(error, kind, where)) from None
 
 
 def nearest(value: str, choices: Iterable[str], n: int = 60) -> str:
@@ -22,7 +39,7 @@ def nearest(value: str, choices: Iterable[str], n: int = 60) -> str:
     return ", ".join(ordered[:n]) + rest
 
 
-def in_words(error: ValidationError, kind: type[BaseModel], where: str = "") -> str:
+def _in_words(error: ValidationError, kind: type[BaseModel], where: str = "") -> str:
     """Every fault that pydantic found in the values of a `kind`, one a line; `where` is the field that they are of."""
     return "\n".join(_fault(kind, fault, where) for fault in error.errors())
 

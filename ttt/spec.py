@@ -8,21 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
+from ttt.faults import Spec as Spec
 from ttt.faults import SpecError as SpecError
-from ttt.faults import in_words
+from ttt.faults import check as check
 from ttt.faults import nearest as nearest
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
@@ -35,10 +27,6 @@ Month = Annotated[str, StringConstraints(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 
 def _without_nulls(values: Any) -> Any:
     return {key: value for key, value in values.items() if value is not None} if isinstance(values, Mapping) else values
-
-
-class Spec(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
 
 class Model(Spec):
@@ -296,14 +284,3 @@ class Cell(Spec):
     def base(self) -> Cell:
         """The cell of the unadjusted model; it depends on no seed."""
         return self.model_copy(update={"adjustment": Adjustment(name="none", method="none"), "seed": 0})
-
-
-S = TypeVar("S", bound=Spec)
-
-
-def check(kind: type[S], values: Mapping[str, Any], where: str = "") -> S:
-    """Make a `kind` of the values, or raise one SpecError that lists every fault."""
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        raise SpecError(in_words(error, kind, where)) from None

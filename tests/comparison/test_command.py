@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 from rich.console import Console
 
 from tests.comparison.test_compare import QUICK, concluded
@@ -58,7 +59,7 @@ def test_a_report_that_cannot_be_drawn_fails_the_run(store: Tracker, monkeypatch
     monkeypatch.setattr(drawing, "render", broken)
     with pytest.raises(OSError, match="no space"):
         ask(store, "bench", ["sums"], Options(**QUICK))
-    runs = store.client.search_runs([store.experiment("made/sums")], "attributes.status = 'FAILED'")
+    runs = MlflowClient(store.uri).search_runs([store.experiment("made/sums")], "attributes.status = 'FAILED'")
     assert "no space" in runs[0].data.tags["ttt.failure"]
 
 

@@ -20,6 +20,7 @@ from ttt.cell.study_result import SATURATED_TAG, StudyResult
 from ttt.engine.load import digest, load
 from ttt.engine.training.step import NonFiniteLossError
 from ttt.saturate import Request, show
+from ttt.spec import SpecError
 from ttt.study.trial import ReachedRung, TrialTraining, score
 from ttt.study.trials import Trials
 from ttt.tracking import Tracker
@@ -138,10 +139,16 @@ def test_a_study_of_a_version_begins_from_its_weights(
     monkeypatch.setattr("ttt.study.trial.load", loading)
     monkeypatch.setattr("ttt.study.run.score", scoring)
     small = ("study.n_rungs=2", "study.n_trials=1", "study.compare_schedules=false")
-    result, _ = do(asked(conf, root, "model.version=adjusted-sums", *small))
+    versions.drop_alias(versions.find("tiny", "adjusted-sums"), "final-sums")
+    with pytest.raises(SpecError, match=r"model\.version: .*final-sums"):
+        do(asked(conf, root, "model.version=final-sums", *small))
+    versions.set_alias(versions.find("tiny", "adjusted-sums"), "final-sums")
+    result, _ = do(asked(conf, root, "model.version=final-sums", *small))
     assert digests == 2 * [adjusted], "what is scored at first, and what the trial begins from"
     assert adjusted != versions.find("tiny", "base").tags["ttt.digest"]
     assert result.cells == {}, "cells that begin from other weights are not covered"
+    again, said = do(asked(conf, root, "model.version=adjusted-sums", *small))
+    assert (again, "judged before" in said[0]) == (result, True), "the same version by another alias"
 
 
 @pytest.mark.slow

@@ -7,12 +7,15 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
+from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.exc import OperationalError
 
 from tests.killing import environment
 from tests.studies import arguments, asked, do
@@ -130,6 +133,13 @@ class Said:
         self.listener = threading.Thread(target=self._listen, daemon=True)
         self.listener.start()
 
+    def __enter__(self) -> Said:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()  # whatever becomes of the test: it may be stopped, and would stay so for ever
+        self.process.wait()
+
     def _listen(self) -> None:
         assert self.process.stderr is not None
         self.lines.extend(self.process.stderr)
@@ -170,19 +180,21 @@ def test_machines_that_share_a_database_take_over_the_trials_of_the_dead_alone(c
 
     made = asked(conf, tmp_path / "second", *options)
     Tracker(Tracking(root=str(tmp_path / "first"), uri=made.tracking.uri)).experiment("default/sums")
-    first = Said(arguments(conf, tmp_path / "first", *options))
-    second = Said(arguments(conf, tmp_path / "second", *options))
-    second.wait_for_another("after 32 examples")
-    while True:  # until both are in the middle of a trial
-        first.wait_for_another("after 32 examples")
-        first.process.send_signal(signal.SIGSTOP)
-        states = [trial.state for trial in trials()]
-        if states.count(TrialState.RUNNING) == 2:
-            break
-        first.process.send_signal(signal.SIGCONT)
-    first.process.kill()
-    said = second.end()
-    assert second.process.wait(60) == 0, said
+    with (
+        Said(arguments(conf, tmp_path / "first", *options)) as first,
+        Said(arguments(conf, tmp_path / "second", *options)) as second,
+    ):
+        second.wait_for_another("after 32 examples")
+        states: list[TrialState] = []
+        while states.count(TrialState.RUNNING) != 2:  # until both are in the middle of a trial
+            first.process.send_signal(signal.SIGCONT)
+            first.wait_for_another("after 32 examples")
+            first.process.send_signal(signal.SIGSTOP)
+            with suppress(OperationalError, StorageInternalError):  # it was stopped while it held the database's lock
+                states = [trial.state for trial in trials()]
+        first.process.kill()
+        said = second.end()
+        assert second.process.wait(60) == 0, said
     assert TrialState.FAIL not in states, "a trial is left to a process that lives"
     [failed] = [trial for trial in trials() if trial.state == TrialState.FAIL]
     assert failed.params in [trial.params for trial in trials() if trial.state in COUNTED]
