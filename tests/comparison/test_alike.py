@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.stores import TASK_DATA, Made, adjustment, ask, bench, item_table, made_models, planted, write
+from tests.stores import TASK_DATA, Made, adjustment, ask, bench, made_models, planted, write
 from ttt.comparison.conclude import conclude
 from ttt.comparison.conclusions import BenchConclusions
 from ttt.comparison.findings import Excluded
@@ -269,30 +269,6 @@ def test_models_without_cells_on_every_bench_are_left_out_by_name_and_asked_noth
     more = options.model_copy(update={"exclude": ("model-001", "model-002")})
     with pytest.raises(SpecError, match=r"3 models have cells on all the benches.*\n.*model-000: no cells on sums_cl"):
         ask(store, "benches", ["sums", "sums_cloze"], more)
-
-
-def test_items_of_cells_that_differ_are_not_paired(tmp_path: Path) -> None:
-    made = [
-        replace(cell, items={side: item_table([1.0, 0.0]) for side in ("base", "adjusted")})
-        for cell in one_other(tmp_path, "schedule")
-    ]
-    store = write(tmp_path, made)
-    options = Options(suite="made")
-    with pytest.raises(SpecError, match=r"adjustment\.schedule is"):
-        ask(store, "items", ["sums"], options, ["model-000", "model-001"])
-    found = ask(store, "items", ["sums"], options.model_copy(update={"final": True}), ["model-001", "model-002"])
-    assert (found.provisional, found.provisional_reasons) == (False, [])
-
-
-def test_items_that_are_not_saturated_are_not_final(tmp_path: Path) -> None:
-    made = [
-        replace(cell, tags={}, items={side: item_table([1.0, 0.0]) for side in ("base", "adjusted")})
-        for cell in cells()
-    ]
-    store = write(tmp_path, made)
-    with pytest.raises(SpecError, match="final: these cells are not shown to be saturated"):
-        ask(store, "items", ["sums"], Options(suite="made", final=True), ["model-001", "model-002"])
-    assert ask(store, "items", ["sums"], Options(suite="made"), ["model-001", "model-002"]).provisional
 
 
 def test_what_differs_is_shown_shortly(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from tests.comparison.test_alike import cells, one_other
 from tests.stores import ask, bench, item_table, made_models, planted, write
 from ttt.compare import COMMAND
 from ttt.comparison.conclude import conclude
@@ -19,6 +20,7 @@ from ttt.comparison.inputs import read_inputs
 from ttt.comparison.options import Options
 from ttt.comparison.pairs import ItemScores, paired_tests, score_of, ties
 from ttt.comparison.ranking import paired_p
+from ttt.spec import SpecError
 from ttt.stats.items import mcnemar_p
 from ttt.tracking import Tracker
 
@@ -143,3 +145,27 @@ def test_formats_of_the_same_questions_are_fitted_side_by_side(store: Tracker) -
     ]
     assert found.fits[0].theta == pytest.approx(found.fits[1].theta)
     assert "cloze base" in found.summary
+
+
+def test_items_of_cells_that_differ_are_not_paired(tmp_path: Path) -> None:
+    made = [
+        replace(cell, items={side: item_table([1.0, 0.0]) for side in ("base", "adjusted")})
+        for cell in one_other(tmp_path, "schedule")
+    ]
+    store = write(tmp_path, made)
+    options = Options(suite="made")
+    with pytest.raises(SpecError, match=r"adjustment\.schedule is"):
+        ask(store, "items", ["sums"], options, ["model-000", "model-001"])
+    found = ask(store, "items", ["sums"], options.model_copy(update={"final": True}), ["model-001", "model-002"])
+    assert (found.provisional, found.provisional_reasons) == (False, [])
+
+
+def test_items_that_are_not_saturated_are_not_final(tmp_path: Path) -> None:
+    made = [
+        replace(cell, tags={}, items={side: item_table([1.0, 0.0]) for side in ("base", "adjusted")})
+        for cell in cells()
+    ]
+    store = write(tmp_path, made)
+    with pytest.raises(SpecError, match="final: these cells are not shown to be saturated"):
+        ask(store, "items", ["sums"], Options(suite="made", final=True), ["model-001", "model-002"])
+    assert ask(store, "items", ["sums"], Options(suite="made"), ["model-001", "model-002"]).provisional
