@@ -88,8 +88,9 @@ def test_out_of_memory_halves_the_micro_batches_and_takes_the_same_steps(
 
 
 def test_out_of_memory_twice_in_a_step_makes_quarters(
-    model: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    model, _ = load(request(conf, tmp_path).cells[0].model)
     sizes: list[int] = []
 
     def in_memory(model: Any, batch: Batch) -> torch.Tensor:
