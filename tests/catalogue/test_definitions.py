@@ -138,6 +138,44 @@ def test_chance_of_bbh_follows_from_its_options(manager):
     assert load("bench", "bbh")["chance"] == pytest.approx(right / sum(n), abs=5e-5)
 
 
+# --- the leaderboard's benches in MMLU's format ----------------------------------------------------------------------
+
+ASKED = {
+    "bbh": {"input": "Which is it?\nOptions:\n(A) red\n(B) green", "target": "(B)"},
+    "gpqa": {
+        "Question": " Which?",
+        "choice1": "red",
+        "choice2": "green",
+        "choice3": "x",
+        "choice4": "y",
+        "answer": "(B)",
+    },
+    "musr": {"narrative": "Once.", "question": "Which?", "choices": "['red', \"a fool's gold\"]", "answer_index": 1},
+}
+LETTERS_OF = {
+    "bbh": "Question: Which is it?\nOptions:\nA. red\nB. green Answer:",
+    "gpqa": "What is the correct answer to this question: Which?\nChoices:\nA. red\nB. green\nC. x\nD. y\nAnswer: ",
+    "musr": "Once.\n\nWhich?\n\nA. red\nB. a fool's gold\n\nAnswer:",
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_the_leaderboards_benches_in_the_format_of_mmlu(name, manager):
+    """The same tasks as the bench has in its own format, asked by letters."""
+    fields = load("bench", f"{name}_mmlu")
+    group = read_task_file(str(manager.task_index[f"leaderboard_{name}"].yaml_path))
+    assert [task["task"] for task in fields["tasks"]] == group["task"]
+    lettered = next(task for task in fields["tasks"] if task.get("doc_to_target"))
+    assert apply_template(lettered["doc_to_text"], ASKED[name]) == LETTERS_OF[name]
+    assert apply_template(lettered["doc_to_target"], ASKED[name]) == ("1" if name == "musr" else "B")
+    if name == "musr":
+        assert apply_template(lettered["doc_to_choice"], ASKED[name]) == "['A', 'B']"
+    for task in fields["tasks"]:
+        theirs = read_task_file(str(manager.task_index[task["task"]].yaml_path)).get("doc_to_choice")
+        if name == "bbh":
+            assert [letter.strip("()") for letter in theirs] == task.get("doc_to_choice", theirs), task
+
+
 # --- the lettered benches --------------------------------------------------------------------------------------------
 
 FOUR = "Which?\nA. red\nB. green\nC. blue\nD. grey\nAnswer:"
