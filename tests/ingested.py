@@ -19,7 +19,7 @@ def write(file: Path, content: dict[str, Any] | str) -> Path:
 
 def ingest(folder: Path, **changes: Any) -> tuple[dict[str, Any], Tracker]:
     tracking = {"root": str(folder.parent / "mlruns")}
-    asked = {"path": str(folder), "suite": "theirs", "pattern": None, "conf": None, "output": None}
+    asked = {"path": str(folder), "suite": "theirs", "pattern": None, "conf": [], "output": None}
     request = parse({**asked, "tracking": tracking, **changes})
     return work(request), Tracker(Tracking(**tracking))
 

@@ -130,6 +130,11 @@ class Bench(Spec):
     trust_remote_code: bool = False
     """Let tasks load metrics of the hub, whose code then runs, and pass arguments to code that makes a task's data."""
 
+    @property
+    def task_data_name(self) -> str:
+        """What is trained on, by name: a part of an alias of the registered model."""
+        return "-".join(dict.fromkeys(dataset.part_of or dataset.name for dataset in self.task_data))
+
     @field_validator("name")
     @classmethod
     def _is_no_experiment_of_ours(cls, name: str) -> str:
@@ -258,8 +263,7 @@ class Cell(Spec):
 
     @property
     def task_data_name(self) -> str:
-        """What is trained on, by name: a part of an alias of the registered model."""
-        return "-".join(dict.fromkeys(dataset.part_of or dataset.name for dataset in self.bench.task_data))
+        return self.bench.task_data_name
 
     @model_validator(mode="after")
     def _has_task_data(self) -> Cell:

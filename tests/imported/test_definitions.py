@@ -21,11 +21,16 @@ def test_patterns_say_what_paths_mean() -> None:
         "e2/mmluaux/gpt-j-6b-mmlu.json": ("gpt-j-6b", "mmlu", "epochs_2", None),
         "e3/mmluaux/gpt-j-6b-mmlu.json": ("gpt-j-6b", "mmlu", "full", None),
         "intermediate/mmluaux/evals/yi-6b/step_30/mmlu.json": ("yi-6b", "mmlu", "full", 1920),
+        "e3/mmluaux/yi-6b-arc_challenge_mc.json": ("yi-6b", "arc_challenge_mc", "full", None),
+        "new_evals/base/yi-6b-leaderboard_bbh_mmlu.json": ("yi-6b", "bbh_mmlu", "none", None),
+        "new_evals/gsm8kaux/yi-6b-leaderboard_math_hard.json": ("yi-6b", "math_hard", "full", None),
+        "a/notebooks/evaluations/base/yi-6b-mmlu.json": ("yi-6b", "mmlu", "none", None),
     }
     for path, meant in means.items():
         (meaning,) = published.meanings(path)
         assert (meaning.model, meaning.bench, meaning.adjustment, meaning.n_examples) == meant
-    for path in ("e3/mmluaux/yi-6b-gsm8k.json", "base/mmlu.json", "results/base/yi-6b-mmlu.json"):
+        assert meaning.task_data == next((data for data in ("mmluaux", "gsm8kaux") if data in path), None)
+    for path in ("e4/mmluaux/yi-6b-mmlu.json", "base/mmlu.json", "results/base/yi-6b-mmlu.json"):
         assert not published.meanings(path)
 
 

@@ -43,7 +43,7 @@ def test_bad_files_are_skipped_by_name(folder: Path, conf: Path) -> None:
         bad = write(folder / names[fault] / "results_1.json", "" if isinstance(content, bytes) else content)
         if isinstance(content, bytes):
             bad.write_bytes(content)
-    report, _ = ingest(folder, conf=str(conf))
+    report, _ = ingest(folder, conf=[str(conf)])
     assert (report["n_new"], report["n_files_skipped"]) == (1, len(SKIPPED))
     for fault, (reason, _, why) in SKIPPED.items():
         assert why in report["skipped"][reason][f"{names[fault]}/results_1.json"], fault
@@ -57,7 +57,7 @@ def test_what_is_only_written_otherwise_is_read(folder: Path, conf: Path) -> Non
         (folder / name / "results_1.json").write_text(json.dumps(changed), encoding=encoding)
         written = lines([sample(i) for i in range(N)])
         (folder / name / "samples_letters_1.jsonl").write_text(written + "\n", encoding="utf-8-sig")
-    report, tracker = ingest(folder, conf=str(conf))
+    report, tracker = ingest(folder, conf=[str(conf)])
     assert (report["n_new"], report["skipped"], report["notes"]) == (3, {}, {})
     for name in encodings:
         run = cell(tracker, "letters", f"{name} none s0")
@@ -74,7 +74,7 @@ def test_what_is_no_file_or_has_an_odd_name(folder: Path, conf: Path) -> None:
     for name in odd:
         Path(os.fsdecode(os.fsencode(folder / "small") + b"/" + name)).write_text("{")
     write(folder / ("m" * 250) / "results_1.json", results())
-    report, tracker = ingest(folder, conf=str(conf))
+    report, tracker = ingest(folder, conf=[str(conf)])
     assert (report["n_new"], report["n_files_skipped"]) == (1, 5)
     assert "cannot be read" in report["skipped"]["broken"]["small/results_2.json"]
     assert "small/results_\\udcff.json" in report["skipped"]["broken"]
@@ -92,7 +92,7 @@ def test_lm_evals_own_folder_under_the_models(folder: Path, conf: Path) -> None:
                 file.read_bytes()
             )
     write(folder / "small" / "someone__other" / "results_1.json", results())
-    report, tracker = ingest(folder, conf=str(conf))
+    report, tracker = ingest(folder, conf=[str(conf)])
     assert report["n_new"] == 1
     assert list(report["skipped"]["replaced"]) == ["tiny/someone__tiny/results_1.json"]
     assert (
@@ -129,7 +129,7 @@ def test_bad_samples_leave_the_score(folder: Path, conf: Path) -> None:
         write(folder / names[fault] / "results_1.json", results())
         text = content if isinstance(content, str) else lines(content)
         (folder / names[fault] / "samples_letters_1.jsonl").write_bytes(text.encode("latin-1"))
-    report, tracker = ingest(folder, conf=str(conf))
+    report, tracker = ingest(folder, conf=[str(conf)])
     assert report["n_new"] == 1 + len(SAMPLES)
     for fault, (_, why) in SAMPLES.items():
         told = report["skipped"]["broken samples"][f"samples of {names[fault]}/results_1.json [letters]"]
@@ -142,14 +142,14 @@ def test_bad_samples_leave_the_score(folder: Path, conf: Path) -> None:
 def test_a_good_file_is_not_replaced_by_one_whose_name_cannot_be_kept(folder: Path, conf: Path) -> None:
     odd = Path(os.fsdecode(os.fsencode(folder / "tiny") + b"/results_\xff.json"))
     write(odd, results(date=9e9))
-    report, _ = ingest(folder, conf=str(conf))
+    report, _ = ingest(folder, conf=[str(conf)])
     assert (report["n_new"], report["n_files_used"]) == (1, 1)
     assert "is not UTF-8" in report["skipped"]["broken"]["tiny/results_\\udcff.json"]
 
 
 def test_a_step_beyond_counting(folder: Path, conf: Path) -> None:
     write(folder / "full" / "tiny" / f"step_1{'0' * 30}" / "results_1.json", results())
-    report, _ = ingest(folder, conf=str(conf))
+    report, _ = ingest(folder, conf=[str(conf)])
     assert "no adjustment sees as many as 6.4e+31 examples" in str(report["skipped"]["no meaning"])
 
 
@@ -160,7 +160,7 @@ def test_a_faulty_definition_stops_only_what_needs_it(folder: Path, conf: Path) 
     write(conf / "bench" / "broken.yaml", "defaults: [broken]")
     write(conf / "bench" / "numbers.yaml", "{tasks: [1, {task: x}], name: 3}")
     (conf / "bench" / "folder.yaml").mkdir()
-    report, _ = ingest(folder, conf=str(conf))
+    report, _ = ingest(folder, conf=[str(conf)])
     assert report["n_new"] == 1
     assert "model/broken.yaml, line 1: expected" in report["skipped"]["model without facts"]["broken/results_1.json"]
     assert "bench/broken.yaml cannot be read" in report["skipped"]["unknown task"]["small/results_1.json"]
@@ -168,5 +168,5 @@ def test_a_faulty_definition_stops_only_what_needs_it(folder: Path, conf: Path) 
 
 def test_nothing_that_can_be_ingested_is_a_wrong_request(tmp_path: Path, conf: Path) -> None:
     write(tmp_path / "results" / "tiny" / "results_1.json", "{")
-    with pytest.raises(SpecError, match=r"can be ingested\ntiny/results_1.json: not JSON"):
-        ingest(tmp_path / "results", conf=str(conf))
+    with pytest.raises(SpecError, match=r"\n1 left out, broken, such as tiny/results_1.json: not JSON"):
+        ingest(tmp_path / "results", conf=[str(conf)])

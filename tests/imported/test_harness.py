@@ -84,10 +84,13 @@ def test_lm_evals_own_folders_with_their_items(
     harness(folder, 2, "someone/tiny")
     harness(folder / "full" / "tiny", 3, "/checkpoints/tiny/end")
     harness(folder / "full" / "tiny" / "step_5", 4, "/checkpoints/tiny/5")
-    report, tracker = ingest(folder, conf=str(own_conf))
+    report, tracker = ingest(folder, conf=[str(own_conf)])
     assert report["pattern"] == "harness"
     assert (report["n_files"], report["n_files_used"], report["n_new"]) == (4, 3, 2)
-    assert list(report["skipped"]) == ["replaced"]
+    assert set(report["skipped"]) == {"replaced", "no samples"}
+    assert list(report["skipped"]["no samples"]) == [
+        name.replace("results_", "samples_letters_") + "l" for name in report["skipped"]["replaced"]
+    ]
     assert list(report["skipped"]["replaced"]) == [older.relative_to(folder).as_posix()]
     run = cell(tracker, "mine", "tiny full s0")
     assert run.data.tags["ttt.bench_version"] == "2"
@@ -110,7 +113,7 @@ def test_lm_evals_own_folders_with_their_items(
         assert len(table["choice_logprobs"][0]) == 4
     difference = tables["adjusted"]["correct"] - tables["base"]["correct"]
     assert result.gain["stderr"] == pytest.approx(difference.std() / math.sqrt(30))
-    again, _ = ingest(folder, conf=str(own_conf))
+    again, _ = ingest(folder, conf=[str(own_conf)])
     assert (again["n_new"], again["n_unchanged"], again["run_id"]) == (0, 2, report["run_id"])
 
 
@@ -121,11 +124,11 @@ def test_samples_that_do_not_give_the_score_are_left_out(
     harness(folder, 1, "someone/tiny")
     (samples,) = folder.rglob("samples_*.jsonl")
     samples.write_text("".join(samples.read_text().splitlines(keepends=True)[:7]))
-    report, tracker = ingest(folder, conf=str(own_conf))
+    report, tracker = ingest(folder, conf=[str(own_conf)])
     ((_, why),) = report["skipped"]["broken samples"].items()
     assert "their mean is" in why
     run = cell(tracker, "mine", "tiny none s0")
     assert tracker.artifact(run.info.run_id, "items/base.parquet") is None
     assert read_result(tracker, run.info.run_id).n_items == 30
-    again, _ = ingest(folder, conf=str(own_conf))
+    again, _ = ingest(folder, conf=[str(own_conf)])
     assert again["run_id"] == report["run_id"]

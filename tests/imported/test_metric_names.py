@@ -20,7 +20,7 @@ def test_metrics_of_any_name_are_tracked(folder: Path, conf: Path) -> None:
     odd |= {"a" * 5000 + ",none": 0.1, "a" * 5000 + "b,none": 0.2, "über/всё 'x'\n,none": 0.3, "../..,none": 0.4}
     told["results"]["letters"] |= odd
     write(folder / "tiny" / "results_1.json", told)
-    report, tracker = ingest(folder, conf=str(conf))
+    report, tracker = ingest(folder, conf=[str(conf)])
     assert report["n_new"] == 1
     metrics = cell(tracker, "letters", "tiny none s0").data.metrics
     assert metrics["base/pass:at:1.create_test"] == 0.25

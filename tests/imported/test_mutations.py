@@ -15,8 +15,10 @@ from tests.imported.made_results import N, lines, sample
 from tests.ingested import write
 from ttt.catalogue.definitions import Definitions
 from ttt.cli.command import CONF
+from ttt.imported.folder import files_of
+from ttt.imported.omissions import Omissions
 from ttt.imported.pattern import Pattern
-from ttt.imported.reading import Omissions, read_folder, result_files
+from ttt.imported.reading import read_folder
 
 numbers = st.one_of(st.integers(), st.just(10**400), st.floats(), st.booleans())
 anything = st.recursive(
@@ -70,7 +72,7 @@ def test_no_value_stops_the_reading(tmp_path: Path, definitions: Definitions, da
         write(here / "tiny" / f"samples_{task}_1.jsonl", lines(items))
     omissions = Omissions()
     pattern = definitions.read("ingest", "harness", Pattern)
-    for reading in read_folder(here, result_files(here), pattern, definitions, omissions, lambda i, n: None):
+    for reading in read_folder(here, files_of(here)[0], [pattern], definitions, omissions, lambda i, n: None):
         assert 0 <= (reading.side["score"] or 0) <= 1
         assert all(value is None or math.isfinite(value) for value in reading.side.values())
         _measure(reading, tmp_path, omissions)

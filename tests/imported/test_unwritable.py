@@ -21,13 +21,13 @@ def test_a_cell_that_cannot_be_written_fails_alone(folder: Path, conf: Path, mon
         return 2**70 if measured.cell.model.name == "small" else 0
 
     monkeypatch.setattr(ttt.imported.write, "_last_step", last_step)
-    report, tracker = ingest(folder, conf=str(conf))
+    report, tracker = ingest(folder, conf=[str(conf)])
     assert (report["n_new"], report["n_cells"], report["n_files_used"]) == (1, 1, 1)
     assert list(report["skipped"]["not written"]) == ["small none s0 on letters"]
     (failed,) = tracker.client.search_runs([tracker.experiment("theirs/letters")], "attributes.status = 'FAILED'")
     assert failed.data.tags["ttt.model"] == "small"
     monkeypatch.undo()
-    report, _ = ingest(folder, conf=str(conf))
+    report, _ = ingest(folder, conf=[str(conf)])
     assert (report["n_new"], report["n_unchanged"], report["skipped"]) == (1, 1, {})
 
 

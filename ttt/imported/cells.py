@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ttt.files.hashing import json_digest
-from ttt.imported.reading import Omissions, Reading
+from ttt.imported.omissions import Omissions
+from ttt.imported.reading import Reading
 from ttt.spec import Cell, SpecError, check
 
 KEY_FORMAT = 1

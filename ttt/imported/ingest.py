@@ -9,8 +9,10 @@ from typing import Any
 from ttt.catalogue.definitions import Definitions
 from ttt.files.hashing import json_digest
 from ttt.imported.cells import Measured, cells_of
+from ttt.imported.folder import by_fit, files_of
+from ttt.imported.omissions import Omissions, legible
 from ttt.imported.pattern import Pattern
-from ttt.imported.reading import Omissions, best_pattern, legible, read_folder, result_files
+from ttt.imported.reading import read_folder
 from ttt.imported.write import Tick, write_cells
 from ttt.spec import SpecError
 from ttt.tracking import Tracker
@@ -29,15 +31,19 @@ def ingest(
     Cells that are there with the same files are left alone, those whose files changed are superseded. The files are
     read before the tracker is opened. Raises SpecError if the folder holds nothing that can be ingested.
     """
-    names = result_files(folder)
-    pattern = best_pattern(names, patterns)
+    names, samples = files_of(folder)
+    patterns = by_fit(names, patterns)
+    pattern = patterns[0]
     omissions = Omissions()
-    readings = read_folder(folder, names, pattern, definitions, omissions, lambda i, n: tick("reading files", i, n))
+    readings = read_folder(folder, names, patterns, definitions, omissions, lambda i, n: tick("reading files", i, n))
     cells = list(cells_of(readings, suite, omissions))
     if not cells:
-        shown = [f"{name}: {why}" for named in omissions.skipped.values() for name, why in named.items()]
-        more = f"\nand {len(shown) - 10} more" if len(shown) > 10 else ""
-        raise SpecError(f"path: nothing under {folder} can be ingested\n" + "\n".join(shown[:10]) + more)
+        lines = [f"path: nothing under {folder} can be ingested, by the pattern '{pattern.name}'", *omissions.summary]
+        raise SpecError("\n".join(lines))
+    with_results = {file for reading in readings for file in reading.samples.values()}
+    for name in samples:
+        if folder / name not in with_results:
+            omissions.skip("no samples", name, "no result that is used has it beside it as samples_<task>_<time>.jsonl")
     tracker = open_tracker()
     with tracker.lock(f"ingest-{suite}"):
         key = _report_key(folder, cells, pattern, omissions)
@@ -52,7 +58,7 @@ def ingest(
             "n_files_skipped": len(names) - n_used,
             "n_cells": len(kept),
             **counts,
-            "skipped": omissions.skipped,
+            "skipped": omissions.by_number,
             "notes": omissions.notes,
         }
         return {"run_id": _record(report, key, tracker), **report}

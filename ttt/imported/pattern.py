@@ -9,9 +9,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from ttt.spec import Count, Name, Spec
+from ttt.spec import Bench, Count, Name, Spec
 
-GROUPS = ("model", "own", "bench", "adjustment", "step", "time")
+GROUPS = ("model", "own", "bench", "adjustment", "task_data", "step", "time")
 
 
 def _expression(value: str) -> str:
@@ -31,6 +31,7 @@ class Rule(Spec):
     model: str | None = None
     bench: str | None = None
     adjustment: str | None = None
+    task_data: str | None = None
 
 
 class Maps(Spec):
@@ -39,6 +40,7 @@ class Maps(Spec):
     model: Mapping[str, str] = {}
     bench: Mapping[str, str] = {}
     adjustment: Mapping[str, str] = {}
+    task_data: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Meaning:
     """The folder that lm-eval itself calls by the model, where there is one; it must not be another model's."""
     bench: str | None
     adjustment: str
+    task_data: str | None
+    """What the model was adjusted on, where the path says it: a source of task data that the bench must have."""
     n_examples: int | None
     """Examples seen at a checkpoint; None for a finished adjustment and for a base model."""
     time: str
@@ -61,18 +65,26 @@ class Pattern(Spec):
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
     """Of the rules that fit a path the first counts whose model and adjustment are known."""
     maps: Maps = Maps()
+    entries: Mapping[str, Annotated[tuple[str, ...], Field(min_length=1)]] = {}
+    """lm-eval's entries with the scores of a bench, where the files call them otherwise than the bench its tasks."""
     n_examples_a_step: Count = 64
     n_task_data: Mapping[str, Count] = {}
-    """Examples of task data by bench, where they are known."""
+    """Number of examples by name of the task data, where it is known."""
+
+    def tasks(self, bench: Bench) -> list[str]:
+        """The entries of a results file that make up a bench."""
+        named = [task if isinstance(task, str) else str(task["task"]) for task in bench.tasks]
+        return list(self.entries.get(bench.name, named))
 
     def meanings(self, path: str) -> list[Meaning]:
         """What a path can mean, by the rules that fit it and name a model and an adjustment, in their order."""
         parts = []
         for rule in self.rules:
             if match := re.fullmatch(rule.path, path):
-                words = {"model": rule.model, "bench": rule.bench, "adjustment": rule.adjustment}
+                words = {name: getattr(rule, name) for name in ("model", "bench", "adjustment", "task_data")}
                 words |= {group: word for group, word in match.groupdict().items() if word is not None}
-                model, adjustment, bench, step = (words.get(g) for g in ("model", "adjustment", "bench", "step"))
+                named = ("model", "adjustment", "bench", "task_data", "step")
+                model, adjustment, bench, task_data, step = (words.get(group) for group in named)
                 if model is None or adjustment is None:
                     continue
                 parts.append(
@@ -81,6 +93,7 @@ class Pattern(Spec):
                         own=words.get("own"),
                         bench=None if bench is None else self.maps.bench.get(bench, bench),
                         adjustment=self.maps.adjustment.get(adjustment, adjustment),
+                        task_data=None if task_data is None else self.maps.task_data.get(task_data, task_data),
                         n_examples=None if step is None else int(step) * self.n_examples_a_step,
                         time=words.get("time") or "",
                     )

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from ttt.catalogue.definitions import Definitions
+from ttt.imported.omissions import Omissions
 from ttt.imported.pattern import Meaning, Pattern
 from ttt.imported.results import Results, UnusableError, read
 from ttt.imported.samples import digest, sample_files
-from ttt.imported.scores import check_protocol, n_items, side, task_names
+from ttt.imported.scores import check_protocol, n_items, side
 from ttt.spec import Adjustment, Bench, Model, SpecError
 
 MAX_EXAMPLES = 2**53
 """MLflow's steps, and floats, hold no larger number exactly."""
-N_CHARACTERS = 500
-"""Of a name or a reason that is left out; files of others hold anything."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,8 @@ class Reading:
     n_examples: int | None
     """Examples seen at a checkpoint; None for a finished adjustment and for a base model."""
     time: str
+    tasks: tuple[str, ...]
+    """The entries of the file that make up the bench."""
     results: Results
     side: dict[str, float | None]
     n_items: int
@@ -44,78 +44,43 @@ class Reading:
         return f"{self.model.name} {self.adjustment.name} on {self.bench.name}{at}"
 
 
-@dataclass
-class Omissions:
-    """What is left out (reason, name and why), and what is taken with a doubt (`notes`)."""
-
-    skipped: dict[str, dict[str, str]] = field(default_factory=dict)
-    notes: dict[str, list[str]] = field(default_factory=dict)
-
-    def skip(self, reason: str, name: str, why: str) -> None:
-        self.skipped.setdefault(reason, {})[legible(name)] = legible(why)
-
-    def note(self, about: str, name: str) -> None:
-        self.notes.setdefault(about, []).append(legible(name))
-
-
-def legible(text: str) -> str:
-    """A text that any file and terminal takes: no lone surrogates or control characters, and not endless."""
-    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: N_CHARACTERS + 1])
-    return plain if len(text) <= N_CHARACTERS else f"{plain[:N_CHARACTERS]}... ({len(text):,} characters)"
-
-
-def result_files(folder: Path) -> list[str]:
-    """The .json files under a folder, relative to it, in order. SpecError without folder or files."""
-    if not folder.is_dir():
-        raise SpecError(f"path: there is no folder {folder}")
-    names = sorted(_result_files(folder))
-    if not names:
-        raise SpecError(f"path: there are no .json files under {folder}")
-    return names
-
-
-def _result_files(folder: Path) -> Iterator[str]:
-    # Unlike rglob, os.walk passes over folders that cannot be listed. What is no file is left out (reading a pipe waits
-    # for ever), but for links that lead nowhere, which are named.
-    for here, _, files in os.walk(folder):
-        for name in files:
-            file = Path(here, name)
-            if name.endswith(".json") and (file.is_file() or not file.exists()):
-                yield file.relative_to(folder).as_posix()
-
-
-def best_pattern(names: list[str], patterns: list[Pattern]) -> Pattern:
-    """The pattern that fits the most files. SpecError if none fits any."""
-    best = max(patterns, key=lambda pattern: sum(bool(pattern.meanings(name)) for name in names))
-    if not any(best.meanings(name) for name in names):
-        tried = "; ".join(f"{pattern.name}: {', '.join(rule.path for rule in pattern.rules)}" for pattern in patterns)
-        raise SpecError(
-            f"path: none of its {len(names)} .json files (such as {legible(names[0])}) has a path that fits {tried}"
-        )
-    return best
-
-
 def read_folder(
     folder: Path,
     names: list[str],
-    pattern: Pattern,
+    patterns: list[Pattern],
     definitions: Definitions,
     omissions: Omissions,
     tick: Callable[[int, int], None],
 ) -> list[Reading]:
-    """What the files measured. Those that cannot be used, or that a later file replaces, are put into `omissions`."""
+    """What the files measured, by the first of the patterns; the others are named for the files that fit them instead.
+
+    Files that cannot be used, or that a later file replaces, are put into `omissions`.
+    """
     chosen: dict[tuple[str, str, str, int | None], Reading] = {}
     for i, name in enumerate(names):
-        for reading in _read_file(folder, name, pattern, definitions, omissions):
+        for reading in _read_file(folder, name, patterns, definitions, omissions):
             place = (reading.model.name, reading.bench.name, reading.adjustment.name, reading.n_examples)
             other = chosen.get(place)
             if other is not None:
-                older, reading = sorted((other, reading), key=lambda r: (r.time, r.name))
-                why = f"{reading.name} is of the same cell ({reading.label}) and later, by time or name"
+                older, reading, how = _in_time(other, reading)
+                why = f"{reading.name} is of the same cell ({reading.label}) and {how}"
                 omissions.skip("replaced", _part(older), why)
             chosen[place] = reading
         tick(i + 1, len(names))
     return list(chosen.values())
+
+
+def _in_time(one: Reading, other: Reading) -> tuple[Reading, Reading, str]:
+    """Two readings of one cell, the one that counts last, and by what it does."""
+    dated = None not in (one.results.date, other.results.date) and one.results.date != other.results.date
+    older, newer = sorted((one, other), key=lambda r: (r.results.date if dated else 0, r.time, r.name))
+    if older.results.digest == newer.results.digest:
+        return older, newer, "holds the same to the letter"
+    if dated:
+        return older, newer, "later, by the dates that both state"
+    if older.time != newer.time:
+        return older, newer, "later, by the times in their names"
+    return older, newer, "its name comes later, by which it counts: no date tells them apart"
 
 
 def _part(reading: Reading) -> str:
@@ -123,20 +88,23 @@ def _part(reading: Reading) -> str:
 
 
 def _read_file(
-    folder: Path, name: str, pattern: Pattern, definitions: Definitions, omissions: Omissions
+    folder: Path, name: str, patterns: list[Pattern], definitions: Definitions, omissions: Omissions
 ) -> list[Reading]:
     if any("\ud800" <= letter <= "\udfff" for letter in name):  # half of a letter: Python's way with other bytes
         omissions.skip("broken", name, "its name is not UTF-8, and could not be kept; rename it")
         return []
+    pattern, *others = patterns
     meanings = pattern.meanings(name)
     if not meanings:
-        omissions.skip("no meaning", name, f"its path fits no rule of the pattern '{pattern.name}'")
+        fitting = [other.name for other in others if other.meanings(name)]
+        instead = f", but one of '{fitting[0]}': ingest it by pattern={fitting[0]}" if fitting else ""
+        omissions.skip("no meaning", name, f"its path fits no rule of the pattern '{pattern.name}'{instead}")
         return []
     meaning = next((m for m in meanings if _is_known(m, definitions)), meanings[0])
     try:
         model, adjustment = _model(meaning, definitions), _adjustment(meaning, definitions)
         if meaning.bench is not None:
-            _bench(meaning.bench, definitions)  # what is cheap to refuse is refused before the file is read
+            _check_task_data(meaning, _bench(meaning.bench, definitions), adjustment)  # cheap: before the file is read
         results = read(folder / name)
         benches = [meaning.bench] if meaning.bench else _benches(results, definitions, name, omissions)
     except UnusableError as error:
@@ -147,23 +115,33 @@ def _read_file(
         part = name if len(benches) == 1 else f"{name} [{bench_name}]"
         try:
             bench = _bench(bench_name, definitions)
-            scores = side(results, bench)
-            if not check_protocol(results, bench):
+            _check_task_data(meaning, bench, adjustment)
+            tasks = tuple(pattern.tasks(bench))
+            scores = side(results, bench, tasks)
+            if not check_protocol(results, bench, tasks):
                 omissions.note("shots not stated", name)
-            sizes = n_items(results, bench)
+            sizes = n_items(results, bench, tasks)
+            if bench.name in pattern.entries:
+                omissions.note(f"entries {', '.join(tasks)} as the bench {bench.name}", name)
         except UnusableError as error:
             omissions.skip(error.reason, part, str(error))
             continue
+        if meaning.bench is not None:
+            reached = {entry for task in tasks for entry in results.within(task)}
+            for entry in results.top:
+                if not reached & {*results.within(entry)}:
+                    why = f"the path says that the file is of the bench '{bench.name}', which this is no part of"
+                    omissions.skip("another task", f"{name} [{entry}]", why)
         samples: dict[str, Path] = {}
         digest_samples = None
         try:
-            samples = sample_files(results, bench)
+            samples = sample_files(results, tasks)
             digest_samples = digest(samples)
         except OSError as error:
             samples = {}
             omissions.skip("broken samples", f"samples of {part}", f"cannot be read: {error.strerror}")
         marks = (results, scores, sizes, samples, digest_samples)
-        readings.append(Reading(name, model, bench, adjustment, meaning.n_examples, meaning.time, *marks))
+        readings.append(Reading(name, model, bench, adjustment, meaning.n_examples, meaning.time, tasks, *marks))
     return readings
 
 
@@ -198,6 +176,15 @@ def _adjustment(meaning: Meaning, definitions: Definitions) -> Adjustment:
     if (meaning.n_examples or 0) > MAX_EXAMPLES:
         raise UnusableError("no meaning", f"no adjustment sees as many as {meaning.n_examples:.1e} examples")
     return adjustment
+
+
+def _check_task_data(meaning: Meaning, bench: Bench, adjustment: Adjustment) -> None:
+    """A model that was adjusted on other data than the bench's is not what the bench calls adjusted."""
+    if adjustment.method != "none" and meaning.task_data not in (None, bench.task_data_name):
+        raise UnusableError(
+            "other task data",
+            f"adjusted on '{meaning.task_data}', and the bench '{bench.name}' on '{bench.task_data_name}'",
+        )
 
 
 def _bench(name: str, definitions: Definitions) -> Bench:
@@ -236,7 +223,7 @@ def _benches(results: Results, definitions: Definitions, name: str, omissions: O
 def _has_shots(results: Results, definitions: Definitions, bench_name: str) -> bool:
     try:
         bench = _bench(bench_name, definitions)
-        leaves = [leaf for task in task_names(bench) for leaf in results.leaves(task)]
+        leaves = [leaf for task in definitions.tasks[bench_name] for leaf in results.leaves(task)]
     except UnusableError:
         return False
     return {results.shots.get(leaf) for leaf in leaves} == {bench.num_fewshot}

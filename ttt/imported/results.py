@@ -41,6 +41,8 @@ class Results:
     partial: Mapping[str, int]
     """Number of documents that a task has, where fewer of them were asked."""
     shots: Mapping[str, int]
+    date: float | None
+    """When the file says that it was measured, in seconds since 1970."""
     limit: float | None
     chat_template: bool
 
@@ -104,6 +106,11 @@ def read(path: Path) -> Results:
     entries = data.get("results") if isinstance(data, dict) else None
     if not isinstance(entries, dict) or not entries or not all(isinstance(entry, dict) for entry in entries.values()):
         raise UnusableError("broken", "has no `results` of tasks")
+    keys = {key for entry in entries.values() for key, value in entry.items() if _is_number(value)}
+    if keys and not any("," in key for key in keys):
+        named = ", ".join(sorted(keys)[:3])
+        why = f"its metrics ({named}) name no filter (acc,none): lm-eval before 0.4, whose tasks ask otherwise"
+        raise UnusableError("other lm-eval", why)
     counts = {task: n for task, n in _mapping(data, "n-samples").items() if isinstance(n, dict)}
     sizes = {task: size for task, n in counts.items() if (size := _count(n.get("effective")))}
     wholes = {task: size for task, n in counts.items() if (size := _count(n.get("original")))}
@@ -121,6 +128,7 @@ def read(path: Path) -> Results:
         },
         sizes=sizes,
         partial={task: whole for task, whole in wholes.items() if sizes.get(task, whole) < whole},
+        date=float(data["date"]) if _is_number(data.get("date")) else None,
         shots={task: n for task, shots in _mapping(data, "n-shot").items() if (n := _count(shots)) is not None},
         limit=_limit(_mapping(data, "config").get("limit")),
         chat_template=bool(data.get("chat_template")),

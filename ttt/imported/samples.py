@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +13,20 @@ import pandas as pd
 
 from ttt.cell.items import item_table
 from ttt.imported.results import MAX_COUNT, Results, UnusableError
-from ttt.imported.scores import n_items, task_names
+from ttt.imported.scores import n_items
 from ttt.spec import Bench
 
 FAULTS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, OSError)
 """What a sample raises that is not as lm-eval writes it."""
 
 
-def sample_files(results: Results, bench: Bench) -> dict[str, Path]:
-    """samples_<task>_<time>.jsonl of each of the bench's tasks, beside results_<time>.json, where there is one."""
+def sample_files(results: Results, tasks: Sequence[str]) -> dict[str, Path]:
+    """samples_<task>_<time>.jsonl of each of a bench's tasks, beside results_<time>.json, where there is one."""
     stamp = results.path.stem.removeprefix("results_")
-    tasks = [leaf for task in task_names(bench) for leaf in results.leaves(task)]
+    leaves = [leaf for task in tasks for leaf in results.leaves(task)]
     # Looked for among the files that there are: a task may be called by what no file can be.
     there = {file.name: file for file in results.path.parent.iterdir() if file.name.startswith("samples_")}
-    files = {task: there.get(f"samples_{task}_{stamp}.jsonl") for task in dict.fromkeys(tasks)}
+    files = {task: there.get(f"samples_{task}_{stamp}.jsonl") for task in dict.fromkeys(leaves)}
     return {task: file for task, file in files.items() if file and file.is_file()}
 
 
@@ -41,13 +41,15 @@ def digest(files: dict[str, Path]) -> str | None:
     return whole.hexdigest()
 
 
-def read_items(results: Results, bench: Bench, files: dict[str, Path], score: float) -> pd.DataFrame:
+def read_items(
+    results: Results, bench: Bench, tasks: Sequence[str], files: dict[str, Path], score: float
+) -> pd.DataFrame:
     """The items of a bench: `ttt.cell.items.ITEM_COLUMNS`, one row a document.
 
     Raises UnusableError if the samples of a task are missing or broken, or their mean is not the score.
     """
-    tasks = [leaf for task in task_names(bench) for leaf in results.leaves(task)]
-    if missing := [task for task in tasks if task not in files]:
+    leaves = [leaf for task in tasks for leaf in results.leaves(task)]
+    if missing := [task for task in leaves if task not in files]:
         raise UnusableError("broken samples", f"no samples of the task '{missing[0]}'")
     try:
         items = item_table({task: _samples(file) for task, file in files.items()}, bench.metric)
@@ -60,7 +62,7 @@ def read_items(results: Results, bench: Bench, files: dict[str, Path], score: fl
         raise UnusableError("broken samples", f"their mean is {mean:.6f} over {len(items)}, and the score {score:.6f}")
     if items.duplicated(["task", "doc_id"]).any():
         raise UnusableError("broken samples", "some documents are there twice")
-    if (stated := n_items(results, bench)) and len(items) != stated:
+    if (stated := n_items(results, bench, tasks)) and len(items) != stated:
         raise UnusableError("broken samples", f"there are {len(items)} of {stated} documents")
     return items
 

@@ -3,42 +3,41 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from ttt.imported.results import Results, UnusableError, stderr_of
 from ttt.spec import Bench
 from ttt.tasks.metrics import metric_name
 
 
-def task_names(bench: Bench) -> list[str]:
-    return [task if isinstance(task, str) else str(task["task"]) for task in bench.tasks]
+def check_protocol(results: Results, bench: Bench, tasks: Sequence[str]) -> bool:
+    """Refuse scores taken otherwise than the bench says (UnusableError); False if the shots are not stated.
 
-
-def check_protocol(results: Results, bench: Bench) -> bool:
-    """Refuse scores taken otherwise than the bench says (UnusableError); False if the shots are not stated."""
+    `tasks` are, here and below, the entries of the file that make up the bench (`Pattern.tasks`).
+    """
     if results.limit != bench.limit:
         raise UnusableError("other protocol", f"limit {results.limit}, and the bench '{bench.name}' has {bench.limit}")
     if results.chat_template != bench.chat_template:
         used = "with a chat template" if results.chat_template else "without a chat template"
         raise UnusableError("other protocol", f"asked {used}, unlike the bench '{bench.name}'")
-    tasks = [leaf for task in task_names(bench) for leaf in results.leaves(task)]
-    if bench.limit is None and (partly := [task for task in tasks if task in results.partial]):
+    leaves = [leaf for task in tasks for leaf in results.leaves(task)]
+    if bench.limit is None and (partly := [leaf for leaf in leaves if leaf in results.partial]):
         asked, there = results.sizes[partly[0]], results.partial[partly[0]]
         raise UnusableError("other protocol", f"'{partly[0]}' was asked {asked} of its {there} documents")
-    other = {results.shots[task] for task in tasks if task in results.shots} - {bench.num_fewshot}
+    other = {results.shots[leaf] for leaf in leaves if leaf in results.shots} - {bench.num_fewshot}
     if other:
         shots = ", ".join(str(n) for n in sorted(other))
         raise UnusableError("other protocol", f"{shots} shots, and the bench '{bench.name}' has {bench.num_fewshot}")
-    return all(task in results.shots for task in tasks)
+    return all(leaf in results.shots for leaf in leaves)
 
 
-def side(results: Results, bench: Bench) -> dict[str, float | None]:
+def side(results: Results, bench: Bench, tasks: Sequence[str]) -> dict[str, float | None]:
     """The bench's scores in a file: `score`, `stderr`, `score_paper`, `score_paper_stderr`, and every metric.
 
     `score` is that of the bench's task, size-weighted where it has several; `score_paper` the plain mean over all
     entries that make up the bench, groups and the whole included, as the release of arXiv 2407.07890 takes it.
     Raises UnusableError if the file lacks a task or the metric, or a score or its error is outside 0 to 1.
     """
-    tasks = task_names(bench)
     if missing := [task for task in tasks if task not in results.scores]:
         listed = ", ".join(results.top[:5])
         raise UnusableError("unknown task", f"has no entry '{missing[0]}' of the bench '{bench.name}', but: {listed}")
@@ -63,14 +62,14 @@ def side(results: Results, bench: Bench) -> dict[str, float | None]:
     }
 
 
-def n_items(results: Results, bench: Bench) -> int:
+def n_items(results: Results, bench: Bench, tasks: Sequence[str]) -> int:
     """Number of documents behind a bench's score; 0 if the file does not say."""
-    leaves = [leaf for task in task_names(bench) for leaf in results.leaves(task)]
+    leaves = [leaf for task in tasks for leaf in results.leaves(task)]
     sizes = [results.n_items(leaf, bench.metric) for leaf in leaves]
     return 0 if None in sizes else sum(n for n in sizes if n)
 
 
-def _pooled(results: Results, bench: Bench, tasks: list[str]) -> dict[str, float]:
+def _pooled(results: Results, bench: Bench, tasks: Sequence[str]) -> dict[str, float]:
     """Means over several tasks, weighted by their number of documents, with the standard errors of such means."""
     sizes: dict[str, int] = {}
     for task in tasks:

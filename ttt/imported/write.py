@@ -16,8 +16,8 @@ from ttt.cell.items import item_means, paired_stderr
 from ttt.cell.params import cell_params, cell_tags
 from ttt.cell.result import CellResult, side_metrics, sides_as_gain
 from ttt.imported.cells import Measured
+from ttt.imported.omissions import Omissions, legible
 from ttt.imported.pattern import Pattern
-from ttt.imported.reading import Omissions, legible
 from ttt.imported.results import UnusableError
 from ttt.imported.samples import read_items
 from ttt.tracking import RunLog, Tracker, WriteError, is_of_the_store
@@ -154,7 +154,7 @@ def items_of(measured: Measured, folder: Path, omissions: Omissions) -> dict[str
             score = reading.side["score"]
             assert score is not None
             try:
-                tables[name] = read_items(reading.results, reading.bench, dict(reading.samples), score)
+                tables[name] = read_items(reading.results, reading.bench, reading.tasks, dict(reading.samples), score)
             except UnusableError as error:
                 omissions.skip(error.reason, f"samples of {reading.name} [{reading.bench.name}]", str(error))
                 continue
@@ -180,7 +180,7 @@ def _last_step(measured: Measured, pattern: Pattern) -> int:
     if cell.adjustment.method == "none":
         return 0
     last = max((checkpoint.n_examples or 0 for checkpoint in measured.checkpoints), default=-pattern.n_examples_a_step)
-    n_available = pattern.n_task_data.get(cell.bench.name)
+    n_available = pattern.n_task_data.get(cell.task_data_name)
     known = cell.adjustment.examples or (cell.adjustment.n_examples(n_available) if n_available else 0)
     # MLflow shows the value of the greatest step as the metric's: it must be that of the end.
     return known if known > last else last + pattern.n_examples_a_step
