@@ -26,7 +26,7 @@ class _Request(Spec):
     path: str
     suite: Name
     pattern: str | None
-    conf: str | None
+    conf: tuple[str, ...]
     tracking: Tracking
     output: str | None
     allow_env: tuple[str, ...] = ()
@@ -46,9 +46,7 @@ def parse(config: Mapping[str, Any]) -> Request:
     if config.get("path") in (None, "???"):
         raise SpecError("path: is missing: the folder of the result files (path=DIR)")
     asked = check(_Request, config)
-    if asked.conf and not Path(asked.conf).expanduser().is_dir():
-        raise SpecError(f"conf: there is no folder {asked.conf}")
-    definitions = Definitions([CONF, *([Path(asked.conf)] if asked.conf else [])])
+    definitions = Definitions([CONF, *map(Path, asked.conf)])
     names = definitions.names("ingest")
     if asked.pattern is not None and asked.pattern not in names:
         raise SpecError(f"pattern: there is no {asked.pattern!r}; the choices are: {nearest(asked.pattern, names)}")
@@ -93,9 +91,10 @@ def show(results: list[dict[str, Any]]) -> None:
         out.print(f"suite {report['suite']}, pattern {report['pattern']}, run {report['run_id']}")
         out.print(table)
         for reason, named in report["skipped"].items():
-            out.print(Text(f"skipped {len(named)}, {reason}: {first_few(list(named))}\n  {next(iter(named.values()))}"))
+            why = next(iter(named.values()))
+            out.print(Text(f"left out {len(named):,}, {reason}: {first_few(list(named), 3)}\n  {why}"))
         for about, names in report["notes"].items():
-            out.print(Text(f"{about}, taken as they are: {len(names)} ({first_few(names)})"))
+            out.print(Text(f"{about}, taken as they are: {len(names)} ({first_few(names, 1)})"))
 
 
 COMMAND = Command("ingest", parse, work, show)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,30 @@ _PACKAGE = re.compile(r"^\s*#+\s*@package\s+(\S+)", re.MULTILINE)
 _PLAIN_NAME = re.compile(r"[^\s/@:${}]+")
 
 
-def file_of(folders: Iterable[Path], group: str, name: str) -> Path | None:
-    """A group's file of that name, None if no folder has one. SpecError if two that differ have it."""
-    files = [file for folder in folders if (file := folder / group / f"{name}.yaml").is_file()]
+def file_of(folders: Sequence[Path], group: str, name: str) -> Path | None:
+    """A group's file of that name, None if no folder has one. The first folder is ttt's, and one's own file wins.
+
+    SpecError if two folders of one's own have files of that name that differ.
+    """
+    shipped, *own = [folder / group / f"{name}.yaml" for folder in folders]
+    files = [file for file in own if file.is_file()]
     if len({file.read_bytes() for file in files}) > 1:
-        raise SpecError(f"{group}: {' and '.join(map(str, files))} have one name; rename your own")
-    return files[0] if files else None
+        raise SpecError(f"{group}: {' and '.join(map(str, files))} have one name; rename one of them")
+    return files[0] if files else shipped if shipped.is_file() else None
+
+
+def in_place_of_shipped(folders: Sequence[Path]) -> list[Path]:
+    """The files of one's own folders that are taken in place of a file of ttt's that says something else."""
+    shipped, *own = folders
+    return [
+        file
+        for folder in own
+        for group in GROUPS
+        for file in sorted((folder / group).glob("*.yaml"))
+        if file.is_file()
+        and (other := shipped / group / file.name).is_file()
+        and other.read_bytes() != file.read_bytes()
+    ]
 
 
 def read_definition(file: Path, group: str) -> DictConfig:

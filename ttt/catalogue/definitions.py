@@ -29,7 +29,7 @@ FAULTS = (
 
 
 class Definitions:
-    """What folders in the layout of `conf/` define; two files that differ may not have one name.
+    """What folders in the layout of `conf/` define: ttt's own first, then the user's, whose files win (`file_of`).
 
     Each lookup raises SpecError for a name without a file (with the nearest that there are) and for a faulty file.
     """

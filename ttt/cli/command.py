@@ -198,6 +198,8 @@ class Command:
         check_output(first.get("output"))
         # The jobs of a multirun find the addresses here: what is written down of a job holds no password.
         os.environ[SECRETS_ENV] = json.dumps(first.secret_uris)
+        for file in composer.replacing:
+            console.print(f"{file}: is taken in place of ttt's own {file.parent.name}/{file.name}", soft_wrap=True)
         for line in trusted:
             console.print(line)
         return requests

@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from ttt.catalogue.consent import allow_environment, check_remote_code, leaves, plain_values, resolution_fault
-from ttt.catalogue.definition_file import GROUPS, file_of
+from ttt.catalogue.definition_file import GROUPS, file_of, in_place_of_shipped
 from ttt.cli.arguments import as_written, quoted, quoting
 from ttt.cli.benches import (
     check_equal_but_bench,
@@ -37,6 +37,8 @@ from ttt.spec import SpecError, nearest
 
 HYDRA = "1.3"
 """The version of Hydra whose behaviour is asked for, whichever is installed."""
+OWN_PLACES = ("conf", "hydra.searchpath")
+"""The fields that name folders of the user's own, for every command: `conf=my` is Hydra's `--config-dir my`."""
 SCORES_BENCHES = ("run",)
 """The commands whose `benches=[...]` names files of conf/bench; those of ttt.compare are names in the store."""
 
@@ -51,16 +53,24 @@ class Composer:
     def __init__(self, config: str, overrides: list[str], folder: str | None = None):
         self.config = config
         texts = [as_written(text) for text in overrides]
-        places = [text for text in texts if text.split("=")[0].lstrip("+~") == "hydra.searchpath"]
-        named = [place for text in places for place in names_in(_parse(OverridesParser.create(), text), "folders")]
+        places = [text for text in texts if text.split("=")[0].lstrip("+~") in OWN_PLACES]
+        given = [_parse(OverridesParser.create(), text) for text in places]
+        named = [place for o in given if field_of(o) != "conf" for place in names_in(o, "folders")]
         self.packages = [place for place in named if place.startswith("pkg://")]
-        self.folders = [own_folder(folder)] if folder else []
-        self.folders += [own_folder(place.removeprefix("file://")) for place in named if place not in self.packages]
+        self.folders = [own_folder(folder, "--config-dir")] if folder else []
+        self.folders += [own_folder(str(o.value())) for o in given if field_of(o) == "conf" and o.value() is not None]
+        self.folders += [
+            own_folder(place.removeprefix("file://"), "hydra.searchpath")
+            for place in named
+            if place not in self.packages
+        ]
+        self.folders = list(dict.fromkeys(self.folders))
         with self.hydra() as loader:
             # The loader lists a group's files, for glob(...).
             parser = OverridesParser.create(config_loader=loader)
             given = [_parse(parser, text) for text in texts if text not in places]
             self.benches = chosen_benches(given, loader) if config in SCORES_BENCHES else []
+        self.replacing = in_place_of_shipped([CONF, *map(Path, self.folders)])
         self.overrides = [o for o in given if not (self.benches and field_of(o) == "benches")]
         for override in self.overrides:
             if re.match(r"hydra[./]sweeper(?!\.max_batch_size$)", field_of(override)):
@@ -189,6 +199,8 @@ class Composer:
             several.append(resolved(config))
             trusted.update(dict.fromkeys(check_remote_code(several[-1], said(overrides))))
         values = several[0]
+        if "conf" in values:  # of a command that reads files of conf/ by what it finds
+            values = {**values, "conf": self.folders}
         if self.benches:
             for other in several[1:]:
                 check_equal_but_bench(values, other)
@@ -197,7 +209,7 @@ class Composer:
         return values, list(trusted)
 
     def _check_names(self, choices: Mapping[str, Any]) -> None:
-        """Of two files with one name Hydra takes the first without a word."""
+        """Of two files of the user's own with one name Hydra takes the first without a word."""
         for group, name in choices.items():
             group = str(group).partition("@")[0]
             if not isinstance(name, str):

@@ -16,7 +16,7 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
-from ttt.catalogue.definition_file import OUTSIDE, read_definition
+from ttt.catalogue.definition_file import GROUPS, OUTSIDE, read_definition
 from ttt.spec import SpecError
 
 CONF = next(
@@ -46,7 +46,8 @@ class OwnFolder(ConfigSource):
         return (Path(self.path) / config_path).is_dir()
 
     def is_config(self, config_path: str) -> bool:
-        return self._file(config_path).is_file()
+        # It is looked into first, so that the user's file wins, but only for files of a group.
+        return Path(config_path).parts[0] in GROUPS and self._file(config_path).is_file()
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         names = set()
@@ -62,13 +63,16 @@ class OwnFolder(ConfigSource):
 
 
 class OwnPlaces(SearchPathPlugin):
-    """Adds the places that are `searched` to where Hydra looks; it looks there after `conf/`."""
+    """Adds the places that are `searched` to where Hydra looks: folders before `conf/`, packages after it."""
 
-    places: ClassVar[Sequence[str]] = ()
+    folders: ClassVar[Sequence[str]] = ()
+    packages: ClassVar[Sequence[str]] = ()
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        for place in self.places:
-            search_path.append("own", place)
+        for folder in reversed(self.folders):
+            search_path.prepend("own", f"{OwnFolder.scheme()}://{folder}")
+        for package in self.packages:
+            search_path.append("own", package)
 
 
 @contextmanager
@@ -76,19 +80,19 @@ def searched(folders: Sequence[str], packages: Sequence[str]) -> Iterator[None]:
     """Within the body, whatever begins Hydra looks into the folders and into the packages (`pkg://name`) too."""
     for plugin in (OwnFolder, OwnPlaces):
         Plugins.instance().register(plugin)
-    before = OwnPlaces.places
-    OwnPlaces.places = [*packages, *(f"{OwnFolder.scheme()}://{folder}" for folder in folders)]
+    before = OwnPlaces.folders, OwnPlaces.packages
+    OwnPlaces.folders, OwnPlaces.packages = folders, packages
     try:
         yield
     finally:
-        OwnPlaces.places = before
+        OwnPlaces.folders, OwnPlaces.packages = before
 
 
-def own_folder(text: str) -> str:
+def own_folder(text: str, option: str = "conf") -> str:
     """The absolute path of a folder of the user's own; SpecError if it is none, or sets what only ttt may."""
     folder = Path(text).expanduser().absolute()
     if not folder.is_dir():
-        raise SpecError(f"--config-dir: there is no folder {folder}")
+        raise SpecError(f"{option}: there is no folder {folder}")
     for file in [*folder.glob("*.yaml"), *folder.glob("hydra/**/*.yaml")]:
         shipped = CONF / file.relative_to(folder)
         if file.parent != folder or (shipped.is_file() and shipped.read_bytes() != file.read_bytes()):
