@@ -12,6 +12,9 @@ from hydra.core.global_hydra import GlobalHydra
 
 from tests.conftest import sums
 from tests.files.test_rows import write_lines, write_text
+from tests.imported.release import results
+from tests.ingested import cell, ingest, write
+from ttt.cli.search_path import CONF
 from ttt.run import COMMAND
 from ttt.spec import Tracking
 from ttt.tracking import Tracker
@@ -54,3 +57,20 @@ def test_a_bench_and_a_model_of_ones_own(form: str, tiny_model: Path, tmp_path: 
     for column in ("prediction", "gold_logprob", "brier"):
         assert items[column].notna().all()
     assert ((items["prediction"] == items["gold"]) == (items["correct"] == 1)).all()
+
+
+def test_a_layout_of_ones_own(tmp_path: Path) -> None:
+    my, theirs = tmp_path / "my", tmp_path / "theirs"
+    write(my / "ingest" / "ours.yaml", block("name: ours\n"))
+    renamed = json.loads(json.dumps(results("mmlu", 0.3)).replace('"mmlu"', '"mmlu_five_shot"'))
+    write(theirs / "before" / "eleuther-1b" / "mmlu.json", renamed)
+    write(theirs / "after" / "mmluaux" / "eleuther-1b" / "mmlu.json", renamed)
+    write(theirs / "after" / "mmluaux" / "eleuther-1b" / "at_10" / "mmlu.json", renamed)
+    report, tracker = ingest(theirs, conf=[str(my)])
+    assert (report["pattern"], report["n_files_used"], report["skipped"]) == ("ours", 3, {})
+    assert cell(tracker, "mmlu", "pythia-1b full s0").data.metrics["adjusted/score"] == 0.3
+
+
+def test_how_many_benches_the_release_has() -> None:
+    benches = {file.stem for file in (CONF / "bench").glob("*.yaml") if not file.stem.startswith("lab_")}
+    assert f"on {len(benches)} benches" in README.read_text(encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -207,15 +208,58 @@ def test_files_that_are_built_on_themselves(tmp_path: Path) -> None:
         Definitions([tmp_path]).model("m")
 
 
-def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
+def test_ones_own_file_wins_over_a_shipped_one_of_the_same_name(tmp_path: Path) -> None:
+    """In the folder of another, and where a shipped file is built on it, too."""
+    folder = tmp_path / "my"
+    shutil.copytree(CONF, folder)  # whoever begins with a copy of everything changes a file of it
+    for group, name, text in (("bench", "gsm8k", "chance: 0.0"), ("adjustment", "full", "learning_rate: 2.0e-5")):
+        file = folder / group / f"{name}.yaml"
+        assert text in file.read_text()
+        file.write_text(file.read_text().replace(text, f"{text.split(':')[0]}: 0.125"))
+    composer = Composer("run", ["model=pythia-70m", "bench=gsm8k", "adjustment=epochs_1"], str(folder))
+    values, _ = composer.values(composer.texts)
+    assert (values["bench"]["chance"], values["adjustment"]["learning_rate"]) == (0.125, 0.125)
+    assert composer.replacing == [folder / "bench" / "gsm8k.yaml", folder / "adjustment" / "full.yaml"]
+    definitions = Definitions([CONF, folder])
+    assert (definitions.bench("gsm8k").chance, definitions.adjustment("epochs_1").learning_rate) == (0.125, 0.125)
+    assert Definitions([CONF]).bench("gsm8k").chance == 0
+    assert Composer("run", []).replacing == []
+
+
+def test_what_is_taken_in_place_of_a_shipped_file_is_said(tmp_path: Path) -> None:
+    write(tmp_path / "bench" / "gsm8k.yaml", {**BENCH, "name": "gsm8k"})
+    done = echo(tmp_path, f"conf={tmp_path}", "model=pythia-70m", "bench=gsm8k", "adjustment=none")
+    assert done.returncode == 0, done.stderr
+    assert f"{tmp_path}/bench/gsm8k.yaml: is taken in place of ttt's own bench/gsm8k.yaml" in done.stderr
+
+
+def test_two_files_of_ones_own_with_one_name_are_refused(tmp_path: Path) -> None:
     """Hydra would take the first without a word."""
-    file = write(tmp_path / "bench" / "gsm8k.yaml", BENCH)
-    for read in (lambda: own(tmp_path, "bench=gsm8k"), lambda: Definitions([CONF, tmp_path]).bench("gsm8k")):
+    files = [write(tmp_path / folder / "bench" / "b.yaml", {**BENCH, "chance": i / 4}) for i, folder in enumerate("ab")]
+    folders = [file.parents[1] for file in files]
+    for read in (
+        lambda: own(folders[0], "bench=b", f"hydra.searchpath=[file://{folders[1]}]"),
+        lambda: Definitions([CONF, *folders]).bench("b"),
+    ):
         with pytest.raises(SpecError, match="have one name") as refused:
             read()
-        assert str(file) in str(refused.value)
-    file.write_bytes((CONF / "bench" / "gsm8k.yaml").read_bytes())
-    assert own(tmp_path, "bench=gsm8k")["bench"]["name"] == "gsm8k"
+        assert all(str(file) in str(refused.value) for file in files)
+    files[1].write_bytes(files[0].read_bytes())
+    assert own(folders[0], "bench=b", f"hydra.searchpath=[file://{folders[1]}]")["bench"]["name"] == "b"
+
+
+@pytest.mark.parametrize("command", ["run", "compare", "saturate", "ingest", "pretrain"])
+def test_every_command_names_ones_own_folder_alike(command: str, tmp_path: Path) -> None:
+    folder = tmp_path / "a b=c,d[1]"
+    write(folder / "bench" / "b.yaml", BENCH)
+    by_flag = Composer(command, [], str(folder))
+    assert by_flag.folders == [str(folder)]
+    for override in (f"conf={folder}", f"+conf={folder}"):
+        assert Composer(command, [override]).folders == by_flag.folders
+    assert Composer(command, [f"conf={folder}"], str(folder)).folders == by_flag.folders
+    assert Composer(command, ["conf=null"]).folders == []
+    with pytest.raises(SpecError, match=r"conf: there is no folder .*nowhere"):
+        Composer(command, ["conf=nowhere"])
 
 
 # What only the command line allows

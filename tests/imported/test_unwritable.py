@@ -36,7 +36,7 @@ def test_nothing_written_is_a_failure_and_no_result(
 ) -> None:
     import ttt.imported.write
 
-    argv = [f"path={folder}", "suite=theirs", f"conf={conf}", f"tracking.root={folder.parent / 'mlruns'}"]
+    argv = [f"path={folder}", "suite=theirs", f"--config-dir={conf}", f"tracking.root={folder.parent / 'mlruns'}"]
     monkeypatch.setattr(ttt.imported.write, "_last_step", lambda *_: 2**70)
     assert COMMAND._main(argv) == 1
     assert "none of the cells could be written tiny none s0 on letters" in " ".join(capsys.readouterr().err.split())
