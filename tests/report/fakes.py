@@ -147,7 +147,7 @@ def bare() -> BenchConclusions:
     """As little as a comparison can say: nothing is identified, no errors or seconds are known."""
     full = conclusions(5, seed=1)
     note = "the split follows compute"
-    fit = Fit(None, None, None, None, None, None, None, None, None, None, None, note)
+    fit = Fit(None, None, None, None, None, None, None, None, None, None, None, None, None, [], None, note)
     effect = EffectSize(None, None, None, None, None, None, None, note)
     models = [
         replace(line, base_stderr=None, adjusted_stderr=None, gain_stderr=None, seconds=None, tie_group=1)
@@ -291,7 +291,9 @@ def _model(draw: random.Random, i: int, n_models: int, chance: float) -> ModelLi
 
 def _fit(theta: float, se: float, c_e: float, bounds: tuple[float | None, float | None], r2: float) -> Fit:
     p = 0.0008 if theta > 2 * se else 0.594
-    return Fit(theta, se, theta - 2 * se, theta + 2 * se, p, 0.16, c_e, *bounds, r2, "clusters", "")
+    return Fit(
+        theta, se, theta - 2 * se, theta + 2 * se, p, 0.16, c_e, *bounds, r2, 0.25, False, 0.41, [], "clusters", ""
+    )
 
 
 def _scaled(fit: Fit) -> Fit:
@@ -343,6 +345,7 @@ def _emergence() -> list[EmergenceRow]:
             r2=fit,
             r2_low=fit - 0.4 * (1 - fit),
             r2_high=fit + 0.3 * (1 - fit),
+            floor=0.25,
             group="older",
             measure="score",
         )

@@ -100,8 +100,9 @@ def emergence_rows(
             seed=options.seed,
         ):
             named = of_fields(EmergenceRow, row, group="older", measure=measure)
-            # A log-probability has no level of chance that it could leave.
-            rows.append(replace(named, c_e=None, c_e_low=None, c_e_high=None) if measure == "gold_logprob" else named)
+            if measure == "gold_logprob":  # it has no level of chance that it could leave
+                named = replace(named, c_e=None, c_e_low=None, c_e_high=None, floor=None)
+            rows.append(named)
     return rows
 
 

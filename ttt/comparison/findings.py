@@ -18,7 +18,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Fit:
-    """Score against compute: theta in score units, alpha in score a decade of compute, c_e in FLOPs."""
+    """Score against compute: theta in score units, alpha in score a decade of compute, c_e in FLOPs.
+
+    The floor is the score that the curve starts from, in score units: chance, whose p value is `floor_p`, or fitted.
+    """
 
     theta: Number
     theta_se: Number
@@ -30,6 +33,11 @@ class Fit:
     c_e_low: Number
     c_e_high: Number
     r2: Number
+    floor: Number
+    floor_fitted: bool | None
+    floor_p: Number
+    set_aside: list[str]
+    """Models that are left out of the fit, as they give no answers."""
     level: str | None
     """What was taken as independent; None where nothing was fitted."""
     note: str
@@ -122,6 +130,7 @@ class EmergenceRow:
     r2: Number
     r2_low: Number
     r2_high: Number
+    floor: Number
     group: str
     measure: str
 

@@ -19,18 +19,19 @@ from ttt.stats.hinge import fit_hinge
 from ttt.stats.scaling import Inference, ScalingFit, fit_scaling
 
 N_CURVE = 80
-AT_CHANCE = "no model scores above chance"
+AT_CHANCE = "no model's score can be told from chance"
 ALL_THE_SAME = "all models score the same"
 
 
 def nothing_to_fit(table: Table, side: str) -> str:
     """Why the scores of a side can carry no fit; empty if they can.
 
-    At chance: no score is above it, one-sided, at 5 % over all models together; unknown errors count as 0.
+    At chance: no score is above it or below it, at 5 % over all models together on either side; unknown errors count
+    as 0.
     """
     scores = table.scores[side]
     margin = float(stats.norm.ppf(1 - 0.05 / len(scores))) * np.nan_to_num(table.stderrs[side], nan=0.0)
-    if (scores <= table.chance + margin).all():
+    if (np.abs(scores - table.chance) <= margin).all():
         return AT_CHANCE
     return ALL_THE_SAME if np.ptp(scores) < 1e-12 else ""
 
@@ -55,8 +56,8 @@ def fit_of(table: Table, side: str, fit: ScalingFit | None) -> Fit:
     """A fit by the contract's names."""
     if fit is None:
         nothing = dict.fromkeys(one.name for one in fields(Fit))
-        return Fit(**{**nothing, "note": nothing_to_fit(table, side)})  # type: ignore[arg-type]
-    named = of_fields(Fit, fit)
+        return Fit(**{**nothing, "set_aside": [], "note": nothing_to_fit(table, side)})  # type: ignore[arg-type]
+    named = of_fields(Fit, fit, set_aside=[table.names[i] for i in fit.aside])
     if fit.theta_se > 0:
         return named
     # A perfect fit leaves no error to judge theta by.
@@ -72,12 +73,13 @@ def curve(table: Table, side: str, fit: ScalingFit | None, options: Options) -> 
     lines = {"compute": 10**grid, "older": fit.predict(10**grid), "newer": fit.predict(10**grid, 1.0)}
     if fit.inference == "paper":
         return of_fields(Curve, lines)
-    chosen = choose_clusters(table.clusters, table.newer)
+    fitted = np.setdiff1d(np.arange(len(table.names)), fit.aside)
+    labels = None if table.clusters is None else np.asarray(table.clusters)[fitted]
+    x, newer, y = np.log10(table.compute[fitted]), table.newer[fitted], table.scores[side][fitted] - table.chance
     weights = resample_clusters(
-        chosen, table.newer, options.replicates(len(table.names)), np.random.default_rng(options.seed)
+        choose_clusters(labels, newer), newer, options.replicates(len(x)), np.random.default_rng(options.seed)
     )
-    x, y = np.log10(table.compute), table.scores[side] - table.chance
-    draws = table.chance + fit_hinge(x, table.newer, y, weights).predict(grid, np.zeros(N_CURVE))
+    draws = fit_hinge(x, newer, y, weights, free_floor=fit.floor_fitted).predict(grid, np.zeros(N_CURVE)) + table.chance
     band = np.quantile(draws, (0.025, 0.975), axis=0)
     return of_fields(Curve, {**lines, "older_low": band[0], "older_high": band[1]})
 

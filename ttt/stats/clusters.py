@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ttt.stats.checks import Array
 
+MAX_JACKKNIFE = 200  # clusters; with more, what one of them weighs in a fit is too little to fit anew without it
 MIN_CLUSTERS = 3  # on either side of the split; simulated coverage holds from here on (docs/coverage.md)
 WEBB = np.array([-np.sqrt(1.5), -1.0, -np.sqrt(0.5), np.sqrt(0.5), 1.0, np.sqrt(1.5)])
 

@@ -15,8 +15,9 @@ from ttt.stats.scaling import fit_scaling
 class EmergenceAtBudget:
     """One budget of adjusting: `examples` of task data, `n` models, point of emergence (FLOPs) and R2 with bounds.
 
-    c_e and its bounds are NaN and `identified` False where the data do not say where the score leaves chance; a single
-    bound of NaN is open. r2 is the share of variance that a straight line in log10 C explains.
+    c_e and its bounds are NaN and `identified` False where the data do not say where the score leaves its floor; a
+    single bound of NaN is open. `floor` is chance, or fitted where the scores of this budget reject chance. r2 is the
+    share of variance that a straight line in log10 C explains.
     """
 
     examples: float
@@ -29,6 +30,7 @@ class EmergenceAtBudget:
     r2_low: float
     r2_high: float
     alpha: float
+    floor: float
 
 
 def line_r2(x: Array, y: Array, weights: Array | None = None) -> Array:
@@ -84,6 +86,7 @@ def emergence(
                 r2_low=float(low),
                 r2_high=float(high),
                 alpha=fit.alpha,
+                floor=fit.floor,
             )
         )
     return rows

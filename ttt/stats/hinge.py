@@ -1,4 +1,4 @@
-"""Exact, batched least squares of the hinge score = alpha * max(0, x - c) + theta * group.
+"""Exact, batched least squares of the hinge score = floor + alpha * max(0, x - c) + theta * group.
 
 Between two neighbouring x the hinge is linear in (alpha, intercept), so the best fit of each such segment has a closed
 form over sums that differ from segment to segment by one term; the best of all segments and knots is the global optimum
@@ -21,13 +21,15 @@ BATCH_ELEMENTS = 100_000  # entries of one (replicates, segments) work array: it
 class HingeFits:
     """Global least-squares optima of a batch of n_replicates tables; arrays of shape (n_replicates,).
 
-    score = alpha * x + intercept + theta * group for x above `start`, and theta * group below it. `c` is the kink
-    -intercept / alpha (x units, NaN where alpha is 0); `rss` the weighted residual sum of squares.
+    score = floor + alpha * x + intercept + theta * group for x above `start`, and floor + theta * group below it. `c`
+    is the kink -intercept / alpha (x units, NaN where alpha is 0); `floor` is 0 where it was not fitted; `rss` the
+    weighted residual sum of squares.
     """
 
     alpha: Array
     intercept: Array
     theta: Array
+    floor: Array
     start: Array
     rss: Array
 
@@ -40,14 +42,15 @@ class HingeFits:
     def predict(self, x: Array, group: Array) -> Array:
         """Fitted values, shape (n_replicates, n), for x of shape (n,) and group of shape (n,) or (n_replicates, n)."""
         line = self.alpha[:, None] * x + self.intercept[:, None]
-        return np.where(x >= self.start[:, None], line, 0.0) + self.theta[:, None] * group
+        return self.floor[:, None] + np.where(x >= self.start[:, None], line, 0.0) + self.theta[:, None] * group
 
 
-def fit_hinge(x: Array, group: Array, y: Array, weights: Array | None = None) -> HingeFits:
-    """Weighted least squares over alpha >= 0, c and theta at once, for every row of a batch.
+def fit_hinge(x: Array, group: Array, y: Array, weights: Array | None = None, *, free_floor: bool = False) -> HingeFits:
+    """Weighted least squares over alpha >= 0, c, theta and a free floor at once, for every row of a batch.
 
     x has shape (n,); group, y and weights have shape (n,) or (n_replicates, n); weights are non-negative (default 1).
-    y is the score above chance. A group that is zero throughout gives theta = 0 (the model without groups).
+    y is the score above chance, which is the floor unless that is free. A group that is zero throughout gives theta = 0
+    (the model without groups). With a free floor a kink below all models is put at the smallest: the fit is the same.
     """
     order = np.argsort(-x, kind="stable")
     group, y = np.atleast_2d(np.asarray(group, float)), np.atleast_2d(np.asarray(y, float))
@@ -58,12 +61,12 @@ def fit_hinge(x: Array, group: Array, y: Array, weights: Array | None = None) ->
     for begin in range(0, n_replicates, rows):
         chunk = [a if len(a) == 1 else a[begin : begin + rows] for a in (group, y, weights)]
         ordered = [a[:, order] for a in chunk]
-        parts.append(_solve(x[order], ordered[0], ordered[1], ordered[2], min(rows, n_replicates - begin)))
+        parts.append(_solve(x[order], ordered[0], ordered[1], ordered[2], min(rows, n_replicates - begin), free_floor))
     return HingeFits(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 class Sums(NamedTuple):
-    """Weighted sums over the models above each knot, theta partialled out; every entry (n_rows or 1, n_knots)."""
+    """Weighted sums over the models above each knot, theta and a free floor partialled out; (n_rows or 1, n_knots)."""
 
     zz: Array
     z1: Array
@@ -105,7 +108,7 @@ def _level(s: Sums) -> tuple[Array, Array, Array]:
     return np.zeros_like(constant), constant, constant * oney
 
 
-def _solve(x: Array, group: Array, y: Array, weights: Array, n_rows: int) -> tuple[Array, ...]:
+def _solve(x: Array, group: Array, y: Array, weights: Array, n_rows: int, free_floor: bool) -> tuple[Array, ...]:
     """Best candidate per row; x descends, so that sums over the models above a kink are running sums."""
     centre = float(x.mean())  # conditioning: sums of (x - centre)^2 instead of x^2
     z = x - centre
@@ -115,19 +118,32 @@ def _solve(x: Array, group: Array, y: Array, weights: Array, n_rows: int) -> tup
     def above(values: Array) -> Array:
         return np.asarray(np.cumsum(values, axis=1)[:, last])
 
-    # Frisch-Waugh: partialling theta out of every sum leaves two unknowns, slope and intercept.
-    weighted_group = weights * group
-    gg, gy = (weighted_group * group).sum(1, keepdims=True), (weighted_group * y).sum(1, keepdims=True)
-    scale = _ratio(np.ones_like(gg), gg, gg > 0)
-    zg, oneg = above(weighted_group * z), above(weighted_group)
+    def in_all(values: Array) -> Array:
+        return np.asarray(values.sum(1, keepdims=True))
+
+    weighted_group, weighted_y, weight = weights * group, weights * y, in_all(weights)
+
+    def centred(products: Array, first: Array, second: Array) -> Array:
+        """Sums of products with the floor partialled out, from the sums of either factor."""
+        return products - first * second / weight if free_floor else products
+
+    # Frisch-Waugh: partialling the floor, if it is free, and then theta out of every sum leaves slope and intercept.
+    z_above, one_above, g_all, y_all = above(weights * z), above(weights), in_all(weighted_group), in_all(weighted_y)
+    gg = centred(in_all(weighted_group * group), g_all, g_all)
+    gy = centred(in_all(weighted_group * y), g_all, y_all)
+    scale = _ratio(np.ones_like(gg), gg, gg > (1e-10 * weight if free_floor else 0))
+    zg = centred(above(weighted_group * z), z_above, g_all)
+    oneg = centred(above(weighted_group), one_above, g_all)
+    one = centred(one_above, one_above, one_above) - oneg**2 * scale
     sums = Sums(
-        zz=above(weights * z * z) - zg**2 * scale,
-        z1=above(weights * z) - zg * oneg * scale,
-        one=above(weights) - oneg**2 * scale,
-        zy=above(weights * y * z) - zg * gy * scale,
-        oney=above(weights * y) - oneg * gy * scale,
+        zz=centred(above(weights * z * z), z_above, z_above) - zg**2 * scale,
+        z1=centred(z_above, z_above, one_above) - zg * oneg * scale,
+        # Over all models, or all of a group, a level of the line's own would be the floor, or theta, once more.
+        one=np.where(one > 1e-10 * one_above, one, 0.0) if free_floor else one,
+        zy=centred(above(weighted_y * z), z_above, y_all) - zg * gy * scale,
+        oney=centred(above(weighted_y), one_above, y_all) - oneg * gy * scale,
     )
-    total = (weights * y * y).sum(1, keepdims=True) - gy * gy * scale
+    total = centred(in_all(weighted_y * y), y_all, y_all) - gy * gy * scale
 
     candidates = [_free_lines(sums, knots, lower), _kinks_at_knots(sums, knots), _level(sums)]
     alphas, intercepts, gains = (
@@ -141,5 +157,9 @@ def _solve(x: Array, group: Array, y: Array, weights: Array, n_rows: int) -> tup
         return np.asarray(np.broadcast_to(values, (n_rows, len(last)))[row, segment])
 
     theta = (gy[:, 0] - alpha * at_segment(zg) - intercept * at_segment(oneg)) * scale[:, 0]
+    floor = np.zeros(n_rows)
+    if free_floor:
+        risen = alpha * at_segment(z_above) + intercept * at_segment(one_above)
+        floor = (y_all[:, 0] - risen - theta * g_all[:, 0]) / weight[:, 0]
     rss = np.maximum(total[:, 0] - gain, 0.0)
-    return alpha, intercept - alpha * centre, theta, x[last][segment], rss
+    return alpha, intercept - alpha * centre, theta, floor, x[last][segment], rss

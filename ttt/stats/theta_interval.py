@@ -1,4 +1,4 @@
-"""Restricted wild cluster bootstrap for the hinge: tests of theta and c_e, inverted to intervals.
+"""Restricted wild cluster bootstrap for the hinge: tests of theta, c_e and the floor; of the first two, intervals.
 
 The bootstrap data are made under the hypothesis that is tested, and every replicate is fitted anew with all its
 parameters, c_e included (Cameron, Gelbach and Miller 2008, Review of Economics and Statistics 90, 414; Hansen 2017,
@@ -22,7 +22,10 @@ N_STEPS = 3  # fixed-point steps for an end of theta's interval; the critical va
 
 @dataclass(frozen=True)
 class WildTable:
-    """One table of models, prepared: x is log10 compute, y the score above chance, all of shape (n_models,)."""
+    """One table of models, prepared: x is log10 compute, y the score above chance, all of shape (n_models,).
+
+    With a free floor every fit of the table estimates the level of the scores below c_e; otherwise it is chance, zero.
+    """
 
     x: Array
     group: Array
@@ -31,6 +34,22 @@ class WildTable:
     signs: (
         Array  # (n_replicates, n_models); the same draws serve every hypothesis, which keeps the p value smooth in it
     )
+    free_floor: bool = False
+
+    def fit(self, y: Array | None = None, group: Array | None = None, weights: Array | None = None) -> HingeFits:
+        """Fits of the table's scores and split, or of others of shape (n_models,) or (n_replicates, n_models)."""
+        return fit_hinge(
+            self.x,
+            self.group if group is None else group,
+            self.y if y is None else y,
+            weights,
+            free_floor=self.free_floor,
+        )
+
+    def theta_stderr(self, fits: HingeFits, y: Array | None = None) -> Array:
+        """Standard errors of the thetas of fits; shape (n_replicates,)."""
+        scores = self.y if y is None else y
+        return theta_stderr(self.x, self.group, scores, fits, self.clusters, free_floor=self.free_floor)
 
     def resample(self, fitted: Array) -> Array:
         """Bootstrap scores around a restricted fit, shape (n_replicates, n_models)."""
@@ -44,11 +63,14 @@ class WildTable:
         return cls(x, group, y, clusters, webb_signs(clusters, n_replicates, rng))
 
 
-def theta_stderr(x: Array, group: Array, y: Array, fits: HingeFits, clusters: Clusters) -> Array:
+def theta_stderr(
+    x: Array, group: Array, y: Array, fits: HingeFits, clusters: Clusters, *, free_floor: bool = False
+) -> Array:
     """Cluster sandwich standard error of theta with c_e estimated; shape (n_replicates,), NaN where not identified.
 
     Delta method: slope and kink are two free directions among the models above the kink, so theta's influence is the
-    group freed from a line over those models. Finite-cluster factor G/(G-1) * (n-1)/(n-3), that is CR1.
+    group freed from a line over those models, and with a free floor from a level over the others. Finite-cluster factor
+    G/(G-1) * (n-1)/(n-k) with k parameters, that is CR1.
     """
     above = (x >= fits.start[:, None]) & ((fits.alpha > 0) | (fits.intercept > 0))[:, None]
     active = above.astype(float)
@@ -57,10 +79,13 @@ def theta_stderr(x: Array, group: Array, y: Array, fits: HingeFits, clusters: Cl
     spread = (centred**2).sum(1, keepdims=True)
     slope = np.divide((centred * group).sum(1, keepdims=True), spread, out=np.zeros_like(spread), where=spread > 1e-12)
     free = group - active * (active * group).sum(1, keepdims=True) / count - slope * centred
+    if free_floor:
+        below = 1.0 - active
+        free -= below * (below * group).sum(1, keepdims=True) / np.maximum(below.sum(1, keepdims=True), 1.0)
     squares = (free**2).sum(1)
     sums = clusters.sums(free * (y - fits.predict(x, group)))
     n, g = len(x), clusters.n_clusters
-    correction = g / (g - 1) * (n - 1) / max(n - 3, 1)
+    correction = g / (g - 1) * (n - 1) / max(n - (4 if free_floor else 3), 1)
     identified = squares > 1e-9 * len(x)
     return np.where(identified, np.sqrt(correction * (sums**2).sum(1)) / np.where(identified, squares, 1.0), np.nan)
 
@@ -68,17 +93,17 @@ def theta_stderr(x: Array, group: Array, y: Array, fits: HingeFits, clusters: Cl
 def _theta_draws(table: WildTable, theta: float) -> Array:
     """Absolute t statistics of theta in data made under theta; shape (n_replicates,)."""
     without = np.zeros_like(table.y)
-    restricted = fit_hinge(table.x, without, table.y - theta * table.group).predict(table.x, without)[0]
+    restricted = table.fit(table.y - theta * table.group, without).predict(table.x, without)[0]
     scores = table.resample(restricted + theta * table.group)
-    fits = fit_hinge(table.x, table.group, scores)
+    fits = table.fit(scores)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.abs(fits.theta - theta) / theta_stderr(table.x, table.group, scores, fits, table.clusters)
+        return np.abs(fits.theta - theta) / table.theta_stderr(fits, scores)
 
 
 def theta_test(table: WildTable, theta: float = 0.0) -> float:
     """P value of the hypothesis that the groups differ by theta (score units), two-sided."""
-    fit = fit_hinge(table.x, table.group, table.y)
-    stderr = theta_stderr(table.x, table.group, table.y, fit, table.clusters)[0]
+    fit = table.fit()
+    stderr = table.theta_stderr(fit)[0]
     if not stderr > 0:
         return float("nan")
     draws = _theta_draws(table, theta)
@@ -88,8 +113,8 @@ def theta_test(table: WildTable, theta: float = 0.0) -> float:
 
 def theta_interval(table: WildTable, level: float = 0.95) -> tuple[float, float]:
     """All theta that the test does not reject, as (low, high) in score units; NaN where theta is not identified."""
-    fit = fit_hinge(table.x, table.group, table.y)
-    stderr = float(theta_stderr(table.x, table.group, table.y, fit, table.clusters)[0])
+    fit = table.fit()
+    stderr = float(table.theta_stderr(fit)[0])
     if not stderr > 0:
         return float("nan"), float("nan")
     ends = []
@@ -105,14 +130,15 @@ def theta_interval(table: WildTable, level: float = 0.95) -> tuple[float, float]
 def _fit_at(table: WildTable, kink: float, y: Array) -> tuple[Array, Array]:
     """Fitted values and residual sums of squares, shapes (n_rows, n_models) and (n_rows,), with c_e fixed at a kink."""
     hinge = np.maximum(0.0, table.x - kink)
-    columns = [column for column in (hinge, table.group) if np.any(column != 0)]
+    floor = np.full(len(table.x), float(table.free_floor))
+    columns = [column for column in (hinge, table.group, floor) if np.any(column != 0)]
     fitted = np.zeros_like(y)
     if columns:
         design = np.stack(columns, axis=1)
         slope = y @ np.linalg.pinv(design).T
         if columns[0] is hinge:
             rising = slope[:, 0] > 0  # alpha >= 0, as in the full fit
-            flat = y @ np.linalg.pinv(design[:, 1:]).T if len(columns) == 2 else np.zeros((len(y), 0))
+            flat = y @ np.linalg.pinv(design[:, 1:]).T if len(columns) > 1 else np.zeros((len(y), 0))
             slope = np.where(rising[:, None], slope, np.column_stack([np.zeros(len(y)), flat]))
         fitted = slope @ design.T
     return fitted, ((y - fitted) ** 2).sum(1)
@@ -125,7 +151,7 @@ def kink_interval(table: WildTable, level: float = 0.95) -> tuple[float, float]:
     above, they allow that no ability emerges at all (a kink at the largest model is a slope of zero).
     """
     low, high = float(table.x.min()), float(table.x.max())
-    fit = fit_hinge(table.x, table.group, table.y)
+    fit = table.fit()
     best = float(fit.rss[0])
     estimate = fit.c[(fit.c > low) & (fit.c < high)]  # on the grid, so that the interval always holds the estimate
     grid = np.sort(np.append(np.linspace(low, high, N_GRID), estimate))
@@ -135,7 +161,7 @@ def kink_interval(table: WildTable, level: float = 0.95) -> tuple[float, float]:
     kinks = np.linspace(low, high, N_KINKS)
     for i, kink in enumerate(kinks):
         scores = table.resample(_fit_at(table, kink, row)[0][0])
-        free = fit_hinge(table.x, table.group, scores).rss
+        free = table.fit(scores).rss
         draws = (_fit_at(table, kink, scores)[1] - free) / np.maximum(free, 1e-300)
         critical[i] = np.quantile(draws, level)
     kept = np.flatnonzero(ratio <= np.interp(grid, kinks, critical))
