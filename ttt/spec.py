@@ -106,6 +106,9 @@ class Bench(Spec):
     metric: Annotated[str, StringConstraints(pattern=r"^[^,]+,[^,]+$")]
     """lm-eval's "metric,filter", such as `acc,none` or `exact_match,flexible-extract`."""
     higher_is_better: bool = True
+    paper_score: Literal["task", "mean_of_entries"] = "task"
+    """What the release of arXiv 2407.07890 takes for the score (`score_rule=paper`): the task's own, or the plain mean
+    of all entries that lm-eval lists for it, groups and the whole included."""
     num_fewshot: Annotated[int, Field(ge=0)] = 0
     fewshot_seed: int = 1234
     tasks: Annotated[tuple[str | dict[str, Any], ...], Field(min_length=1)]

@@ -23,6 +23,8 @@ OF_BUDGET = ("name", "epochs", "examples", "evaluate_at")
 """Fields of an adjustment that are no part of its recipe: how it is called, how far it goes, and where it is scored."""
 OF_TASK_DATA = ("task_data", "task_data_seed", "leak")
 """Fields of a bench that matter to what is trained on alone."""
+OF_PAPER = ("paper_score",)
+"""Fields of a bench that say how others took a score from the same results."""
 
 
 def recipe_digest(adjustment: Adjustment) -> str:
@@ -43,7 +45,7 @@ def bench_digest(bench: Bench, files: DataFiles | None) -> str:
     `files` keeps what was looked up, for whoever reads the data later; without it the files' names count instead, and
     no commits, as for results that others measured: what their data were is not known.
     """
-    definition = bench.model_dump(mode="json", exclude={*OF_TASK_DATA, "revisions"})
+    definition = bench.model_dump(mode="json", exclude={*OF_TASK_DATA, *OF_PAPER, "revisions"})
     definition["files"] = {split: _digest(files, file, f"bench.files.{split}") for split, file in bench.files.items()}
     commits = commits_of_bench(bench, files) if files else []
     return json_digest([definition, version("lm_eval"), *([commits] if commits else [])])

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ttt.cell.key import OF_BUDGET, OF_TASK_DATA
+from ttt.cell.key import OF_BUDGET, OF_PAPER, OF_TASK_DATA
 from ttt.formatting import first_few
 from ttt.spec import SpecError
 from ttt.tracking import Tracker
@@ -51,7 +51,7 @@ class Part:
 
 
 RECIPE = Part("the recipe", "recipes", "ttt.recipe", "adjustment", without=OF_BUDGET)
-BENCH = Part("the bench", "benches", "ttt.bench_digest", "bench", without=OF_TASK_DATA)
+BENCH = Part("the bench", "benches", "ttt.bench_digest", "bench", without=(*OF_TASK_DATA, *OF_PAPER))
 TASK_DATA = Part("the task data", "task data", "ttt.task_data_digest", "bench", only=OF_TASK_DATA)
 PARTS = (RECIPE, BENCH, TASK_DATA)
 PARAMS = ("budget", "precision")

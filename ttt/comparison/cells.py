@@ -96,14 +96,25 @@ def choose_adjustment(runs: Sequence[Any], options: Options) -> str:
     return candidates[0]
 
 
-def score_key(runs: Sequence[Any], options: Options) -> str:
-    """`score`, or `score_paper` where the paper's rule is asked for and tells another score."""
-    if options.score_rule == "bench":
+def score_key(runs: Sequence[Any], bench: Mapping[str, Any], options: Options) -> str:
+    """`score`, or `score_paper` where the paper's rule is asked for and means another score of this bench.
+
+    `bench` is its definition as the cells have it. SpecError where the score by the paper's rule is not known.
+    """
+    if options.score_rule == "bench" or bench.get("paper_score") == "task":
         return "score"
     has = ["adjusted/score_paper" in run.data.metrics for run in runs]
-    if any(has) and not all(has):
+    if "paper_score" not in bench and any(has):
+        raise SpecError(
+            f"score_rule: the cells of bench '{bench['name']}' were ingested by an earlier ttt, which took the paper's "
+            "score of every bench to be a mean of all entries; ingest them again"
+        )
+    if "paper_score" in bench and not all(has):
         lack = [run for run, there in zip(runs, has, strict=True) if not there]
-        raise SpecError(f"score_rule: mixed: these cells have no score by the paper's rule: {models_of(lack)}")
+        raise SpecError(
+            f"score_rule: the paper's score of bench '{bench['name']}' is a mean of all entries of a results file, "
+            f"which these cells do not have: {models_of(lack)}"
+        )
     return "score_paper" if all(has) else "score"
 
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from ttt.cell.result import SIDES
 from ttt.comparison.conclusions import BenchConclusions
-from ttt.comparison.confound import confound_of, discriminator_of
-from ttt.comparison.emergence import Budgets, emergence_rows, read_budgets
+from ttt.comparison.confound import confound_of
+from ttt.comparison.discriminator import discriminator_of
+from ttt.comparison.emergence import Budgets, Emergence, emergence_of, read_budgets
 from ttt.comparison.findings import Curves, Groups, OtherInference, SuiteSaturation, of_fields
 from ttt.comparison.fits import curve, effects, fit_of, fit_side, frontiers
 from ttt.comparison.gate import final_by, provisional_reasons, refuse_unless_final, treatment
@@ -65,6 +66,8 @@ def _conclusions(
     apart, tie_test = distinguishable(tracker, inputs, table)
     direct, indirect = effects(table, options)
     area, frontier = frontiers(table)
+    enough = len(older) >= MIN_MODELS
+    emergence = emergence_of(budgets, inputs, table, older, options) if enough else Emergence([], [])
     return BenchConclusions(
         suite=inputs.suite,
         bench=inputs.bench,
@@ -95,7 +98,8 @@ def _conclusions(
         indirect_effect=indirect,
         pareto_area=area,
         frontier=frontier,
-        emergence=emergence_rows(budgets, inputs, table, older, options) if len(older) >= MIN_MODELS else [],
+        emergence=emergence.rows,
+        budgets_left_out=emergence.budgets_left_out,
         discriminator=None,
         confound=confound_of(tracker, inputs, table, options),
         models=model_lines(inputs, table, apart),

@@ -80,6 +80,8 @@ class BenchConclusions(Conclusions):
     pareto_area: Area
     frontier: Frontier
     emergence: list[EmergenceRow]
+    budgets_left_out: list[float]
+    """Of `emergence`: too few models were scored there."""
     discriminator: Discriminator | None
     confound: RecreatedConfound | None
     models: list[ModelLine]

@@ -1,49 +1,98 @@
-"""Whether training on the test task is enough to explain a lead: the confound made on purpose, and a discriminator.
+"""Whether training on the test task is enough to explain a lead: the confound made on purpose.
 
-Both are of a bench's older models: two random halves of them, one of which trained on the test task, and all of them
-adjusted, against the newer ones that were not.
+Of a bench's older models two random halves are taken, one of which trained on the test task, and all of them adjusted.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from ttt.comparison.alike import BENCH, OF_MODEL, RECIPE, TASK_DATA, refuse_mixed
 from ttt.comparison.cells import cell_rows
-from ttt.comparison.emergence import Budgets
-from ttt.comparison.findings import Accuracy, Discriminator, HalvesThetas, RecreatedConfound, of_fields
+from ttt.comparison.findings import HalvesThetas, RecreatedConfound, ReleasedSplit, of_fields
 from ttt.comparison.inputs import MIN_MODELS, Array, Inputs, Table
 from ttt.comparison.models import model_rows
 from ttt.comparison.options import MANY_MODELS, Options
+from ttt.formatting import flops
 from ttt.spec import SpecError
 from ttt.stats.confound import recreate_confound
-from ttt.stats.discriminator import N_FOLDS, discriminate
+from ttt.stats.released_confound import SMALL, never_trained, released_theta, split_as_released
 from ttt.tracking import Tracker
 
 HINT = "leave cells out with exclude=[model or run id, ...], or the confound with confound=none"
-HALVES = ("untouched", "half_trained", "all_adjusted")
-FEW_PERMUTATIONS = 19  # each costs five fits; with many models the null is narrow
+HALVES = ("untouched", "both_trained", "half_trained", "all_adjusted")
+N_SPLITS, FEW_SPLITS = 500, 100  # with many models theta differs little from split to split
 
 
 def confound_of(tracker: Tracker, inputs: Inputs, table: Table, options: Options) -> RecreatedConfound | None:
-    """Theta between random halves of the older models: untouched, one half trained on the test task, all adjusted.
+    """Theta between random halves of the older models: untouched, both or one half trained on the task, all adjusted.
 
-    None where it is not asked for, or fewer than four older models have all three adjustments. Raw scores. SpecError
-    for cells that cannot be compared: each adjustment is one recipe at one budget, the two that end alike are the same
-    recipe, and bench, precision and models are those of the whole comparison.
+    `confound=paper` is the release's design (arXiv 2407.07890, section 3 and its notebook): halves of models instead of
+    families, of those that have the adjustments on every bench of the suite on which any has; the smallest never train;
+    the trained half is adjusted by the whole adjustment from the base model; and the better of before and after counts,
+    whatever the policy. None where it is not asked for, or fewer than four older models have the adjustments.
+    SpecError for cells that cannot be compared: each adjustment is one recipe at one budget, the two that end alike are
+    the same recipe, and bench, precision and models are those of the whole comparison; and for the release's design
+    where these models cannot follow it.
     """
     if options.confound == "none":
         return None
+    as_released = options.confound == "paper"
     names = options.confound_adjustments.names
-    older = {table.names[i]: table.compute[i] for i in np.flatnonzero(table.newer == 0)}
-    there = {name: {run.data.tags["ttt.model"] for run in inputs.runs if _adjustment(run) == name} for name in names}
-    common = [model for model in older if all(model in of for of in there.values())]
+    if as_released:
+        names = (*names[:2], inputs.adjustment)
+    older = {table.names[i]: i for i in np.flatnonzero(table.newer == 0)}
+    allowed = _models_with(inputs.runs, names)
+    if as_released:
+        allowed &= _on_every_bench(tracker, inputs.suite, names)
+    common = [model for model in older if model in allowed]
     if len(common) < MIN_MODELS:
+        if as_released:
+            raise SpecError(f"confound=paper: {len(common)} older models have the adjustments {', '.join(names)}{_AND}")
         return None
+    scores = _scores(tracker, inputs, names, common)
+    places = [older[model] for model in common]
+    compute = table.compute[places]
+    untrained = never_trained(compute) if as_released else np.zeros(len(common), bool)
+    if (~untrained).sum() < MIN_MODELS:
+        raise SpecError(
+            f"confound=paper: the release never trains models of up to {flops(SMALL)} FLOPs, and of these "
+            f"{len(common)} older ones {(~untrained).sum()} are larger; at least {MIN_MODELS} are needed"
+        )
+    if keep_best := as_released or options.policy == "keep_best":
+        scores = _better(scores)
+    result = recreate_confound(
+        compute,
+        *scores,
+        chance=table.chance,
+        clusters=None if as_released or table.clusters is None else [table.clusters[i] for i in places],
+        untrained=untrained,
+        n_splits=FEW_SPLITS if len(common) > MANY_MODELS else N_SPLITS,
+        seed=options.seed,
+    )
+    return of_fields(
+        RecreatedConfound,
+        result,
+        **{name: of_fields(HalvesThetas, getattr(result, name)) for name in HALVES},
+        design=options.confound,
+        policy="keep_best" if keep_best else "raw",
+        adjustments=dict(zip(type(options.confound_adjustments).model_fields, names, strict=True)),
+        untrained=[model for model, is_small in zip(common, untrained, strict=True) if is_small],
+        left_out=[model for model in older if model not in common],
+        released_split=_released_split(common, compute, scores, table.chance) if as_released else None,
+    )
+
+
+_AND = f", on every bench of the suite on which any has; at least {MIN_MODELS} are needed"
+
+
+def _scores(tracker: Tracker, inputs: Inputs, names: tuple[str, ...], models: list[str]) -> list[Array]:
+    """Base scores and those after each adjustment, each of shape (n_models,), of cells that can be compared."""
     runs = {
-        name: [run for run in inputs.runs if _adjustment(run) == name and run.data.tags["ttt.model"] in common]
+        name: [run for run in inputs.runs if _adjustment(run) == name and run.data.tags["ttt.model"] in models]
         for name in names
     }
     for of in runs.values():
@@ -52,62 +101,53 @@ def confound_of(tracker: Tracker, inputs: Inputs, table: Table, options: Options
     refuse_mixed(tracker, together, [TASK_DATA], [], [], HINT)
     refuse_mixed(tracker, runs[names[1]] + runs[names[2]], [RECIPE], [], [], HINT)
     refuse_mixed(tracker, together + [cell.run for cell in inputs.cells], [BENCH], ["precision"], OF_MODEL, HINT)
-    scores = {
+    rows = {
         name: {row.model: row for row in model_rows(cell_rows(of, inputs.score_key), "raw")}
         for name, of in runs.items()
     }
-    trained, base_adjusted, trained_adjusted = ([scores[name][model].adjusted for model in common] for name in names)
-    result = recreate_confound(
-        [older[model] for model in common],
-        [scores[names[0]][model].base for model in common],
-        trained,
-        base_adjusted,
-        trained_adjusted,
-        chance=table.chance,
-        seed=options.seed,
-    )
-    halves = {name: of_fields(HalvesThetas, getattr(result, name)) for name in HALVES}
-    adjustments = options.confound_adjustments.model_dump()
-    return of_fields(RecreatedConfound, {**vars(result), **halves}, **halves, adjustments=adjustments)
+    base = np.array([rows[names[0]][model].base for model in models])
+    return [base, *(np.array([rows[name][model].adjusted for model in models]) for name in names)]
+
+
+def _better(scores: list[Array]) -> list[Array]:
+    """After each training the better of before and after, as the release takes it."""
+    base, trained, base_adjusted, trained_adjusted = scores
+    return [
+        base,
+        np.maximum(base, trained),
+        np.maximum(base, base_adjusted),
+        np.maximum(trained, trained_adjusted),
+    ]
+
+
+def _released_split(names: list[str], compute: Array, scores: list[Array], chance: float) -> ReleasedSplit:
+    base, trained, base_adjusted, trained_adjusted = scores
+    half = split_as_released(names, compute)
+    thetas = {
+        name: released_theta(compute, np.where(half, one, other), half, chance=chance)
+        for name, one, other in (
+            ("untouched", base, base),
+            ("half_trained", trained, base),
+            ("all_adjusted", trained_adjusted, base_adjusted),
+        )
+    }
+    return of_fields(ReleasedSplit, thetas)
+
+
+def _on_every_bench(tracker: Tracker, suite: str, names: tuple[str, ...]) -> set[str]:
+    """Models that have the adjustments on every bench of the suite on which any model has them."""
+    experiments = [name for name in tracker.experiments() if name.startswith(f"{suite}/")]
+    sets = [_models_with(tracker.runs(experiment, "cell"), names) for experiment in experiments]
+    return set.intersection(*(of for of in sets if of)) if any(sets) else set()
+
+
+def _models_with(runs: Iterable[Any], names: tuple[str, ...]) -> set[str]:
+    there: Mapping[str, set[str]] = {name: set() for name in names}
+    for run in runs:
+        if _adjustment(run) in there:
+            there[_adjustment(run)].add(run.data.tags.get("ttt.model", ""))
+    return set.intersection(*there.values())
 
 
 def _adjustment(run: Any) -> str:
-    return str(run.data.tags["ttt.adjustment"])
-
-
-def discriminator_of(inputs: Inputs, table: Table, budgets: Budgets, options: Options) -> Discriminator | None:
-    """Balanced accuracies against the older base models and the adjusted ones; None with too few of either group.
-
-    A budget in between (`discriminator_examples`) leaves out the older models that were not scored there.
-    """
-    old, new = table.newer == 0, table.newer == 1
-    n_permutations = min(options.n_permutations, FEW_PERMUTATIONS if len(table.names) > MANY_MODELS else 10**9)
-    accuracies: dict[str, Accuracy] = {}
-    for side, scores in (("base", table.scores["base"]), ("adjusted", _adjusted(inputs, table, budgets, options))):
-        known = old & np.isfinite(scores)
-        if min(known.sum(), new.sum()) < N_FOLDS:
-            return None
-        accuracies[side] = of_fields(
-            Accuracy,
-            discriminate(
-                table.compute[known],
-                scores[known],
-                table.compute[new],
-                table.scores["base"][new],
-                n_permutations=n_permutations,
-                seed=options.seed,
-            ),
-        )
-    return Discriminator(options.discriminator_examples, n_permutations, **accuracies)
-
-
-def _adjusted(inputs: Inputs, table: Table, budgets: Budgets, options: Options) -> Array:
-    """The older models' scores at the budget asked for, NaN where there is none; or fully adjusted."""
-    examples = options.discriminator_examples
-    if examples is None:
-        return table.scores["adjusted"]
-    if examples not in budgets:
-        there = ", ".join(f"{budget:.0f}" for budget in sorted(budgets) if budget)
-        raise SpecError(f"discriminator_examples: nothing was scored after {examples}; there is: {there}")
-    values = [budgets[examples].get(name, {}).get(inputs.score_key) for name in table.names]
-    return np.array([np.nan if value is None else value for value in values], float)
+    return str(run.data.tags.get("ttt.adjustment", ""))

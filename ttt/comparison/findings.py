@@ -120,9 +120,13 @@ class Frontier:
 
 @dataclass(frozen=True)
 class EmergenceRow:
-    """The older group after a budget of adjusting, by one measure."""
+    """The older group after a budget of adjusting, by one measure.
 
-    examples: float
+    `examples` is None after the whole adjustment where it is not known how many it has; `left_out` are the older models
+    that do not count here, as they were not scored here or elsewhere on the way.
+    """
+
+    examples: Number
     n: int
     c_e: Number
     c_e_low: Number
@@ -133,6 +137,7 @@ class EmergenceRow:
     floor: Number
     group: str
     measure: str
+    left_out: list[str]
 
 
 @dataclass(frozen=True)
@@ -168,13 +173,37 @@ class HalvesThetas:
 
 
 @dataclass(frozen=True)
+class ReleasedSplit:
+    """Thetas of the one split that the paper's release made, which is drawn by the models' names."""
+
+    untouched: Number
+    half_trained: Number
+    all_adjusted: Number
+
+
+@dataclass(frozen=True)
 class RecreatedConfound:
+    """`untouched` and `both_trained` are placebos: their significant splits are the test's false positives."""
+
     untouched: HalvesThetas
+    both_trained: HalvesThetas
     half_trained: HalvesThetas
     all_adjusted: HalvesThetas
     n_models: int
     n_splits: int
+    n_permutations: int
+    level: str
+    """What is divided as a whole: `clusters` (families) or `models`."""
+    n_units: int
+    design: str
+    """`auto`, or `paper`: the release's."""
+    policy: str
     adjustments: dict[str, str]
+    untrained: list[str]
+    """Models that are never in the half that trains."""
+    left_out: list[str]
+    """Older models that lack one of the adjustments."""
+    released_split: ReleasedSplit | None
 
 
 @dataclass(frozen=True)

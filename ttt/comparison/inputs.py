@@ -58,14 +58,14 @@ def read_inputs(tracker: Tracker, bench: str, options: Options, runs: Sequence[A
     missing_halves([run for run in kept if run.data.tags["ttt.adjustment"] in ("none", adjustment)], adjustment)
     chosen = [run for run in kept if run.data.tags["ttt.adjustment"] == adjustment]
     refuse_mixed(tracker, chosen)
-    key = score_key(chosen, options)
+    config = tracker.read_json(str(chosen[0].info.run_id), "config.json")
+    asked = config["bench"]
+    key = score_key(chosen, asked, options)
     cells = cell_rows(chosen, key)
     models = model_rows(cells, options.policy)
     if len(models) < MIN_MODELS:
         names = ", ".join(model.model for model in models)
         raise SpecError(f"{len(models)} models ({names}) are too few to compare: at least {MIN_MODELS} are needed")
-    config = tracker.read_json(cells[0].run_id, "config.json")
-    asked = config["bench"]
     if not asked.get("higher_is_better", True):
         raise SpecError(f"bench '{bench}': its metric {asked['metric']} is better when lower, which cannot be fitted")
     return Inputs(

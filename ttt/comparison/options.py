@@ -44,7 +44,8 @@ class Options(Spec):
     exclude: tuple[str, ...] = ()
     """Names of models, or ids of runs, that are left out."""
     final: bool = False
-    confound: Literal["auto", "none"] = "auto"
+    confound: Literal["auto", "paper", "none"] = "auto"
+    """Recreate the confound where the adjustments for it are there; by the design of the paper's release; or not."""
     confound_adjustments: ConfoundAdjustments = ConfoundAdjustments()
     discriminator_examples: Count | None = None
     """The budget at which the older models meet the discriminator; None: fully adjusted."""

@@ -10,7 +10,7 @@ from ttt.imported.omissions import Omissions
 from ttt.imported.reading import Reading
 from ttt.spec import Cell, SpecError, check
 
-KEY_FORMAT = 1
+KEY_FORMAT = 2
 """Raised when ingest comes to make something else of the same files."""
 
 

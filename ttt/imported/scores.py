@@ -32,10 +32,11 @@ def check_protocol(results: Results, bench: Bench, tasks: Sequence[str]) -> bool
 
 
 def side(results: Results, bench: Bench, tasks: Sequence[str]) -> dict[str, float | None]:
-    """The bench's scores in a file: `score`, `stderr`, `score_paper`, `score_paper_stderr`, and every metric.
+    """The bench's scores in a file: `score`, `stderr`, and every metric; some have another score by the paper's rule.
 
-    `score` is that of the bench's task, size-weighted where it has several; `score_paper` the plain mean over all
-    entries that make up the bench, groups and the whole included, as the release of arXiv 2407.07890 takes it.
+    `score` is that of the bench's task, size-weighted where it has several. Benches whose `paper_score` says so have
+    `score_paper` and `score_paper_stderr` of the plain mean over all entries that make up the bench, groups and the
+    whole included, as the release of arXiv 2407.07890 takes it.
     Raises UnusableError if the file lacks a task or the metric, or a score or its error is outside 0 to 1.
     """
     if missing := [task for task in tasks if task not in results.scores]:
@@ -53,11 +54,14 @@ def side(results: Results, bench: Bench, tasks: Sequence[str]) -> dict[str, floa
         for entry, value in {**({"the bench": metrics[key]} if key in metrics else {}), **of_entries}.items():
             if not 0 <= value <= 1:
                 raise UnusableError("broken", f"'{key}' of {entry} is {value}, which is not between 0 and 1")
+    by_paper: dict[str, float | None] = {}
+    if bench.paper_score == "mean_of_entries":
+        by_paper["score_paper"] = sum(listed_scores.values()) / len(listed_scores)
+        by_paper["score_paper_stderr"] = _stderr_of_mean(results, bench.metric, list(listed_scores))
     return {
         "score": metrics[bench.metric],
         "stderr": metrics.get(stderr_of(bench.metric)),
-        "score_paper": sum(listed_scores.values()) / len(listed_scores),
-        "score_paper_stderr": _stderr_of_mean(results, bench.metric, list(listed_scores)),
+        **by_paper,
         **{metric_name(key): value for key, value in metrics.items()},
     }
 

@@ -110,8 +110,9 @@ def _log(measured: Measured, pattern: Pattern, run: RunLog, folder: Path, omissi
     run.metrics(side_metrics("base", base))
     for checkpoint in measured.checkpoints:
         run.metrics(side_metrics("adjusted", checkpoint.side), checkpoint.n_examples or 0)
+    n_examples = _n_examples(measured, pattern)
     run.metrics(side_metrics("adjusted", adjusted), _last_step(measured, pattern))
-    run.metrics(side_metrics("gain", {name: gain[name] for name in ("score", "stderr", "score_paper")}))
+    run.metrics(side_metrics("gain", {name: gain[name] for name in ("score", "stderr", "score_paper") if name in gain}))
     run.flush(cell_params(cell, source=f"results of lm-eval ({pattern.name})", precision="unknown"))
     result = CellResult(
         run_id=run.run_id,
@@ -129,7 +130,10 @@ def _log(measured: Measured, pattern: Pattern, run: RunLog, folder: Path, omissi
         digest_base="",
         digest_adjusted="",
         version=None,
-        checkpoints=[{"n_examples": c.n_examples, **c.side} for c in measured.checkpoints],
+        checkpoints=[
+            *({"n_examples": c.n_examples, **c.side} for c in measured.checkpoints),
+            *([{"n_examples": n_examples, **adjusted}] if n_examples else []),
+        ],
     )
     files = {r.name: {"sha256": r.results.digest, "sha256_samples": r.digest_samples} for r in measured.files}
     for name, content in (
@@ -174,13 +178,25 @@ def _stderr_of_gain(measured: Measured, tables: dict[str, pd.DataFrame]) -> floa
     return paired_stderr(tables["base"], tables["adjusted"]) if len(tables) == 2 else None
 
 
-def _last_step(measured: Measured, pattern: Pattern) -> int:
-    """Examples seen by the adjusted model; where that is not known, a step after the last checkpoint."""
+def _n_examples(measured: Measured, pattern: Pattern) -> int | None:
+    """Examples seen by the adjusted model; None where that is not known, or is less than a checkpoint's."""
     cell = measured.cell
     if cell.adjustment.method == "none":
-        return 0
-    last = max((checkpoint.n_examples or 0 for checkpoint in measured.checkpoints), default=-pattern.n_examples_a_step)
+        return None
     n_available = pattern.n_task_data.get(cell.task_data_name)
     known = cell.adjustment.examples or (cell.adjustment.n_examples(n_available) if n_available else 0)
-    # MLflow shows the value of the greatest step as the metric's: it must be that of the end.
-    return known if known > last else last + pattern.n_examples_a_step
+    last = max((checkpoint.n_examples or 0 for checkpoint in measured.checkpoints), default=0)
+    return known if known > last else None
+
+
+def _last_step(measured: Measured, pattern: Pattern) -> int:
+    """Where the adjusted scores stand in MLflow, which shows the value of the greatest step as the metric's.
+
+    They come after the checkpoints'; where it is not known how many examples the model has seen, the step is no number
+    of examples, and the result has no checkpoint with that number.
+    """
+    if n_examples := _n_examples(measured, pattern):
+        return n_examples
+    if measured.cell.adjustment.method == "none" or not measured.checkpoints:
+        return 0
+    return max(checkpoint.n_examples or 0 for checkpoint in measured.checkpoints) + pattern.n_examples_a_step

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -24,6 +24,8 @@ def emergence(conclusions: BenchConclusions, narrow: bool = False) -> Figure | N
     rows = conclusions.emergence
     if len({row.examples for row in rows}) < 2:
         return None
+    budgets = sorted({row.examples for row in rows if row.examples is not None})
+    whole = any(row.examples is None for row in rows)
     measures = list(dict.fromkeys(row.measure for row in rows))
     if narrow:
         figure, axes = new_figure(NARROW, 5.6 * len(measures), rows=2 * len(measures), squeeze=False)
@@ -38,18 +40,18 @@ def emergence(conclusions: BenchConclusions, narrow: bool = False) -> Figure | N
         reach = [bound for row in ours for bound in (row.c_e, row.c_e_low, row.c_e_high) if bound]
         for one, (field, title) in zip(pair, PANELS, strict=True):
             quiet(one)
-            _budget_axis(one, sorted({row.examples for row in rows}))
+            _budget_axis(one, budgets, whole)
             if field == "r2":
                 one.set_ylim(-0.03, 1.03)
                 one.set_ylabel("R²")
             elif reach:
                 log_axis(one, "y", reach, "c_e (FLOPs)")
                 one.set_ylim(min(reach) / 2, max(reach) * 2)
-                missing = _draw_unidentified(one, ours) or missing
+                missing = _draw_unidentified(one, ours, _end(budgets)) or missing
             else:
                 one.set_yticks([])
                 one.text(0.5, 0.5, "not identified at any budget", transform=one.transAxes, ha="center", color=MUTED)
-            line = _draw(one, ours, field) or line
+            line = _draw(one, ours, field, _end(budgets)) or line
             one.set_title(f"{title}{name}", loc="left", fontsize=10.5, color=INK)
     if missing is not None:
         legend(figure, [line, missing], [clean(conclusions.split.older), "c_e not identified"], narrow)
@@ -57,21 +59,33 @@ def emergence(conclusions: BenchConclusions, narrow: bool = False) -> Figure | N
     return figure
 
 
-def _budget_axis(axes: Axes, budgets: Sequence[float]) -> None:
-    """Examples on a log axis that also has a place for 0, the base model; a tick at every budget with room for one."""
+def _end(budgets: Sequence[float]) -> float:
+    """Where the whole adjustment is drawn if it is not known how many examples that is: off the scale of the others."""
+    return 3.0 * max([*budgets, 1.0])
+
+
+def _budget_axis(axes: Axes, budgets: Sequence[float], whole: bool) -> None:
+    """Examples on a log axis that also has a place for 0, the base model; a tick at every budget with room for one.
+
+    With `whole` there is a place beyond the scale, without a number, behind a dotted line.
+    """
     smallest = min([budget for budget in budgets if budget > 0], default=1.0)
     axes.set_xscale("symlog", linthresh=smallest, linscale=0.6)
-    axes.set_xlim(-0.25 * smallest, 1.6 * max(budgets))
-    places = axes.xaxis.get_transform().transform([*axes.get_xlim(), *budgets])
+    reach = max([*budgets, 1.0])
+    ends = [_end(budgets)] if whole else []
+    axes.set_xlim(-0.25 * smallest, 1.6 * max([reach, *ends]))
+    if whole:
+        axes.axvline((reach * _end(budgets)) ** 0.5, color=MUTED, linestyle=(0, (1, 2)), linewidth=1)
+    places = axes.xaxis.get_transform().transform([*axes.get_xlim(), *budgets, *ends])
     width = places[1] - places[0]
     ticks, last = [], float("inf")
-    for budget, place in sorted(zip(budgets, places[2:], strict=True), reverse=True):
+    for budget, place in sorted(zip([*budgets, *ends], places[2:], strict=True), reverse=True):
         if last - place > 0.1 * width:
             ticks.append(budget)
             last = place
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: "all" if value in ends else _short(value)))
     axes.set_xlabel("examples of task data")
 
 
@@ -83,35 +97,53 @@ def _short(value: float) -> str:
     return f"{value:g}"
 
 
-def _draw(axes: Axes, rows: Sequence[EmergenceRow], field: str) -> Any:
-    """The older group's line with whiskers; a bound that is open becomes a whisker to the edge of the panel."""
-    known = sorted((row for row in rows if getattr(row, field) is not None), key=lambda row: row.examples)
-    if not known:
-        return None
-    x = [row.examples for row in known]
-    (line,) = axes.plot(
-        x,
-        [getattr(row, field) for row in known],
-        marker="o",
-        color=OLDER_EDGE,
-        markerfacecolor=OLDER,
-        markeredgecolor=OLDER_EDGE,
-        markersize=5.5,
-        linewidth=1.3,
-        zorder=3,
-    )
+def _draw(axes: Axes, rows: Sequence[EmergenceRow], field: str, end: float) -> Any:
+    """The older group's points with whiskers, joined where they are of the same models at known budgets.
+
+    A bound that is open becomes a whisker to the edge of the panel.
+    """
+    known = [row for row in rows if getattr(row, field) is not None]
+    line = None
+    for run in _runs(known):
+        (line,) = axes.plot(
+            [_place(row, end) for row in run],
+            [getattr(row, field) for row in run],
+            marker="o",
+            color=OLDER_EDGE,
+            markerfacecolor=OLDER,
+            markeredgecolor=OLDER_EDGE,
+            markersize=5.5,
+            linewidth=1.3,
+            zorder=3,
+        )
     bottom, top = axes.get_ylim()
-    for place, row in zip(x, known, strict=True):
+    for row in known:
         low, high = getattr(row, f"{field}_low"), getattr(row, f"{field}_high")
         if low is not None or high is not None:
             ends = [bottom if low is None else low, top if high is None else high]
-            axes.plot([place, place], ends, color=OLDER_EDGE, linewidth=1)
+            axes.plot([_place(row, end)] * 2, ends, color=OLDER_EDGE, linewidth=1)
     return line
 
 
-def _draw_unidentified(axes: Axes, rows: Sequence[EmergenceRow]) -> Any:
+def _place(row: EmergenceRow, end: float) -> float:
+    return end if row.examples is None else row.examples
+
+
+def _runs(rows: Sequence[EmergenceRow]) -> Iterator[list[EmergenceRow]]:
+    """Neighbours by budget that may be joined, smallest budget first; what has no known budget stands alone."""
+    run: list[EmergenceRow] = []
+    for row in sorted(rows, key=lambda row: _place(row, float("inf"))):
+        if run and (row.examples is None or row.left_out != run[-1].left_out):
+            yield run
+            run = []
+        run.append(row)
+    if run:
+        yield run
+
+
+def _draw_unidentified(axes: Axes, rows: Sequence[EmergenceRow], end: float) -> Any:
     """Crosses at the foot of the panel, at the budgets where no number is to be had; None where there are none."""
-    missing = sorted({row.examples for row in rows if row.c_e is None})
+    missing = sorted({_place(row, end) for row in rows if row.c_e is None})
     if not missing:
         return None
     (marks,) = axes.plot(

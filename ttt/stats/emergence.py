@@ -54,9 +54,10 @@ def emergence(
 ) -> list[EmergenceAtBudget]:
     """Emergence by budget from intermediate scores, smallest budget first.
 
-    compute (FLOPs) and cluster labels have shape (n_models,); `scores` maps a budget in examples (0 is the base model)
-    to scores of shape (n_models,), NaN where a model has no such checkpoint. c_e by least squares with the interval of
-    fit_scaling; R2 with percentiles of a bootstrap over whole clusters. The paper fits two free segments instead
+    compute (FLOPs) and cluster labels have shape (n_models,); `scores` maps a budget in examples (0 is the base model,
+    infinity one that is larger than the others by what is not known) to scores of shape (n_models,), NaN where a model
+    has no such checkpoint. c_e by least squares with the interval of fit_scaling; R2 with percentiles of a bootstrap
+    over whole clusters. The paper fits two free segments instead
     (figure on emergence); one kink from chance is its own model of section 2.2 and gives intervals.
     Raises ValueError where a budget has fewer models than a fit needs.
     """
