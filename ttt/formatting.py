@@ -11,12 +11,13 @@ from numbers import Real
 from typing import Any
 
 DASH = "—"
+ERRORS = "± is one standard error"
 UNIDENTIFIED = "not identified"
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def with_error(value: float | None, stderr: float | None) -> str:
-    """`0.251 ± 0.012`; a dash for what is not known."""
+    """`0.251 ± 0.012`, the second the standard error, here and everywhere; a dash for what is not known."""
     if value is None:
         return DASH
     return f"{value:.3f}" if stderr is None else f"{value:.3f} ± {stderr:.3f}"
@@ -66,11 +67,14 @@ def power(exponent: int) -> str:
 
 
 def probability(value: Any, missing: str = DASH) -> str:
-    """A p value: `0.032`, or `< 0.001`."""
+    """A p value: `0.032`, or `< 0.001`; just below 0.05 with as many digits as show that, `0.0498`."""
     number = known(value)
     if number is None:
         return missing
-    return "< 0.001" if number < 0.001 else f"{number:.3f}"
+    digits = 3
+    while number < 0.05 <= float(f"{number:.{digits}f}") and digits < 9:
+        digits += 1
+    return "< 0.001" if number < 0.001 else f"{number:.{digits}f}"
 
 
 def duration(seconds: Any, missing: str = DASH) -> str:
@@ -85,8 +89,16 @@ def duration(seconds: Any, missing: str = DASH) -> str:
 
 
 def signed_interval(low: Any, high: Any, missing: str = DASH) -> str:
-    """`+0.031 to +0.105`; a dash unless both bounds are known."""
-    return missing if known(low) is None or known(high) is None else f"{signed(low)} to {signed(high)}"
+    """`+0.031 to +0.105`; a dash unless both bounds are known. On which side of 0 a bound lies is always seen."""
+    return missing if known(low) is None or known(high) is None else f"{_bound(low)} to {_bound(high)}"
+
+
+def _bound(value: Any) -> str:
+    """As `signed`; what would round to zero has as many digits as show its sign: `+0.0003`."""
+    digits = 3
+    while value and not float(f"{value:.{digits}f}") and digits < 9:
+        digits += 1
+    return _typeset(f"{value:+.{digits}f}")
 
 
 def flops_interval(low: Any, high: Any, missing: str = DASH) -> str:

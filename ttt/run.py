@@ -15,7 +15,7 @@ from ttt.cli.command import Closer, Command, heavy_imports
 from ttt.cli.offline import work_offline_if_silent
 from ttt.cli.request import CellCommand, parse_cells
 from ttt.files.hashing import json_digest
-from ttt.formatting import with_error
+from ttt.formatting import ERRORS, with_error
 from ttt.spec import Cell, Tracking, Trainer
 
 
@@ -86,6 +86,7 @@ def show(results: list[dict[str, Any]]) -> None:
         table.add_row(cell, r["bench"], *(with_error(r[side]["score"], r[side]["stderr"]) for side in (*SIDES, "gain")))
     out = terminal.results()
     out.print(table)
+    out.print(f"{ERRORS}.")
     if any(r["gain"]["stderr"] is None for r in results):
         out.print("A gain without ± has no paired error: its metric is not a mean over the items.")
     if len(results) == 1:

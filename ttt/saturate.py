@@ -86,7 +86,7 @@ def show(results: list[dict[str, Any]]) -> None:
 
 def _show_study(result: StudyResult, out: terminal.Terminal) -> None:
     table = Table(box=box.SIMPLE_HEAD)
-    for name in ("budget", "score", "gain later", "95 %", "verdict", "items to decide"):
+    for name in ("budget", "score ± standard error", "gain later", "95 %", "verdict", "items to decide"):
         table.add_column(name, justify="left" if name == "verdict" else "right")
     for rung in result.rungs:
         row = [count(rung.budget), with_error(rung.score, rung.stderr)]

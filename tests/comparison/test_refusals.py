@@ -103,18 +103,20 @@ def test_of_several_adjustments_one_can_be_chosen(store: Tracker) -> None:
     assert compared(store, "adjustments", adjustment="full").adjustment == "full"
 
 
-def test_scores_by_the_papers_rule_must_be_there_for_all_or_none(tmp_path: Path) -> None:
+def test_the_papers_score_is_the_benchs_own_unless_its_definition_says_otherwise(tmp_path: Path) -> None:
     cells = list(planted(made_models(6, n_families=6), theta=0.1))
     paper = {"base/score_paper": 0.3, "adjusted/score_paper": 0.4}
-    some = [replace(cell, metrics=paper if i else {}, suite="some") for i, cell in enumerate(cells)]
-    every = [replace(cell, metrics=paper, suite="every") for cell in cells]
-    store = write(tmp_path, [*some, *every])
-    with pytest.raises(SpecError, match=r"score_rule: mixed: .* model-000"):
+    means = bench(paper_score="mean_of_entries")
+    some = [replace(cell, metrics=paper if i else {}, suite="some", bench=means) for i, cell in enumerate(cells)]
+    every = [replace(cell, metrics=paper, suite="every", bench=means) for cell in cells]
+    own = [replace(cell, metrics=paper, suite="own") for cell in cells]
+    store = write(tmp_path, [*some, *every, *own])
+    with pytest.raises(SpecError, match=r"score_rule: the paper's score of bench 'sums' is a mean .* model-000"):
         compared(store, "some", score_rule="paper")
     rows = read_inputs(store, "sums", Options(suite="every", score_rule="paper")).models
     assert {(row.base, row.adjusted) for row in rows} == {(0.3, 0.4)}
-    rows = read_inputs(store, "sums", Options(suite="every")).models
-    assert {row.base for row in rows} == {made.base for made in cells}
+    for asked in (Options(suite="every"), Options(suite="own", score_rule="paper")):
+        assert {row.base for row in read_inputs(store, "sums", asked).models} == {made.base for made in cells}
 
 
 def test_models_at_chance_identify_nothing(tmp_path: Path) -> None:

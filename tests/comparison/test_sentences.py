@@ -16,7 +16,7 @@ from rich.console import Console
 import ttt.report
 from tests.report import fakes
 from ttt.comparison.conclusions import BenchConclusions, Conclusions
-from ttt.comparison.findings import EffectSize, Fit, OtherInference, SuiteChange
+from ttt.comparison.findings import EffectSize, Fit, OtherInference, ReleasedSplit, SuiteChange
 from ttt.comparison.sentences import SENTENCES, Sentence, say
 from ttt.comparison.terminal import show_conclusions
 from ttt.report.comparison import FIGURES, describe
@@ -70,6 +70,27 @@ REMARKS = sides(
     OPEN, replace(OPEN, note="the split follows compute"), other_inference=OtherInference("paper", OPEN, OPEN)
 )
 OTHER_REMARKS = sides(OPEN, OPEN, other_inference=OtherInference("paper", replace(OPEN, note="as in the paper"), OPEN))
+assert FULL.confound is not None
+
+
+def confound(**changes: Any) -> BenchConclusions:
+    """Conclusions with these parts of the confound."""
+    assert FULL.confound is not None
+    return replace(FULL, confound=replace(FULL.confound, **changes))
+
+
+def by_budget(*changes: dict[str, Any]) -> BenchConclusions:
+    """Conclusions whose first budgets are changed so, the others as the last of these."""
+    rows = enumerate(FULL.emergence)
+    return replace(FULL, emergence=[replace(row, **changes[min(i, len(changes) - 1)]) for i, row in rows])
+
+
+UNTESTED = confound(untouched=replace(FULL.confound.untouched, share_significant=None))
+PAPER = confound(
+    design="paper", policy="keep_best", untrained=["pythia-70m"], released_split=ReleasedSplit(0.019, 0.092, 0.005)
+)
+NOT_ASKED = replace(BARE, provenance=replace(BARE.provenance, options={"confound": "none"}))
+NO_ERRORS = replace(FULL, models=[replace(row, base_stderr=None, adjusted_stderr=None) for row in FULL.models])
 ERRORS = sides(replace(OPEN, theta_se=0.02), OPEN)
 
 EXAMPLES: dict[str, Example] = {
@@ -105,7 +126,12 @@ EXAMPLES: dict[str, Example] = {
         sides(OPEN, BEHIND),
         sides(OPEN, OPEN),
     ),
-    "summary.indirect-effect": Example("Adjusting changes the difference by −0.071 (p < 0.001).", FULL, BARE),
+    "summary.indirect-effect": Example(
+        "By the indirect effect, a regression of its own, adjusting changes the difference by −0.071 (p < 0.001); "
+        "theta, which assumes a point of emergence, changes by −0.073.",
+        FULL,
+        BARE,
+    ),
     "summary.other-inference": Example(
         "By the paper's inference the difference before adjusting is significant (+0.100,",
         sides(OPEN, OPEN, other_inference=OtherInference("paper", AHEAD, OPEN)),
@@ -114,7 +140,7 @@ EXAMPLES: dict[str, Example] = {
     "summary.provisional-unsaturated": Example(
         "Provisional, as not every model is shown to be saturated, nor the suite as a whole.", PROVISIONAL, SATURATED
     ),
-    "summary.provisional": Example("(p < 0.001). Provisional. run", SATURATED, PROVISIONAL),
+    "summary.provisional": Example("changes by −0.073. Provisional. run", SATURATED, PROVISIONAL),
     "summary.final-by-models": Example("Final: every model is shown to be saturated.", FULL, BY_SUITE),
     "summary.final-by-suite": Example("Final: the suite as a whole is shown to be saturated, though", BY_SUITE, FULL),
     "saturation.of-suite": Example(
@@ -154,11 +180,29 @@ EXAMPLES: dict[str, Example] = {
         FULL,
     ),
     "saturation.how": Example("by the validation items of its models' studies, never by the test", FULL, PROVISIONAL),
-    "before-after.marks": Example("A mark is a model, with ± 1.96 standard errors", FULL, AGREE),
+    "before-after.marks": Example("A mark is a model; whiskers reach 1.96 standard errors", FULL, AGREE),
     "before-after.lines": Example("The lines are one fit with a shared slope", FULL, BARE),
     "before-after.chance-left": Example("(0.250), which the score leaves at the point of emergence.", FULL, BARE),
     "before-after.chance": Example("The dotted line is chance (0.250).", BARE, FULL),
     "emergence.older": Example("For the older group alone.", FULL, BARE),
+    "emergence.same-models": Example(
+        "Every budget has the same 36 models; left out are those that were not scored at every one: llama-13b.",
+        by_budget({"left_out": ["llama-13b"]}),
+        by_budget({"left_out": ["llama-13b"]}, {"left_out": []}),
+    ),
+    "emergence.different-models": Example(
+        "Not every budget has the same models, but all that were scored there (35 to 36)",
+        by_budget({"left_out": ["llama-13b"], "n": 35}, {"left_out": []}),
+        by_budget({"left_out": ["llama-13b"], "n": 35}),
+    ),
+    "emergence.budgets-left-out": Example(
+        "at which too few of the models were scored: 480,000 examples.",
+        replace(FULL, budgets_left_out=[480_000.0]),
+        FULL,
+    ),
+    "emergence.whole": Example(
+        "“All” is after the whole adjustment:", by_budget({}, {}, {}, {}, {"examples": None}), FULL
+    ),
     "emergence.crosses": Example("A cross means that the data do not say", FULL, NO_CROSS),
     "emergence.meaning": Example("what emerged there was knowing the task.", FULL, ONE_POINT),
     "frontier.area": Example("adds to the frontier is 0.181 before adjusting and 0.033 after", FULL, AGREE),
@@ -171,7 +215,8 @@ EXAMPLES: dict[str, Example] = {
     "absent.emergence": Example("fewer than two budgets of adjusting were scored.", BARE, FULL),
     "absent.cost": Example("the time of fewer than two models is known.", TIMELESS, FULL),
     "absent.discriminator": Example("it needs at least five models a group.", BARE, FULL),
-    "absent.confound": Example("it needs older models that were adjusted for one epoch", BARE, FULL),
+    "absent.confound": Example("it needs older models that were adjusted for one epoch", BARE, NOT_ASKED),
+    "absent.confound-not-asked": Example("it was not asked for.", NOT_ASKED, BARE),
     "theta.remarks": Example("Clustered inference, after adjusting: the split follows compute.", REMARKS, FULL),
     "theta.other-remarks": Example("The paper's inference, before adjusting: as in the paper.", OTHER_REMARKS, FULL),
     "theta.standard-errors": Example(
@@ -202,11 +247,18 @@ EXAMPLES: dict[str, Example] = {
     ),
     "effects.not-identified": Example("Not identified: the split follows compute.", BARE, FULL),
     "effects.control": Example("The effects control for compute piecewise linearly", FULL, BARE),
-    "discriminator.before": Example("in 64.6 % of cases (balanced over the groups", FULL, BARE),
+    "discriminator.before": Example("in 64.0 % of cases (in five folds, balanced over the groups", FULL, BARE),
     "discriminator.null": Example("With the groups’ names shuffled it gets 50.3 %", FULL, NULLED),
-    "discriminator.after": Example("Against the older models after adjusting it gets 52.2 % (p 0.410)", FULL, BARE),
-    "confound.what": Example("split in two at random, 500 times (30 models).", FULL, BARE),
-    "confound.null": Example("Without any difference about 5 % of the splits", FULL, BARE),
+    "discriminator.after": Example("Against the older models after adjusting it gets 52.0 % (p 0.410)", FULL, BARE),
+    "discriminator.leave-one-out": Example("as the paper does, it is 64.6 % before and 52.2 % after", FULL, BARE),
+    "confound.what": Example("two at random, 500 times (30 models in 12 families, each of which", FULL, BARE),
+    "confound.paper": Example("1 of up to 6.48 × 10²¹ FLOPs are never in the half that trains;", PAPER, FULL),
+    "confound.keep-best": Example("(policy keep_best).", confound(policy="keep_best"), PAPER),
+    "confound.few-families": Example("There are fewer than 8 families: models", confound(level="models"), FULL),
+    "confound.left-out": Example("Left out are 2 older models that lack", FULL, confound(left_out=[])),
+    "confound.null": Example("5.2 % (nobody trained) and 4.6 % (both trained) of the splits", FULL, UNTESTED),
+    "confound.no-test": Example("With fewer than 8 models to divide no split could be significant", UNTESTED, FULL),
+    "confound.released": Example("θ +0.019 with nobody trained, +0.092 with one half trained", PAPER, FULL),
     "title.both": Example("mmlu, before and after the same training on the test task", FULL, AGREE),
     "heading.models": Example("published/mmlu: 12 models, adjusted by full; ", FULL, AGREE),
     "ranking.tau": Example("ranking before and after adjusting is 0.742 (95 %: 0.611 to 0.834)", FULL, BARE),
@@ -214,6 +266,7 @@ EXAMPLES: dict[str, Example] = {
     "ranking.paired": Example("Ties are tested on the same items,", FULL, replace(FULL, tie_test="unpaired")),
     "ranking.unpaired": Example("Ties are tested by standard errors alone,", replace(FULL, tie_test="unpaired"), FULL),
     "ranking.kept-base": Example("a model that lost by adjusting keeps its base score,", KEPT, FULL),
+    "ranking.errors": Example("± is one standard error;", FULL, NO_ERRORS),
     "ranking.asterisk": Example("* its base score, which is better", KEPT, FULL),
     "words.adjusting": Example("fine-tuning every model on the same, sufficient data", FULL, AGREE),
     "words.compute": Example("C = 6 N D: FLOPs of pretraining", FULL, AGREE),

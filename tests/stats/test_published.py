@@ -11,6 +11,7 @@ from ttt.stats.emergence import emergence
 from ttt.stats.frontier import frontier_gain
 from ttt.stats.plateau import judge_scores
 from ttt.stats.ranking import kendall
+from ttt.stats.released_confound import never_trained, released_theta, split_as_released
 from ttt.stats.scaling import fit_scaling
 
 pytestmark = [needs_published, pytest.mark.real]
@@ -111,11 +112,37 @@ def test_the_confound_recreated_over_many_splits(bench):
     names = [m for m in facts() if not facts()[m].newer and all(m in stage for stage in stages)]
     assert len(names) == 30
     columns = [[stage[m] for m in names] for stage in stages]
-    result = recreate_confound([facts()[m].compute for m in names], *columns, chance=CHANCE[bench])
+    families = [facts()[m].family for m in names]
+    compute = [facts()[m].compute for m in names]
+    result = recreate_confound(compute, *columns, chance=CHANCE[bench], clusters=families, n_splits=200)
+    assert (result.level, result.n_units) == ("clusters", 12)
     assert result.half_trained.low > 0
     assert result.half_trained.mean > 0.05
+    assert result.half_trained.share_significant > 0.4
     assert result.all_adjusted.low < 0 < result.all_adjusted.high
     assert abs(result.all_adjusted.mean) < 0.02
+    for placebo in (result.untouched, result.both_trained):
+        assert 0.03 <= placebo.share_significant <= 0.07
+
+
+@pytest.mark.parametrize("bench", BENCHES)
+def test_the_confound_by_the_releases_design(bench):
+    """The smallest never train, the other half is adjusted to folder e3, and the better of before and after counts."""
+    stages = {of: [step(of, 0), *(adjusted_folder(stage, of) for stage in ("e1", "e2", "e3"))] for of in BENCHES}
+    names = [m for m in facts() if not facts()[m].newer and all(m in s for of in BENCHES for s in stages[of])]
+    compute = np.array([facts()[m].compute for m in names])
+    base, once, twice, thrice = (np.array([stage[m] for m in names]) for stage in stages[bench])
+    scores = [base, np.maximum(base, once), np.maximum(base, twice), np.maximum(once, thrice)]
+    assert (len(names), never_trained(compute).sum()) == (31, 6)
+    result = recreate_confound(
+        compute, *scores, chance=CHANCE[bench], untrained=never_trained(compute), n_splits=200, n_permutations=39
+    )
+    means = [state.mean for state in (result.untouched, result.half_trained, result.all_adjusted)]
+    assert means == pytest.approx(EXPECTED[bench]["confound"], abs=0.01)
+    half = split_as_released(names, compute)
+    pairs = ((scores[0], scores[0]), (scores[1], scores[0]), (scores[3], scores[2]))
+    own = [released_theta(compute, np.where(half, a, b), half, chance=CHANCE[bench]) for a, b in pairs]
+    assert own == pytest.approx(EXPECTED[bench]["confound_of_seed_42"], abs=WITHIN)
 
 
 @pytest.mark.parametrize("bench", BENCHES)

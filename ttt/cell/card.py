@@ -24,7 +24,7 @@ def card(cell: Cell, result: CellResult, source: str, precision: str, files: Dat
         f"pretraining, {model.compute:.3g} FLOPs, {model.trained}), loaded from `{source}`, "
         f"in {TYPES[number]}{', generating with vLLM' if generator else ''}.",
         "",
-        f"| {bench.metric} | score |",
+        f"| {bench.metric} | score ± standard error |",
         "|---|---|",
         f"| base | {with_error(result.base['score'], result.base['stderr'])} |",
     ]

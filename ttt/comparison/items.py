@@ -42,7 +42,7 @@ def item_conclusions(tracker: Tracker, bench: str, models: Sequence[str], option
     pairs: list[Pair] = []
     for side in SIDES:
         contenders = [read_side(tracker, ids[model], side, model) for model in models]
-        tested = paired_tests(contenders, options.seed)
+        tested = paired_tests(contenders)
         pairs += [replace(pair, scores=side) for pair in tested]
         for one, group in zip(contenders, ties(contenders, tested), strict=True):
             scores.append(of_fields(ModelScore, score_of(one), scores=side, model=one.label, tie_group=group))

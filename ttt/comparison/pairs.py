@@ -77,12 +77,12 @@ def score_of(items: ItemScores) -> ItemsScore:
     return of_fields(ItemsScore, mean, score=float(mean.mean))
 
 
-def paired_tests(contenders: Sequence[ItemScores], seed: int = 0) -> list[Pair]:
+def paired_tests(contenders: Sequence[ItemScores]) -> list[Pair]:
     """Every pair on its shared documents, second minus first; `p_adjusted` is Benjamini-Hochberg's over all pairs.
 
     A pair that was not asked the same documents has nulls and a `note`.
     """
-    pairs = [_pair(first, second, seed) for first, second in combinations(contenders, 2)]
+    pairs = [_pair(first, second) for first, second in combinations(contenders, 2)]
     tested = {i: pair.p for i, pair in enumerate(pairs) if pair.p is not None}
     if tested:
         for i, p in zip(tested, benjamini_hochberg(list(tested.values())), strict=True):
@@ -90,7 +90,7 @@ def paired_tests(contenders: Sequence[ItemScores], seed: int = 0) -> list[Pair]:
     return pairs
 
 
-def _pair(first: ItemScores, second: ItemScores, seed: int) -> Pair:
+def _pair(first: ItemScores, second: ItemScores) -> Pair:
     shared = first.correct.index.intersection(second.correct.index)
     if not len(shared) or not first.documents[shared].equals(second.documents[shared]):
         nothing = dict.fromkeys(one.name for one in fields(Pair))
@@ -101,7 +101,7 @@ def _pair(first: ItemScores, second: ItemScores, seed: int) -> Pair:
     left_out = max(len(first.correct), len(second.correct)) - len(shared)
     return of_fields(
         Pair,
-        paired_difference(before, after, groups, seed=seed),
+        paired_difference(before, after, groups),
         first=first.label,
         second=second.label,
         minimum_detectable_difference=plain(float(minimum_detectable_difference(after - before))),

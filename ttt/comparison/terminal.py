@@ -20,7 +20,6 @@ from ttt.comparison.conclusions import (
     VersionConclusions,
 )
 from ttt.comparison.contenders import ModelScore, VersionScore
-from ttt.comparison.findings import Fit
 from ttt.comparison.sentences import say
 from ttt.formatting import (
     DASH,
@@ -70,7 +69,8 @@ def _comparison(conclusions: BenchConclusions, out: Terminal) -> None:
 def _fits(conclusions: BenchConclusions) -> Table:
     sides = [getattr(conclusions, side) for side in SIDES]
     table = _table("", *SIDES, left=1)
-    table.add_row("theta", *(_theta(fit) for fit in sides))
+    table.add_row("theta", *(signed(fit.theta, UNIDENTIFIED) for fit in sides))
+    table.add_row("  standard error", *(decimal(fit.theta_se) for fit in sides))
     table.add_row("  95 % interval", *(signed_interval(fit.theta_low, fit.theta_high) for fit in sides))
     table.add_row("  p", *(probability(fit.theta_p) for fit in sides))
     table.add_row("c_e, FLOPs", *(flops(fit.c_e, UNIDENTIFIED) for fit in sides))
@@ -78,11 +78,6 @@ def _fits(conclusions: BenchConclusions) -> Table:
     table.add_row("R²", *(decimal(fit.r2) for fit in sides))
     table.add_row("frontier area", *(decimal(getattr(conclusions.pareto_area, side)) for side in SIDES))
     return table
-
-
-def _theta(fit: Fit) -> str:
-    error = "" if fit.theta_se is None else f" ± {decimal(fit.theta_se)}"
-    return UNIDENTIFIED if fit.theta is None else f"{signed(fit.theta)}{error}"
 
 
 def _models(conclusions: BenchConclusions) -> Table:
@@ -121,7 +116,7 @@ def _reformulation(conclusions: FormatConclusions, out: Terminal) -> None:
             Text(fit.bench),
             fit.format,
             fit.scores,
-            _theta(fit),
+            signed(fit.theta, UNIDENTIFIED),
             signed_interval(fit.theta_low, fit.theta_high),
             probability(fit.theta_p),
             flops(fit.c_e, UNIDENTIFIED),

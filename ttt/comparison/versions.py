@@ -88,7 +88,7 @@ def version_conclusions(tracker: Tracker, name: str, options: Options) -> Versio
     rows: list[VersionScore] = []
     pairs: list[Pair] = []
     for of in benches:
-        lines, tested, lost = _on_bench(tracker, [one for one in scored if one.bench == of], options.seed)
+        lines, tested, lost = _on_bench(tracker, [one for one in scored if one.bench == of])
         rows += lines
         pairs += tested
         left_out += lost
@@ -154,7 +154,7 @@ def _saturated(run: Any) -> str:
 
 
 def _on_bench(
-    tracker: Tracker, scored: Sequence[ScoredVersion], seed: int
+    tracker: Tracker, scored: Sequence[ScoredVersion]
 ) -> tuple[list[VersionScore], list[Pair], list[LeftOut]]:
     rows: list[VersionScore] = []
     contenders: list[ItemScores] = []
@@ -167,7 +167,7 @@ def _on_bench(
             continue
         contenders += [items] if items else []
         rows.append(_row(one, items))
-    pairs = paired_tests(contenders, seed)
+    pairs = paired_tests(contenders)
     groups = dict(zip((items.label for items in contenders), ties(contenders, pairs), strict=True))
     rows = [replace(row, tie_group=groups.get(row.version)) for row in rows]
     return rows, [replace(pair, bench=scored[0].bench) for pair in pairs], left_out

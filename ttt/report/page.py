@@ -19,6 +19,7 @@ from ttt.report import strips
 
 CONFOUND = (
     ("untouched", "Nobody trained on the test task"),
+    ("both_trained", "Both halves trained on the test task"),
     ("half_trained", "One half trained on the test task"),
     ("all_adjusted", "Then all adjusted alike"),
 )

@@ -33,7 +33,7 @@ def scale_of(values: Iterable[Any]) -> Scale | None:
 
 
 def whiskers(value: Any, stderr: Any) -> tuple[float | None, float | None]:
-    """The ends of value ± 1.96 standard errors; (None, None) where either is not known."""
+    """The ends of an interval of 1.96 standard errors to either side; (None, None) where either is not known."""
     middle, error = known(value), known(stderr)
     return (None, None) if middle is None or error is None else (middle - 1.96 * error, middle + 1.96 * error)
 

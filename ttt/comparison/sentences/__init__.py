@@ -10,14 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 from ttt.comparison.conclusions import Conclusions
-from ttt.comparison.sentences import benches, captions, fits, saturation, summaries, tables
+from ttt.comparison.sentences import benches, captions, confound, fits, saturation, summaries, tables
 from ttt.comparison.sentences.sentence import Sentence as Sentence
 
 SENTENCES: tuple[Sentence[Any], ...] = (
     *summaries.SENTENCES,
     *captions.SENTENCES,
     *fits.SENTENCES,
-    *saturation.SENTENCES,
+from ttt.comparison.sentences import benches, captions, confound, fits, saturation, summaries, tables
     *tables.SENTENCES,
     *tables.STANDING,
     *benches.SENTENCES,

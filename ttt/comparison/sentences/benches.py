@@ -5,7 +5,7 @@ from __future__ import annotations
 from ttt.comparison.conclusions import AgreementConclusions, FormatConclusions
 from ttt.comparison.findings import FormatFit
 from ttt.comparison.sentences.sentence import Sentence
-from ttt.formatting import UNIDENTIFIED, decimal, signed
+from ttt.formatting import UNIDENTIFIED, decimal, signed, signed_interval
 
 
 def _taus(c: AgreementConclusions) -> list[str]:
@@ -18,7 +18,7 @@ def _taus(c: AgreementConclusions) -> list[str]:
 
 
 def _theta(fit: FormatFit) -> str:
-    interval = "" if fit.theta_low is None else f" ({signed(fit.theta_low)} to {signed(fit.theta_high)})"
+    interval = "" if fit.theta_low is None else f" ({signed_interval(fit.theta_low, fit.theta_high)})"
     return f"{fit.format} {fit.scores} {signed(fit.theta, UNIDENTIFIED)}{interval}"
 
 

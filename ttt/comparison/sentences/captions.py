@@ -5,7 +5,7 @@ from __future__ import annotations
 from ttt.comparison.conclusions import BenchConclusions
 from ttt.comparison.findings import Fit
 from ttt.comparison.sentences.sentence import Sentence, always
-from ttt.formatting import decimal, known, signed, signed_interval
+from ttt.formatting import count, decimal, first_few, known, signed, signed_interval
 
 
 def has_curves(c: BenchConclusions) -> bool:
@@ -19,6 +19,11 @@ def has_emergence(c: BenchConclusions) -> bool:
 def has_budgets(c: BenchConclusions) -> bool:
     """Two or more budgets of adjusting, which make a curve."""
     return len({row.examples for row in c.emergence}) > 1
+
+
+def models_left_out(c: BenchConclusions) -> list[list[str]]:
+    """The older models that do not count at a budget, each set of them once."""
+    return [list(names) for names in {tuple(row.left_out) for row in c.emergence}] if has_budgets(c) else []
 
 
 def has_times(c: BenchConclusions) -> bool:
@@ -39,7 +44,9 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
         "before_after",
         "the models of one bench are drawn",
         always,
-        lambda c: "A mark is a model, with ± 1.96 standard errors of its score where they are known.",
+        lambda c: (
+            "A mark is a model; whiskers reach 1.96 standard errors of its score to either side where they are known."
+        ),
     ),
     Sentence(
         "before-after.lines",
@@ -74,6 +81,47 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
             "For the older group alone. The point of emergence is the compute at which the score leaves chance, R² the "
             "share of the score’s variance that compute explains; whiskers are 95 % intervals, and one that runs to "
             "the panel’s edge is open."
+        ),
+    ),
+    Sentence(
+        "emergence.same-models",
+        "emergence",
+        "every budget has the same older models, and some were not scored at all of these budgets",
+        lambda c: len(models_left_out(c)) == 1 and models_left_out(c)[0],
+        lambda c: (
+            f"Every budget has the same {c.emergence[0].n} models; left out are those that were not scored at every "
+            f"one: {first_few(models_left_out(c)[0])}."
+        ),
+    ),
+    Sentence(
+        "emergence.different-models",
+        "emergence",
+        "budgets have different older models",
+        lambda c: len(models_left_out(c)) > 1,
+        lambda c: (
+            "Not every budget has the same models, but all that were scored there "
+            f"({min(row.n for row in c.emergence)} to {max(row.n for row in c.emergence)}); points of different models "
+            "are not joined."
+        ),
+    ),
+    Sentence(
+        "emergence.budgets-left-out",
+        "emergence",
+        "at some budgets too few models were scored",
+        lambda c: has_budgets(c) and c.budgets_left_out,
+        lambda c: (
+            "Left out are budgets at which too few of the models were scored: "
+            f"{', '.join(count(budget) for budget in c.budgets_left_out)} examples."
+        ),
+    ),
+    Sentence(
+        "emergence.whole",
+        "emergence",
+        "it is not known how many examples the whole adjustment has",
+        lambda c: has_budgets(c) and any(row.examples is None for row in c.emergence),
+        lambda c: (
+            "“All” is after the whole adjustment: how many examples that is is not known, so it stands off the axis "
+            "and is joined to no budget."
         ),
     ),
     Sentence(
@@ -182,9 +230,17 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
     Sentence(
         "absent.confound",
         "absent",
-        "the confound is not recreated",
-        lambda c: c.confound is None,
+        "the confound was asked for, and too few older models have the adjustments",
+        lambda c: c.confound is None and c.provenance.options.get("confound") != "none",
         lambda c: "it needs older models that were adjusted for one epoch and for two, from the base model and on top.",
+        "The confound recreated",
+    ),
+    Sentence(
+        "absent.confound-not-asked",
+        "absent",
+        "the confound was not asked for",
+        lambda c: c.confound is None and c.provenance.options.get("confound") == "none",
+        lambda c: "it was not asked for.",
         "The confound recreated",
     ),
 )

@@ -1,11 +1,11 @@
-"""What the fits and effects say beside their numbers, and what the two tests of the confound say."""
+"""What the fits and effects say beside their numbers."""
 
 from __future__ import annotations
 
 from ttt.comparison.conclusions import BenchConclusions
 from ttt.comparison.findings import EffectSize, Fit
 from ttt.comparison.sentences.sentence import Sentence, always
-from ttt.formatting import UNIDENTIFIED, count, known, percent, probability
+from ttt.formatting import UNIDENTIFIED
 
 INFERENCES = {"clustered": "Clustered inference", "paper": "The paper's inference"}
 NO_EFFECT = "the groups follow compute, or there are too few models to tell them from it"
@@ -52,47 +52,6 @@ def holds_zero(effect: EffectSize | Fit) -> bool:
 def unidentified(c: BenchConclusions) -> EffectSize | None:
     """The first effect that is not identified."""
     return next((effect for effect in (c.direct_effect, c.indirect_effect) if effect.estimate is None), None)
-
-
-def has_null(c: BenchConclusions) -> bool:
-    return c.discriminator is not None and known(c.discriminator.base.null_mean) is not None
-
-
-def _null(c: BenchConclusions) -> str:
-    assert c.discriminator is not None
-    base = c.discriminator.base
-    return (
-        f"With the groups’ names shuffled it gets {percent(base.null_mean)} on average, and "
-        f"{percent(base.null_high)} or more in one shuffle of twenty (p {probability(base.p)})."
-    )
-
-
-def _discriminator(c: BenchConclusions) -> str:
-    assert c.discriminator is not None
-    return (
-        "A classifier that sees nothing of a model but its compute and score tells newer models from older ones in "
-        f"{percent(c.discriminator.base.accuracy)} of cases (balanced over the groups; guessing is 50 %)."
-    )
-
-
-def _discriminator_after(c: BenchConclusions) -> str:
-    assert c.discriminator is not None
-    after = c.discriminator.adjusted
-    p = "" if known(after.p) is None else f" (p {probability(after.p)})"
-    return (
-        f"Against the older models after adjusting it gets {percent(after.accuracy)}{p}: near 50 % an older model that "
-        "practised the test task looks like a newer one that did not."
-    )
-
-
-def _confound(c: BenchConclusions) -> str:
-    assert c.confound is not None
-    return (
-        f"The older models were split in two at random, {count(c.confound.n_splits)} times "
-        f"({c.confound.n_models} models). The halves differ in nothing, until one of them trains on the test task; if "
-        "then a lead like that of newer models appears, and goes when all are adjusted alike, training on the test "
-        "task is enough to explain such a lead."
-    )
 
 
 SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
@@ -217,34 +176,5 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
         lambda c: (
             "The effects control for compute piecewise linearly, with no assumption on where the score leaves chance."
         ),
-    ),
-    Sentence(
-        "discriminator.before",
-        "discriminator",
-        "there are enough models of both groups for a classifier",
-        lambda c: c.discriminator is not None,
-        _discriminator,
-    ),
-    Sentence("discriminator.null", "discriminator", "groups were permuted for a null", has_null, _null),
-    Sentence(
-        "discriminator.after",
-        "discriminator",
-        "there are enough models of both groups for a classifier",
-        lambda c: c.discriminator is not None,
-        _discriminator_after,
-    ),
-    Sentence(
-        "confound.what",
-        "confound",
-        "the confound is recreated",
-        lambda c: c.confound is not None,
-        _confound,
-    ),
-    Sentence(
-        "confound.null",
-        "confound null",
-        "the confound is recreated",
-        lambda c: c.confound is not None,
-        lambda c: "Without any difference about 5 % of the splits would be found significant.",
     ),
 )

@@ -7,7 +7,7 @@ from typing import Literal
 from ttt.comparison.conclusions import BenchConclusions
 from ttt.comparison.findings import Fit
 from ttt.comparison.sentences.sentence import Sentence
-from ttt.formatting import known, probability, signed
+from ttt.formatting import known, probability, signed, signed_interval
 
 Finding = Literal["ahead", "behind", "open", "none"]
 STATES = {"ahead": "score higher", "behind": "score lower", "open": "show no significant difference"}
@@ -41,7 +41,7 @@ def figures(side: Fit) -> str:
     if side.theta_low is None or side.theta_high is None:
         return f"{signed(side.theta)}, no interval"
     p = "" if side.theta_p is None else f", p {probability(side.theta_p)}"
-    return f"{signed(side.theta)}, 95 % interval {signed(side.theta_low)} to {signed(side.theta_high)}{p}"
+    return f"{signed(side.theta)}, 95 % interval {signed_interval(side.theta_low, side.theta_high)}{p}"
 
 
 def _why(side: Fit) -> str:
@@ -65,8 +65,22 @@ def other_inference_differs(c: BenchConclusions) -> list[str]:
     return clauses
 
 
+<<<<<<< HEAD
 def is_saturated(c: BenchConclusions) -> bool:
     return c.suite_saturation.verdict == "saturated" or all(line.saturated for line in c.models)
+=======
+def _indirect_effect(c: BenchConclusions) -> str:
+    """With the change of theta, which is another number for the same thing, where that is known."""
+    effect = c.indirect_effect
+    sure = "" if (effect.p or 0.0) < 0.05 else ", not significant"
+    theta = ""
+    if c.base.theta is not None and c.adjusted.theta is not None:
+        theta = f"; theta, which assumes a point of emergence, changes by {signed(c.adjusted.theta - c.base.theta)}"
+    return (
+        "By the indirect effect, a regression of its own, adjusting changes the difference by "
+        f"{signed(-(effect.estimate or 0.0))} (p {probability(effect.p)}{sure}){theta}."
+    )
+>>>>>>> f8d8dc7 (What a report says of the confound, the discriminator, budgets and errors is measured and named; bounds and p value of a pair are of one test)
 
 
 SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
@@ -126,11 +140,7 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
         "summary",
         "the indirect effect and its p value are known",
         lambda c: known(c.indirect_effect.estimate) is not None and known(c.indirect_effect.p) is not None,
-        lambda c: (
-            f"Adjusting changes the difference by {signed(-(c.indirect_effect.estimate or 0.0))} "
-            f"(p {probability(c.indirect_effect.p)}"
-            f"{'' if (c.indirect_effect.p or 0.0) < 0.05 else ', not significant'})."
-        ),
+        _indirect_effect,
     ),
     Sentence(
         "summary.other-inference",

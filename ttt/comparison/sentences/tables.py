@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ttt.comparison.conclusions import BenchConclusions, Conclusions
 from ttt.comparison.sentences.sentence import Sentence, always
-from ttt.formatting import clean, decimal, known
+from ttt.formatting import ERRORS, clean, decimal, known
 
 
 def _heading(c: BenchConclusions) -> str:
@@ -66,7 +66,7 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
         "the models of one bench are ranked",
         always,
         lambda c: (
-            "By the score after adjusting; ± is 1.96 standard errors. “Moved” counts places won or lost by adjusting. "
+            f"By the score after adjusting; {ERRORS}. “Moved” counts places won or lost by adjusting. "
             "Models with the same number under “tie” are not distinguished from the first of them, and their order "
             "means little. “Saturated” says whether a larger budget of adjusting was shown not to raise the score."
         ),
@@ -97,6 +97,13 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
             "Policy keep_best: a model that lost by adjusting keeps its base score, which "
             f"{c.n_kept_base} of {c.n_models} did."
         ),
+    ),
+    Sentence(
+        "ranking.errors",
+        "terminal ranking",
+        "the standard error of a score is known",
+        lambda c: any(known(row.base_stderr) is not None or known(row.adjusted_stderr) is not None for row in c.models),
+        lambda c: f"{ERRORS};",
     ),
     Sentence(
         "ranking.asterisk",
