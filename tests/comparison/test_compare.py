@@ -220,10 +220,34 @@ def test_the_confound_is_recreated_where_its_adjustments_are(tmp_path: Path) -> 
     found = concluded(store)
     assert found.adjustment == "full"
     confound = found.confound
-    assert confound.n_models == 12
+    assert (confound.n_models, confound.level, confound.n_units) == (12, "models", 12), "there are but four families"
     assert confound.half_trained.mean == pytest.approx(0.1, abs=0.03)
     assert abs(confound.all_adjusted.mean) < 0.02
+    assert 0.03 < confound.untouched.share_significant < 0.07
     assert concluded(store, confound="none").confound is None
+    best = concluded(store, policy="keep_best").confound
+    assert (best.policy, best.untouched.mean) == ("keep_best", confound.untouched.mean)
+    with pytest.raises(SpecError, match=r"confound=paper: the release never trains models of up to 6\.48 × 10²¹ FLOPs"):
+        concluded(store, confound="paper", exclude=_large(cells))
+
+
+def _large(cells: list[Made]) -> tuple[str, ...]:
+    """Older models that the release's design would train, but for three."""
+    large = [cell.model for cell in cells if cell.model.compute > 6.48e21 and cell.model.trained < "2023-11"]
+    return tuple(model.name for model in large[3:])
+
+
+def test_what_is_adjusted_to_less_than_before_keeps_its_score_in_the_confound_too(tmp_path: Path) -> None:
+    cells = list(planted(made_models(), theta=0.0))
+    steps = [
+        replace(cell, adjustment=adjustment(name), adjusted=max(0.0, cell.base - 0.1))
+        for cell in cells
+        for name in ("epochs_1", "epochs_2", "epochs_1_2")
+    ]
+    store = write(tmp_path, [*cells, *steps])
+    raw, best = concluded(store).confound, concluded(store, policy="keep_best").confound
+    assert raw.half_trained.mean < -0.05
+    assert best.half_trained.mean == pytest.approx(best.untouched.mean, abs=1e-12)
 
 
 def test_numbers_that_are_not_finite_are_null() -> None:

@@ -26,6 +26,7 @@ pytestmark = [
     pytest.mark.skipif(not (SHARED / "published").is_dir(), reason="the public release is absent: ../shared/published"),
 ]
 RELEASE = {"score_rule": "paper", "policy": "keep_best", "inference": "paper"}
+STATES = ("untouched", "half_trained", "all_adjusted")
 BATCH = 64
 
 
@@ -46,7 +47,9 @@ def compared(store: Tracker, bench: str, **asked: Any) -> BenchConclusions:
 @pytest.fixture(scope="module", params=sorted(EXPECTED))
 def release(store: Tracker, request: pytest.FixtureRequest) -> tuple[BenchConclusions, dict[str, Any]]:
     """What the release's choices give for a bench, and what the paper has."""
-    found = compared(store, request.param, discriminator_examples=1000 * BATCH, n_permutations=1, **RELEASE)
+    found = compared(
+        store, request.param, confound="paper", discriminator_examples=1000 * BATCH, n_permutations=1, **RELEASE
+    )
     return found, EXPECTED[request.param]
 
 
@@ -71,6 +74,18 @@ def test_emergence_of_the_release(release: tuple[BenchConclusions, dict[str, Any
     r2 = {row.examples: row.r2 for row in found.emergence if row.measure == "score"}
     steps = {step: r2[BATCH * step] for step in expected["steps"]}
     assert steps == pytest.approx(expected["steps"], abs=WITHIN)
+    known = [examples for examples in r2 if examples is not None]
+    assert max(known) == (299_526 if found.bench == "mmlu" else 1_600_000)
+    assert (None in r2) == (found.bench == "gsm8k"), (
+        "how many examples the release's mathematical data have is not known"
+    )
+
+
+def test_a_curve_over_budgets_is_of_the_same_models(store: Tracker) -> None:
+    found = compared(store, "gsm8k", confound="none", n_permutations=1)
+    assert {(row.n, tuple(row.left_out)) for row in found.emergence} == {(29, tuple(found.emergence[0].left_out))}
+    assert len(found.emergence[0].left_out) == 5
+    assert found.budgets_left_out == [BATCH * step for step in (7500, 12500, 17500, 22500)]
 
 
 def test_the_discriminator_of_the_release(release: tuple[BenchConclusions, dict[str, Any]]) -> None:
@@ -80,11 +95,15 @@ def test_the_discriminator_of_the_release(release: tuple[BenchConclusions, dict[
     assert accuracy[0] > accuracy[1] + 0.1
 
 
-def test_the_confound_is_recreated(release: tuple[BenchConclusions, dict[str, Any]]) -> None:
-    confound = release[0].confound
-    assert confound.n_models == 30
-    assert confound.half_trained.low > 0
-    assert confound.all_adjusted.low < 0 < confound.all_adjusted.high
+def test_the_confound_is_recreated_as_released(release: tuple[BenchConclusions, dict[str, Any]]) -> None:
+    found, expected = release
+    confound = found.confound
+    assert (confound.n_models, len(confound.untrained), len(confound.left_out)) == (31, 6, 3)
+    assert [getattr(confound, state).mean for state in STATES] == pytest.approx(expected["confound"], abs=0.01)
+    own = [getattr(confound.released_split, state) for state in STATES]
+    assert own == pytest.approx(expected["confound_of_seed_42"], abs=WITHIN)
+    assert 0.03 <= confound.untouched.share_significant <= 0.07
+    assert 0.03 <= confound.both_trained.share_significant <= 0.07
 
 
 @pytest.mark.parametrize("bench", sorted(EXPECTED))

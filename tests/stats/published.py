@@ -43,7 +43,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
 }
 """The figures of arXiv 2407.07890 and its release, typed here and nowhere else: theta, its error and R2 of each side,
 where scores leave chance, theta by languages, effects and their errors, areas, R2 and accuracies by step, and thetas
-between halves of the older models (nobody trained, one half trained, all adjusted), over splits and on the release's."""
+between halves of the older models (nobody trained, one half trained, all adjusted): over splits, and on its own."""
 WITHIN = 0.002
 """How near a figure of the release is reached: they have three digits."""
 
