@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.stores import adjustment, made_models, planted, write
+from tests.stores import Made, adjustment, made_models, planted, write
 from ttt.comparison.conclude import conclude
 from ttt.comparison.conclusions import BenchConclusions, as_json, from_json
 from ttt.comparison.findings import Excluded, plain

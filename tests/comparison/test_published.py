@@ -76,9 +76,7 @@ def test_emergence_of_the_release(release: tuple[BenchConclusions, dict[str, Any
     assert steps == pytest.approx(expected["steps"], abs=WITHIN)
     known = [examples for examples in r2 if examples is not None]
     assert max(known) == (299_526 if found.bench == "mmlu" else 1_600_000)
-    assert (None in r2) == (found.bench == "gsm8k"), (
-        "how many examples the release's mathematical data have is not known"
-    )
+    assert (None in r2) == (found.bench == "gsm8k"), "it does not say how many its mathematical data are"
 
 
 def test_a_curve_over_budgets_is_of_the_same_models(store: Tracker) -> None:

@@ -17,7 +17,8 @@ SENTENCES: tuple[Sentence[Any], ...] = (
     *summaries.SENTENCES,
     *captions.SENTENCES,
     *fits.SENTENCES,
-from ttt.comparison.sentences import benches, captions, confound, fits, saturation, summaries, tables
+    *confound.SENTENCES,
+    *saturation.SENTENCES,
     *tables.SENTENCES,
     *tables.STANDING,
     *benches.SENTENCES,

@@ -38,7 +38,8 @@ def _figures(suite: SuiteSaturation) -> str:
         changes.append(f"change of theta {_change(suite.theta_change)}")
     return (
         f"from {count(suite.budget)} to {count(suite.later)} examples {', '.join(changes)} "
-        f"(95 %; tolerance {suite.tolerance:g}; {count(suite.n_models)} models, {count(suite.n_items)} validation items)"
+        f"(95 %; tolerance {suite.tolerance:g}; {count(suite.n_models)} models, "
+        f"{count(suite.n_items)} validation items)"
     )
 
 

@@ -65,10 +65,10 @@ def other_inference_differs(c: BenchConclusions) -> list[str]:
     return clauses
 
 
-<<<<<<< HEAD
 def is_saturated(c: BenchConclusions) -> bool:
     return c.suite_saturation.verdict == "saturated" or all(line.saturated for line in c.models)
-=======
+
+
 def _indirect_effect(c: BenchConclusions) -> str:
     """With the change of theta, which is another number for the same thing, where that is known."""
     effect = c.indirect_effect
@@ -80,7 +80,6 @@ def _indirect_effect(c: BenchConclusions) -> str:
         "By the indirect effect, a regression of its own, adjusting changes the difference by "
         f"{signed(-(effect.estimate or 0.0))} (p {probability(effect.p)}{sure}){theta}."
     )
->>>>>>> f8d8dc7 (What a report says of the confound, the discriminator, budgets and errors is measured and named; bounds and p value of a pair are of one test)
 
 
 SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
