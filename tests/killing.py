@@ -1,4 +1,7 @@
-"""Commands that are killed, and what they leave behind: for the tests of crash safety and the scripts of kills."""
+"""Commands that are killed, and what they leave behind: for the tests of crash safety and the scripts of kills.
+
+`python -m tests.killing MODULE:FUNCTION N COMMAND ...` is the command itself, killed as it makes the n-th such call.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,6 @@ import multiprocessing
 import os
 import runpy
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -65,8 +67,12 @@ def _command(module: str, arguments: list[str], output: Path, die_at: tuple[str,
     os.dup2(said, 2)
     if die_at:
         _die_at(*die_at)
-    sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    _run([module, *arguments])
+
+
+def _run(argv: list[str]) -> None:
+    sys.argv = argv
+    runpy.run_module(argv[0], run_name="__main__", alter_sys=True)
 
 
 def _die_at(target: str, n: int) -> None:
@@ -89,27 +95,30 @@ def call(module: str, arguments: list[str], die_at: tuple[str, int] | None = Non
     """Run a command to its end; its exit code, which is that of a killed one only where it was to die (`begin`)."""
     with tempfile.NamedTemporaryFile() as output:
         process = begin(module, arguments, Path(output.name), die_at)
-        process.join(240)
-        if process.exitcode is None:
-            process.kill()
-        if process.exitcode not in (0, -signal.SIGKILL if die_at else 0):
-            raise AssertionError(f"{module} {arguments}: exit code {process.exitcode}\n{Path(output.name).read_text()}")
-        return process.exitcode
+        code = ended(process, 240)
+        if code not in (0, -signal.SIGKILL if die_at else 0):
+            raise AssertionError(f"{module} {arguments}: exit code {code}\n{Path(output.name).read_text()}")
+        return code
 
 
 def call_for(module: str, arguments: list[str], seconds: float, number: int = signal.SIGKILL) -> int:
     """Run a command and send it the signal after so many seconds; its exit code, 0 if it ended before."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", module, *arguments],
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        return process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.send_signal(number)
-        return process.wait(120)
+    process = begin(module, arguments, Path(os.devnull))
+    process.join(seconds)
+    if process.exitcode is None:
+        assert process.pid
+        os.kill(process.pid, number)
+    return ended(process, 120)
+
+
+def ended(process: BaseProcess, seconds: float) -> int:
+    """The exit code of a command that ends within so many seconds; one that does not is killed."""
+    process.join(seconds)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+    assert process.exitcode is not None
+    return process.exitcode
 
 
 def left(root: Path, *experiments: str) -> dict[str, Any]:
@@ -151,3 +160,8 @@ def seconds_of(module: str, arguments: list[str]) -> float:
     start = time.monotonic()
     assert call(module, arguments) == 0
     return time.monotonic() - start
+
+
+if __name__ == "__main__":
+    _die_at(sys.argv[1], int(sys.argv[2]))
+    _run(sys.argv[3:])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.killing import AT_POINT, environment
+from tests.killing import environment
 from ttt.cell.read import read_items
 from ttt.spec import Tracking
 from ttt.tracking import Tracker
@@ -28,7 +28,7 @@ def run(
     n: int, arguments: list[str], module: str = "ttt.run", die_at: tuple[str, int] | None = None
 ) -> subprocess.CompletedProcess[str]:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--no-python", f"--nproc-per-node={n}"]
-    start = ["-c", AT_POINT, die_at[0], str(die_at[1]), module] if die_at else ["-m", module]
+    start = ["-m", "tests.killing", die_at[0], str(die_at[1]), module] if die_at else ["-m", module]
     command = [*(launcher if n > 1 else []), sys.executable, *start, *arguments]
     return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=300)
 

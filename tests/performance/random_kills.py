@@ -8,10 +8,9 @@ at once, in every order of its benches, undisturbed and with one of the two kill
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +20,7 @@ import pytest
 
 from tests import studies
 from tests.cell import test_crash
-from tests.killing import call, call_for, environment, left, seconds_of
+from tests.killing import begin, call, call_for, ended, left, seconds_of
 
 BENCHES = ("sums", "sums_cloze", "sums_other")
 EXPERIMENTS = ("default/adjusting", *(f"default/{bench}" for bench in BENCHES))
@@ -49,8 +48,7 @@ def kills(module: str, arguments: Callable[[Path], list[str]], n: int, draw: ran
     n_wrong = n_begun = 0
     for number in range(n):
         root = folder / f"{module}-{number}"
-        # The first seconds are imports, in which there is nothing to lose.
-        moment = seconds * (0.25 + 0.75 * draw.random())
+        moment = seconds * draw.random()
         code = call_for(module, arguments(root), moment)
         begun = (root / "mlflow.db").exists()
         n_begun += begun and code != 0
@@ -77,11 +75,6 @@ def test_random_kills(conf: Path, tmp_path: Path, module: str) -> None:
     assert wrong == 0
 
 
-def begin(arguments: list[str]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "ttt.run", *arguments]
-    return subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
 @pytest.mark.slow
 def test_two_processes_at_once(conf: Path, tmp_path: Path) -> None:
     whole = tmp_path / "undisturbed"
@@ -91,12 +84,14 @@ def test_two_processes_at_once(conf: Path, tmp_path: Path) -> None:
     draw = random.Random(SEED)
     for number, order in enumerate(itertools.permutations(BENCHES)):
         root = tmp_path / str(number)
-        one, other = begin(asked(conf, root)), begin(asked(conf, root, order))
+        one, other = (
+            begin("ttt.run", arguments, Path(os.devnull)) for arguments in (asked(conf, root), asked(conf, root, order))
+        )
         killed = number % 2 == 1
         if killed:
             time.sleep(seconds * (0.3 + 0.7 * draw.random()))
-            one.send_signal(signal.SIGKILL)
-        codes = (one.wait(300), other.wait(300))
+            one.kill()
+        codes = (ended(one, 300), ended(other, 300))
         assert codes[1] == 0
         assert codes[0] in ((0, -signal.SIGKILL) if killed else (0,))
         after = left(root, *EXPERIMENTS)
