@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tracking.test_run import other_process
+from tests.tracking.test_liveness import other_process
 from ttt.files.hashing import file_digest
 from ttt.files.model_source import folder_source
 from ttt.spec import SpecError, Tracking
