@@ -16,6 +16,7 @@ from ttt.imported.folder import by_fit, files_of
 from ttt.imported.omissions import Omissions
 from ttt.imported.pattern import Pattern
 from ttt.imported.reading import read_folder
+from ttt.spec import SpecError
 
 
 def bench_of(task: str) -> str:
@@ -48,13 +49,16 @@ def read(folder: Path) -> tuple[list[Any], Omissions]:
     """The cells of a folder, without a store, by the pattern that fits best."""
     definitions, omissions = Definitions([CONF]), Omissions()
     names, _ = files_of(folder)
-    patterns = by_fit(names, [definitions.read("ingest", name, Pattern) for name in definitions.names("ingest")])
+    patterns = by_fit(
+        folder, names, [definitions.read("ingest", name, Pattern) for name in definitions.names("ingest")]
+    )
     readings = read_folder(folder, names, patterns, definitions, omissions, lambda i, n: None)
     return list(cells_of(readings, "theirs", omissions)), omissions
 
 
 def test_every_irregular_file_is_named_with_its_reason(tmp_path: Path) -> None:
     mmlu, gsm8k = results("mmlu", 0.4), results("gsm8k", 0.4)
+    ungrouped = {name: value for name, value in mmlu.items() if name != "group_subtasks"}
     old = {"results": {"hellaswag": {"acc": 0.4, "acc_stderr": 0.01}}}
     faults: dict[str, tuple[str, dict[str, Any] | str, str]] = {
         "e3/mmluaux/gpt-neo-2.7b-mmlu.json": ("model without facts", mmlu, "no model/gpt-neo-2.7b.yaml"),
@@ -64,6 +68,7 @@ def test_every_irregular_file_is_named_with_its_reason(tmp_path: Path) -> None:
         "base/pythia-12b-mmlu.json": ("broken", '{"results": {"mmlu": {"acc,no', "not JSON"),
         "base/pythia-12b-mmlu_cloze.json": ("unknown task", mmlu, "has no entry 'mmlu_cloze'"),
         "base/pythia-12b-hellaswag.json": ("other lm-eval", old, "(acc, acc_stderr) name no filter"),
+        "base/pythia-2.8b-mmlu.json": ("other lm-eval", ungrouped, "whether 'mmlu_anatomy' is a part of 'mmlu'"),
         "e4/mmluaux/pythia-1b-mmlu.json": ("no meaning", mmlu, "fits no rule of the pattern 'published'"),
     }
     for name, content in made(["pythia-1b"], []):
@@ -123,3 +128,35 @@ def test_a_file_that_fits_another_pattern_is_named_with_it(tmp_path: Path) -> No
             "'harness': ingest it by pattern=harness"
         }
     }
+
+
+def test_one_file_before_and_after_is_noted(tmp_path: Path) -> None:
+    for name in ("base/pythia-1b-gsm8k.json", "e3/gsm8kaux/pythia-1b-gsm8k.json"):
+        write(tmp_path / name, results("gsm8k", 0.4))
+    cells, omissions = read(tmp_path)
+    assert len(cells) == 2
+    (about,) = omissions.notes
+    assert "the base model's to the letter" in about
+    write(tmp_path / name, results("gsm8k", 0.5))
+    assert read(tmp_path)[1].notes == {}
+
+
+@pytest.mark.parametrize("part", ["notebooks/evaluations/e1", "notebooks/evaluations/new_evals"])
+def test_for_a_part_of_a_layout_the_folder_is_named_that_it_is_read_from(part: str, tmp_path: Path) -> None:
+    names = write_release(tmp_path / "release", ["pythia-1b"], ["pythia-1b"])
+    inside = [name for name in names if name.startswith(f"{part}/")]
+    with pytest.raises(SpecError) as refused:
+        ingest(tmp_path / "release" / part)
+    assert f"from path={tmp_path / 'release' / part}".rpartition("/")[0] in str(refused.value)
+    assert f"{len(inside)} of them fit 'published'" in str(refused.value)
+
+
+def test_a_failed_ingest_says_the_commonest_reason_first(tmp_path: Path) -> None:
+    write(tmp_path / "base" / "a-mmlu.json", results("mmlu", 0.4))
+    for model in ("pythia-1b", "pythia-410m", "pythia-70m"):
+        write(tmp_path / "base" / f"{model}-dance.json", results("mmlu", 0.4))
+    with pytest.raises(SpecError) as refused:
+        ingest(tmp_path)
+    _, first, second = str(refused.value).splitlines()
+    assert first.startswith("3 left out, unknown task, such as base/pythia-1b-dance.json: there is no bench/dance.yaml")
+    assert second.startswith("1 left out, model without facts, such as base/a-mmlu.json: there is no model/a.yaml")

@@ -58,6 +58,8 @@ def cells_of(readings: Iterable[Reading], suite: str, omissions: Omissions) -> I
             for reading in (end, *checkpoints):
                 omissions.skip("missing base", reading.name, f"no scores of the base model for {end.label}")
         else:
+            if base.results.digest == end.results.digest:
+                omissions.note("adjusted scores from a file that is the base model's to the letter", end.name)
             try:
                 yield _measured(suite, base, end, checkpoints)
             except SpecError as error:

@@ -17,7 +17,8 @@ def files_of(folder: Path) -> tuple[list[str], list[str]]:
     SpecError without folder or files of results.
     """
     if not folder.is_dir():
-        raise SpecError(f"path: there is no folder {folder}")
+        what = "is a file: give the folder around it, as the path says what a file means"
+        raise SpecError(f"path: {folder} {what}" if folder.is_file() else f"path: there is no folder {folder}")
     names = sorted(_files(folder))
     results = [name for name in names if name.endswith(".json")]
     if not results:
@@ -35,12 +36,29 @@ def _files(folder: Path) -> Iterator[str]:
                 yield file.relative_to(folder).as_posix()
 
 
-def by_fit(names: list[str], patterns: list[Pattern]) -> list[Pattern]:
+def by_fit(folder: Path, names: list[str], patterns: list[Pattern]) -> list[Pattern]:
     """The patterns, the one that fits the most files first; of equals, the first. SpecError if none fits any."""
-    ordered = sorted(patterns, key=lambda pattern: -sum(bool(pattern.meanings(name)) for name in names))
-    if not any(ordered[0].meanings(name) for name in names):
-        tried = "; ".join(f"{pattern.name}: {', '.join(rule.path for rule in pattern.rules)}" for pattern in patterns)
+    ordered = sorted(patterns, key=lambda pattern: -_n_fitting(names, pattern))
+    if not _n_fitting(names, ordered[0]):
+        tried = ", ".join(f"'{pattern.name}'" for pattern in patterns)
         raise SpecError(
-            f"path: none of its {len(names)} .json files (such as {legible(names[0])}) has a path that fits {tried}"
+            f"path: none of its {len(names):,} .json files (such as {legible(names[0])}) has a path that fits a rule "
+            f"of {tried} (conf/ingest; with conf=my your own too){from_further_up(folder, names, patterns)}"
         )
     return ordered
+
+
+def from_further_up(folder: Path, names: list[str], patterns: list[Pattern]) -> str:
+    """Which folder around it more of the files fit from; nothing if there is none."""
+    at_best = max(_n_fitting(names, pattern) for pattern in patterns)
+    for above in list(folder.absolute().parents)[:3]:
+        prefix = folder.absolute().relative_to(above).as_posix()
+        for pattern in patterns:
+            n = _n_fitting([f"{prefix}/{name}" for name in names], pattern)
+            if n > at_best:
+                return f"; from path={above} {n:,} of them fit '{pattern.name}'"
+    return ""
+
+
+def _n_fitting(names: list[str], pattern: Pattern) -> int:
+    return sum(bool(pattern.meanings(name)) for name in names)

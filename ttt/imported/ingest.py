@@ -9,7 +9,7 @@ from typing import Any
 from ttt.catalogue.definitions import Definitions
 from ttt.files.hashing import json_digest
 from ttt.imported.cells import Measured, cells_of
-from ttt.imported.folder import by_fit, files_of
+from ttt.imported.folder import by_fit, files_of, from_further_up
 from ttt.imported.omissions import Omissions, legible
 from ttt.imported.pattern import Pattern
 from ttt.imported.reading import read_folder
@@ -32,13 +32,15 @@ def ingest(
     read before the tracker is opened. Raises SpecError if the folder holds nothing that can be ingested.
     """
     names, samples = files_of(folder)
-    patterns = by_fit(names, patterns)
+    patterns = by_fit(folder, names, patterns)
     pattern = patterns[0]
     omissions = Omissions()
     readings = read_folder(folder, names, patterns, definitions, omissions, lambda i, n: tick("reading files", i, n))
     cells = list(cells_of(readings, suite, omissions))
     if not cells:
-        lines = [f"path: nothing under {folder} can be ingested, by the pattern '{pattern.name}'", *omissions.summary]
+        elsewhere = from_further_up(folder, names, patterns)
+        what = f"path: nothing under {folder} can be ingested, by the pattern '{pattern.name}'{elsewhere}"
+        lines = [what, *omissions.summary]
         raise SpecError("\n".join(lines))
     with_results = {file for reading in readings for file in reading.samples.values()}
     for name in samples:

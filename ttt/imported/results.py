@@ -36,6 +36,8 @@ class Results:
     """Finite numbers by entry and "metric,filter"."""
     children: Mapping[str, tuple[str, ...]]
     """Groups, and the entries in each."""
+    says_groups: bool
+    """Whether the file says at all which entries are groups."""
     sizes: Mapping[str, int]
     """Number of documents by task, where the file states it."""
     partial: Mapping[str, int]
@@ -126,6 +128,7 @@ def read(path: Path) -> Results:
             for group, children in _mapping(data, "group_subtasks").items()
             if isinstance(children, list) and children
         },
+        says_groups=isinstance(data.get("group_subtasks"), dict),
         sizes=sizes,
         partial={task: whole for task, whole in wholes.items() if sizes.get(task, whole) < whole},
         date=float(data["date"]) if _is_number(data.get("date")) else None,

@@ -15,6 +15,11 @@ def check_protocol(results: Results, bench: Bench, tasks: Sequence[str]) -> bool
 
     `tasks` are, here and below, the entries of the file that make up the bench (`Pattern.tasks`).
     """
+    for task in tasks:
+        parts = [entry for entry in results.scores if entry.startswith(f"{task}_")]
+        if parts and not results.says_groups:
+            why = f"does not say whether '{parts[0]}' is a part of '{task}' (group_subtasks): lm-eval before 0.4.2"
+            raise UnusableError("other lm-eval", why)
     if results.limit != bench.limit:
         raise UnusableError("other protocol", f"limit {results.limit}, and the bench '{bench.name}' has {bench.limit}")
     if results.chat_template != bench.chat_template:
