@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ttt.cell.final import RESULT, tag_cells
+from ttt.cell.key import CONTENTS, content_digests
 from ttt.cell.params import cell_params, cell_tags
 from ttt.cell.read import items_tag
 from ttt.cell.study_result import CURVE, StudyResult, verdict_at
@@ -123,7 +124,9 @@ def _write(tracker: Tracker, made: Made, key: str) -> None:
             "checkpoints": [{"n_examples": n, "score": score} for n, score in made.checkpoints],
         }
         with tempfile.TemporaryDirectory() as scratch:
-            for name, content in (("result.json", result), ("config.json", cell.model_dump(mode="json"))):
+            contents = content_digests(cell.bench, DataFiles())
+            files = {"result.json": result, "config.json": cell.model_dump(mode="json"), CONTENTS: contents}
+            for name, content in files.items():
                 (Path(scratch) / name).write_text(json.dumps(content))
             for side, table in made.items.items():
                 (Path(scratch) / "items").mkdir(exist_ok=True)

@@ -12,7 +12,7 @@ from ttt.cell.key import cell_key
 from ttt.engine.precision import arithmetic
 from ttt.files.model_source import model_source
 from ttt.files.rows import DataFiles
-from ttt.spec import Adjustment, Cell, Model, SpecError, Trainer, check
+from ttt.spec import Adjustment, Cell, Model, SpecError, TaskDataset, Tracking, Trainer, check
 
 MODEL = {"name": "m", "family": "f", "hub": "o/m", "n_params": 10, "n_tokens": 20, "trained": "2024-01"}
 
@@ -54,7 +54,7 @@ def test_specs_are_frozen_and_have_units() -> None:
 
 
 def key(cell: Cell, **changes: Any) -> str:
-    return cell_key(cell, **{"source": "s", "precision": "32", "files": DataFiles(), **changes})
+    return cell_key(cell, **{"source": "s", "precision": "32", "files": DataFiles(), "train_tokens": 4096, **changes})
 
 
 def test_the_key_changes_with_all_that_changes_scores(conf: Path, tmp_path: Path) -> None:
@@ -104,3 +104,33 @@ def test_the_key_follows_the_content_of_files(
     assert model_source(model).startswith("files:")
     with pytest.raises(SpecError, match="no folder"):
         model_source(model.model_copy(update={"path": str(tmp_path / "none")}))
+
+
+@pytest.mark.parametrize("version", [-1, 0, 1.5, True, "a b", [1]], ids=str)
+def test_what_is_no_version_is_refused_in_one_clean_line(version: Any) -> None:
+    with pytest.raises(SpecError) as caught:
+        check(Model, MODEL | {"version": version}, "model")
+    assert str(caught.value).startswith(f"model.version: {version!r} is no version of a registered model: give its num")
+    assert check(Model, MODEL | {"version": 2}).version == 2
+    assert check(Model, MODEL | {"version": "final-gsm8k"}).version == "final-gsm8k"
+
+
+def test_a_fault_of_a_field_that_may_have_several_types_is_one_line_without_their_names() -> None:
+    faulty = {"name": "t", "files": 3}
+    with pytest.raises(SpecError) as caught:
+        check(TaskDataset, faulty, "bench.task_data")
+    assert str(caught.value) == (
+        "bench.task_data.files: 3: input should be a valid string, or input should be a valid tuple"
+    )
+
+
+def test_weights_on_the_way_are_not_kept_without_those_at_the_end() -> None:
+    with pytest.raises(SpecError, match=r"^tracking: keep_checkpoints: true keeps weights on the way beside"):
+        check(Tracking, {"keep_checkpoints": True, "keep_weights": False}, "tracking")
+
+
+def test_scores_after_the_last_step_are_refused() -> None:
+    adjustment = Adjustment(name="a", method="full", examples=30, batch_size=8, evaluate_at=(1, 4))
+    adjustment.refuse_stops_beyond(30)
+    with pytest.raises(SpecError, match=r"evaluate_at: 4: adjusting ends at step 3 \(24 examples, 8 a step\)"):
+        adjustment.refuse_stops_beyond(24)

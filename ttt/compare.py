@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, StringConstraints
 
 from ttt.cli.arguments import quoted
 from ttt.cli.command import CONF, Command, heavy_imports
 from ttt.comparison.options import Options
 from ttt.masking import shown_uri
-from ttt.spec import Name, Spec, SpecError, Tracking, check
+from ttt.spec import NAME, Name, Spec, SpecError, Tracking, check
 
 if TYPE_CHECKING:
     from ttt.comparison.conclusions import Concluded
@@ -40,7 +40,7 @@ class _Request(Options):
     benches: tuple[Name, ...]
     reformulation: tuple[Name, ...]
     items: tuple[Name, ...]
-    versions: Name | None
+    versions: Annotated[str, StringConstraints(pattern=rf"^((model|bench):)?{NAME.removeprefix('^')}")] | None
     tracking: Tracking
     output: str | None
     allow_env: tuple[str, ...] = ()

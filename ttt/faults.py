@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -41,7 +42,47 @@ def nearest(value: str, choices: Iterable[str], n: int = 60) -> str:
 
 def _in_words(error: ValidationError, kind: type[BaseModel], where: str = "") -> str:
     """Every fault that pydantic found in the values of a `kind`, one a line; `where` is the field that they are of."""
-    return "\n".join(_fault(kind, fault, where) for fault in error.errors())
+    by_path: dict[tuple[str | int, ...], list[Mapping[str, Any]]] = {}
+    for fault in error.errors():
+        by_path.setdefault(_without_types(kind, fault["loc"]), []).append(dict(fault))
+    return "\n".join(
+        line
+        for loc, faults in by_path.items()
+        for line in (
+            [_of_several_types(loc, faults, where)]
+            if len(faults) > 1 and any(len(fault["loc"]) > len(loc) for fault in faults)
+            else [_fault(kind, {**fault, "loc": loc}, where) for fault in faults]
+        )
+    )
+
+
+def _without_types(kind: Any, loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """The place of a fault without the types that pydantic names in it where a field may have one of several."""
+    path: list[str | int] = []
+    for part in loc:
+        kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+        types = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+        types = tuple(one for one in types if one is not type(None))
+        if len(types) > 1:
+            kind = None  # which of them is meant is not known
+            continue
+        path.append(part)
+        fields = getattr(types[0], "model_fields", {})
+        arguments = [one for one in get_args(types[0]) if one is not Ellipsis]
+        kind = fields[part].annotation if part in fields else arguments[-1] if arguments else None
+    return tuple(path)
+
+
+def _of_several_types(loc: tuple[str | int, ...], faults: list[Mapping[str, Any]], where: str) -> str:
+    """One line on a value that is of none of the types that its field may have."""
+    path = ".".join([*([where] if where else []), *(str(part) for part in loc)])
+    reasons = dict.fromkeys(
+        f"it does not have the form {fault['ctx']['pattern']}"
+        if fault["type"] == "string_pattern_mismatch"
+        else fault["msg"][0].lower() + fault["msg"][1:]
+        for fault in faults
+    )
+    return f"{path}: {_short(faults[0].get('input'))}: {', or '.join(reasons)}"
 
 
 def _fault(kind: type[BaseModel], fault: Mapping[str, Any], where: str) -> str:

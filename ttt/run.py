@@ -15,7 +15,7 @@ from ttt.cli.command import Closer, Command, heavy_imports
 from ttt.cli.offline import work_offline_if_silent
 from ttt.cli.request import CellCommand, parse_cells
 from ttt.files.hashing import json_digest
-from ttt.formatting import ERRORS, with_error
+from ttt.formatting import ERRORS, duration, with_error
 from ttt.spec import Cell, Tracking, Trainer
 
 
@@ -91,7 +91,9 @@ def show(results: list[dict[str, Any]]) -> None:
         out.print("A gain without ± has no paired error: its metric is not a mean over the items.")
     if len(results) == 1:
         r = results[0]
-        out.print(f"{r['n_items']:,} items, {r['seconds']:,.0f} s, {r['tokens_per_second'] or 0:,.0f} tokens/s", end="")
+        once = f" after {duration(r['training_seconds'])} of adjusting" if r["training_seconds"] is not None else ""
+        out.print(f"{r['n_items']:,} items, {duration(r['seconds'])} of scoring{once}", end="")
+        out.print(f", {r['tokens_per_second'] or 0:,.0f} tokens/s", end="")
         out.print(f"; run {r['run_id']}" + (f", version {r['version']} of {r['model']}" if r["version"] else ""))
 
 

@@ -5,6 +5,7 @@ Every fault of a request is found at once, and each names the field, the value a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +18,8 @@ from ttt.faults import SpecError as SpecError
 from ttt.faults import check as check
 from ttt.faults import nearest as nearest
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+Name = Annotated[str, StringConstraints(pattern=NAME, max_length=100)]
 """A name becomes a folder's, and two of them with a dash between become a registered model's: both end at 250."""
 OWN_EXPERIMENTS = ("adjusting", "benches", "ingest", "multirun", "pretrain", "versions")
 """Experiments of a suite that hold no cells, which are in `<suite>/<bench>`."""
@@ -27,6 +29,17 @@ Month = Annotated[str, StringConstraints(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 
 def _without_nulls(values: Any) -> Any:
     return {key: value for key, value in values.items() if value is not None} if isinstance(values, Mapping) else values
+
+
+def _is_a_version(value: Any) -> Any:
+    """Refuse what can be neither a number nor an alias of a registered version, in one sentence."""
+    is_number = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    if value is None or is_number or (isinstance(value, str) and re.fullmatch(NAME, value)):
+        return value
+    raise ValueError(
+        f"{value!r} is no version of a registered model: give its number, from 1 on, or one of its aliases, such as "
+        "base, adjusted-mmluaux or final-gsm8k"
+    )
 
 
 class Model(Spec):
@@ -47,7 +60,7 @@ class Model(Spec):
     path: str | None = None
     """A local folder in the Hugging Face layout, or the folder of `gguf_file`."""
     gguf_file: str | None = None
-    version: Count | Name | None = None
+    version: Annotated[Count | Name | None, BeforeValidator(_is_a_version)] = None
     """Start from this version of the registered model `<model>`: its number, or one of its aliases."""
     dtype: Literal["float32", "bfloat16", "float16"] | None = None
     """Type of the weights in memory; by default float32, the only one to adjust in."""
@@ -201,9 +214,22 @@ class Adjustment(Spec):
         """The budget in examples, given how many the task data has."""
         return self.examples or max(1, round((self.epochs or 0) * n_available))
 
+    def refuse_stops_beyond(self, n_examples: int) -> None:
+        """Raise SpecError if scores are asked for after a step that a budget of so many examples does not reach."""
+        n_steps = -(-n_examples // self.batch_size)
+        if beyond := sorted({step for step in self.evaluate_at if step > n_steps}):
+            raise SpecError(
+                f"adjustment.evaluate_at: {', '.join(map(str, beyond))}: adjusting ends at step {n_steps} "
+                f"({n_examples:,} examples, {self.batch_size} a step); choose steps from 1 to {n_steps}"
+            )
+
 
 class Trainer(Spec):
-    """How the work is laid on the machine. Of these only `precision` and `generator` may change a score."""
+    """How the work is laid on the machine.
+
+    `precision`, `generator` and `train_tokens` may change a score, and are in a cell's key; what else there is may
+    change the rounding of a sum at most.
+    """
 
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
     precision: Annotated[Literal["auto", "32", "bf16"], BeforeValidator(str)] = "auto"
@@ -211,7 +237,7 @@ class Trainer(Spec):
     eval_tokens: Count | None = None
     """Tokens of a batch when evaluating, padding included; by default what suits the hardware."""
     train_tokens: Count = 4096
-    """Tokens of a micro-batch when adjusting, padding included."""
+    """Tokens of a micro-batch when adjusting, padding included. Dropout draws anew for each."""
     checkpoint_minutes: Positive = 5.0
     gradient_checkpointing: bool = False
     shard: bool = False
@@ -240,6 +266,15 @@ class Tracking(Spec):
     keep_checkpoints: bool = False
     """Keep the weights at the steps of `adjustment.evaluate_at` too, so that later benches can be scored there."""
     system_metrics: bool = False
+
+    @model_validator(mode="after")
+    def _keeps_checkpoints_with_weights(self) -> Tracking:
+        if self.keep_checkpoints and not self.keep_weights:
+            raise ValueError(
+                "keep_checkpoints: true keeps weights on the way beside those at the end, and keep_weights=false keeps "
+                "none; choose keep_weights=true, or keep_checkpoints=false"
+            )
+        return self
 
     @field_validator("root")
     @classmethod

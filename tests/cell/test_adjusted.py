@@ -154,7 +154,7 @@ def test_scores_on_the_way_are_asked_of_a_done_cell_and_take_its_place(conf: Pat
 def test_facts_of_a_model_that_changed_are_said(conf: Path, tmp_path: Path) -> None:
     do(request(conf, tmp_path))
     _, _, said = do(request(conf, tmp_path, "model.n_params=50_000"))
-    assert any("n_params of the model is 50000 now, and '40000' in its run" in line for line in said)
+    assert any("n_params of the model is '50000' now, and '40000' in its run" in line for line in said)
 
 
 def test_a_try_on_a_part_does_not_stand_for_the_bench(conf: Path, tmp_path: Path) -> None:

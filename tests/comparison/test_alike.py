@@ -69,13 +69,13 @@ NAMED = {
     "budget": "mixed cells: budget is 1000 examples in 5 cells (OTHERS); 9 examples in 1 (model-000)",
     "bench version": "mixed benches: bench.version is 1 in 5 cells (OTHERS); 2 in 1 (model-000)",
     "task data": 'mixed task data: bench.task_data.0.prompt is "{{prompt}}" in 5 cells (OTHERS); "Q" in 1 (model-000)',
-    "edited task data": "mixed task data: the content of bench.task_data 'sums' differs: its digest is ",
+    "edited task data": "mixed task data: the content of bench.task_data.0.files is ",
     "leaks": 'bench.leak is "remove" in 5 cells (OTHERS); "report" in 1 (model-000)',
     "precision": "mixed cells: precision is 32 in 5 cells (OTHERS); bf16 in 1 (model-000)",
     "chat template": "bench.chat_template is false in 5 cells (OTHERS); true in 1 (model-000)",
     "shots seed": "bench.fewshot_seed is 1234 in 5 cells (OTHERS); 1 in 1 (model-000)",
     "limit": "bench.limit is null in 5 cells (OTHERS); 60 in 1 (model-000)",
-    "test files": "mixed benches: the content of bench.files.test, or the version of lm-eval, differs: its digest is ",
+    "test files": "mixed benches: the content of bench.files.test is ",
 }
 OTHERS = ", ".join(f"model-{i:03}" for i in range(1, N_MODELS))
 
@@ -178,6 +178,21 @@ def test_imported_cells_compare_with_each_other_and_are_named_among_others(tmp_p
         SpecError, match=r"model-000 is not one model: source is results of lm-eval .theirs. in run \w+; made in run"
     ):
         compared(seeds)
+
+
+def test_of_several_files_the_one_that_differs_is_named(tmp_path: Path) -> None:
+    edited = tmp_path / "edited.jsonl"
+    edited.write_text('{"prompt": "1 + 1 =", "answer": " 3"}\n')
+
+    def of(*files: Path) -> Any:
+        return bench(task_data=[{"name": "sums", "files": [str(file) for file in files]}])
+
+    made = cells(bench=of(TASK_DATA, TASK_DATA))
+    made[0] = replace(made[0], bench=of(TASK_DATA, edited))
+    store = write(tmp_path / "store", made)
+    with pytest.raises(SpecError, match=r"mixed task data: the content of bench\.task_data\.0\.files\.1 is ") as caught:
+        read_inputs(store, "sums", Options(suite="made"))
+    assert "files.0" not in str(caught.value)
 
 
 def test_a_request_that_is_gone_leaves_the_digests(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +13,12 @@ import pytest
 
 from tests.stores import Made, adjustment, ask, bench, item_table, made_models, planted, write
 from ttt.cell.read import check_items, items_tag
-from ttt.compare import COMMAND
+from ttt.cli.composition import Composer
+from ttt.cli.terminal import Terminal
+from ttt.compare import COMMAND, again, parse
 from ttt.comparison.conclusions import VersionConclusions
 from ttt.comparison.options import Options
+from ttt.comparison.terminal import show_conclusions
 from ttt.files.hashing import file_digest
 from ttt.spec import SpecError
 from ttt.tracking import Tracker, Version, alias_of
@@ -106,8 +110,17 @@ def test_all_versions_of_a_model_are_compared_bench_by_bench(
     ]
     assert not found.provisional
     assert COMMAND._main(["versions=model-000", "suite=made", f"tracking.root={store.root}", "final=true"]) == 0
-    shown = " ".join(capsys.readouterr().out.split())
-    assert "model-000 v3 (adjusted-sums, final-sums) sums" in shown
+    assert "on sums_cloze" in capsys.readouterr().out
+    out = Terminal(width=80, file=io.StringIO())
+    show_conclusions(found, out)
+    shown = out.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert max(map(len, shown)) <= 80
+    lines = [line.strip() for line in shown]
+    [row] = [line for line in lines if line.startswith("model-000 v3 ") and "−" not in line]
+    assert row.split()[:3] == ["model-000", "v3", f"{more.score:.3f}"]
+    assert "more, 2000" in row, "whole words in every column"
+    assert [line.split()[0] for line in lines[lines.index(row) + 1 :][:2]] == ["adjusted-sums", "final-sums"]
+    assert any(line.startswith("model-000 v3 − v2 ") for line in lines)
 
 
 def test_the_finals_of_a_bench_are_found_by_their_alias_alone(store: Tracker) -> None:
@@ -118,6 +131,23 @@ def test_the_finals_of_a_bench_are_found_by_their_alias_alone(store: Tracker) ->
     for part in ("um", "sum", "cloze", "model", "model-00"):
         with pytest.raises(SpecError, match=rf"'{part}' is no registered model, and no version is final .*model-000"):
             compared(store, part)
+
+
+def test_a_name_that_is_a_model_and_a_bench_is_refused_until_one_is_meant(tmp_path: Path) -> None:
+    first, second = cells()
+    named = replace(second, model=second.model.model_copy(update={"name": "sums"}))
+    store = write(tmp_path, [first, named])
+    for run in store.runs("made/sums", "cell"):
+        register(store, run, (FINAL,) if run.data.tags["ttt.model"] == "model-000" else ())
+    with pytest.raises(SpecError, match=r"say which is meant: versions=model:sums or versions=bench:sums"):
+        compared(store, "sums")
+    assert [row.version for row in compared(store, "model:sums").versions] == ["sums v1"]
+    assert [row.version for row in compared(store, "bench:sums").versions] == ["model-000 v1"]
+    assert [row.version for row in compared(store, "model-000").versions] == ["model-000 v1"]
+    composer = Composer("compare", ["versions=bench:sums", "suite=made"])
+    asked = parse(composer.values(composer.texts)[0])
+    assert asked.names == ("bench:sums",)
+    assert "bench:sums" in again(asked)
 
 
 def test_finals_that_were_made_unlike_are_named_and_not_final(tmp_path: Path) -> None:

@@ -240,7 +240,7 @@ def test_a_name_that_no_file_can_have_is_refused(file: str, conf: Path, tmp_path
     cell = request(conf, tmp_path, adjustment="none").cells[0]
     bench = cell.bench.model_copy(update={"files": {"test": file}})
     with pytest.raises(SpecError, match=r"^bench\.files\.test: .*(cannot be read|no file)"):
-        cell_key(cell.model_copy(update={"bench": bench}), "files:x", "32", DataFiles())
+        cell_key(cell.model_copy(update={"bench": bench}), "files:x", "32", DataFiles(), 4096)
 
 
 def test_the_named_file_is_read(tmp_path: Path) -> None:

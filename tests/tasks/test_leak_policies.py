@@ -145,7 +145,7 @@ def test_a_cell_counts_shows_and_says_its_leaks(conf: Path, tmp_path: Path) -> N
 def test_the_key_knows_what_is_trained_on(conf: Path, tmp_path: Path) -> None:
     def key(*overrides: str, adjustment: str = "smoke") -> str:
         cell = request(conf, tmp_path, *overrides, adjustment=adjustment).cells[0]
-        return cell_key(cell, "source", "32", DataFiles())
+        return cell_key(cell, "source", "32", DataFiles(), 4096)
 
     assert key() == key("bench.leak=fail") != key("bench.leak=report")
     assert key(adjustment="none") == key("bench.leak=report", adjustment="none")

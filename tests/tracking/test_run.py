@@ -210,3 +210,11 @@ def test_a_look_up_makes_nothing(tmp_path: Path) -> None:
     results += [tracker.children("0" * 32, [EXPERIMENT], "RUNNING"), tracker.bury_dead("made"), tracker.experiments()]
     assert not any(results)
     assert not (tmp_path / "mlruns").exists()
+
+
+def test_a_finished_run_says_nothing_of_a_failure_that_it_outlived(tracker: Tracker) -> None:
+    """As where a process that was suspended was taken for dead, and went on."""
+    with tracker.run(EXPERIMENT, "a", TAGS, key=KEY) as run:
+        tracker.client.set_tag(run.run_id, owner.FAILURE, "its process ended without a word")
+    assert owner.FAILURE not in tags_of(tracker, run.run_id)
+    assert states(tracker) == {"a": "FINISHED"}

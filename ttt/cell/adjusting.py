@@ -15,13 +15,12 @@ from ttt.cell.adjusted import (
     FACTS,
     WEIGHTS,
     AdjustedModel,
-    CellGroup,
     finished,
     kept_steps,
-    refuse_if_passed,
     source_or_fault,
     weights_of,
 )
+from ttt.cell.group import CellGroup, refuse_if_passed
 from ttt.cell.model import ModelInMemory
 from ttt.cell.on_the_way import ScoresOnTheWay
 from ttt.cell.params import adjusting_params, adjusting_tags
@@ -38,6 +37,8 @@ from ttt.files.model_source import folder_source
 from ttt.spec import Cell, SpecError
 from ttt.tracking import RunLog, Tracker
 
+FORCED_BY = "ttt.forced_by"
+"""The tag of a run that a multirun with `force=true` has begun, which names the multirun."""
 Trying = Callable[[Prepared, Callable[[], None]], None]
 """Does something for one cell; a failure is that cell's, and the others go on."""
 
@@ -101,15 +102,16 @@ def adjusted_model(
     be scored at a step of which no weights are left.
     """
     cell, key = group.cell, group.key
-    what, folder = f"{cell.label} on {cell.task_data_name}", tracker.folder(key)
+    folder = tracker.folder(key)
     on_the_way = _OnTheWay(group, model, tracker, say, trying)
     with tracker.claim(group.experiment, key, say):
+        force = force and not _is_forced_already(key, tracker)
         if force:
             tracker.clear(key)
         known = None if force else finished(key, tracker)
         weights = known and weights_of(known, tracker)
         if known and weights:
-            say(f"{what}: adjusted before, run {known.run_id}")
+            say(f"{cell.label}: adjusted before, run {known.run_id}")
             folders = {int(step): path for step in known.checkpoints if (path := _kept_step(known, step, tracker))}
             on_the_way.score_passed(group.sampler.n_steps, folders, known.run_id, known)
             model.take(weights, known.source)
@@ -123,19 +125,25 @@ def adjusted_model(
         if not facts:
             model.base()
             _check_base(model, bases)  # before the run: a request that is refused leaves none
-        tags = adjusting_tags(cell, key)
+        tags = adjusting_tags(cell, key) | ({FORCED_BY: tracker.command} if force else {})
         with tracker.run(group.experiment, cell.label, tags, key, anew=force, resume=training, say=say) as run:
             run.params(adjusting_params(cell, model.resolved.source, group.cells[0].keyed.precision))
             if facts:
                 model.take(folder / WEIGHTS, facts["source"])
             else:
-                say(f"{what}: adjusting")
+                say(f"{cell.label}: adjusting")
                 facts = _train(on_the_way, run)
             adjusted = AdjustedModel(key=key, run_id=run.run_id, **facts)
             _record(adjusted, cell, run, tracker)
         if tracker.tracking.keep_weights:
             tracker.clear(key)
     return adjusted
+
+
+def _is_forced_already(key: str, tracker: Tracker) -> bool:
+    """Whether a job of this multirun has trained the model again: `force` trains once a command."""
+    run = tracker.adjusting(key)
+    return run is not None and tracker.command != "" and run.data.tags.get(FORCED_BY) == tracker.command
 
 
 def _kept_step(known: AdjustedModel, step: str, tracker: Tracker) -> Path | None:
@@ -223,6 +231,7 @@ def _record(adjusted: AdjustedModel, cell: Cell, run: RunLog, tracker: Tracker) 
         run.weights(folder / WEIGHTS, ARTIFACT)
         for step in adjusted.checkpoints:
             run.weights(folder / f"step-{step}", f"{CHECKPOINTS}/step-{step}")
+    run.tags({"ttt.digest": adjusted.digest})
     run.json(asdict(adjusted), FACTS)
 
 

@@ -6,15 +6,14 @@ import logging
 import math
 from typing import Any
 
+from ttt.cell.aliases import settle_final
 from ttt.cell.study_result import SATURATED_TAG, StudyResult
 from ttt.spec import Cell, SpecError, check
-from ttt.tracking import RunLog, Tracker, Version, alias_of
+from ttt.tracking import RunLog, Tracker, Version
 
 log = logging.getLogger(__name__)
 
 RESULT = "result.json"
-FROM_VERSION = "ttt.from_version"
-"""The tag of a version that began from another version, with its number."""
 SAME_TAGS = ("ttt.model", "ttt.recipe", "ttt.bench_digest", "ttt.task_data_digest")
 SAME_PARAMS = ("source", "precision", "learning_rate", "lora_targets")
 
@@ -36,22 +35,17 @@ def covers(study: Any, cell: Any) -> bool:
 def tag_cells(tracker: Tracker, cell: Cell, result: StudyResult) -> dict[str, str]:
     """Tag every finished cell that a study's verdict covers; returns the tag by run id.
 
-    The alias `final-<bench>` goes to the newest of them that is saturated; where none is, they lose it.
+    The alias `final-<bench>` goes where these say (`ttt.cell.aliases`).
     """
     study = tracker.read_run(result.run_id)
     words: dict[str, str] = {}
-    finals: list[Version] = []
     for run in tracker.runs(f"{cell.suite}/{cell.bench.name}", "cell"):  # newest first
         n_examples = run.data.metrics.get("train/n_examples")
         if n_examples is None or not covers(study, run):
             continue
         version = version_of(tracker, cell, run)
-        word = _tag(tracker, cell, run.info.run_id, version, result, int(n_examples))
-        words[run.info.run_id] = word
-        if version and word == "yes":
-            finals.append(version)
-    if finals:
-        _finalise(tracker, cell, finals[0])
+        words[run.info.run_id] = _tag(tracker, cell, run.info.run_id, version, result, int(n_examples))
+    settle_final(tracker, cell.model.name, cell.bench.name)
     return words
 
 
@@ -69,13 +63,14 @@ def tag_by_study(tracker: Tracker, cell: Cell, run: RunLog, n_examples: int, ver
     if result is None:
         for former in tracker.registry.versions(cell.model.name):
             before = tracker.read_run(former.tags.get(f"cell/{cell.suite}/{cell.bench.name}"))
-            if before and made and former.tags.get(_saturated(cell)) == "yes" and _is_of_a_changed_bench(before, made):
-                _lose(tracker, cell, former, "unknown")
-        return
-    registered = tracker.registry.find(cell.model.name, int(version)) if version else version_of(tracker, cell, made)
-    word = _tag(tracker, cell, run.run_id, registered, result, n_examples)
-    if registered and word == "yes":
-        _finalise(tracker, cell, registered)
+            was_final = former.tags.get(saturated_tag(cell)) == "yes"
+            if before and made and was_final and _is_of_a_changed_bench(before, made):
+                tracker.registry.set_tags(former, {saturated_tag(cell): "unknown"})
+    else:
+        find = tracker.registry.find
+        registered = find(cell.model.name, int(version)) if version else version_of(tracker, cell, made)
+        _tag(tracker, cell, run.run_id, registered, result, n_examples)
+    settle_final(tracker, cell.model.name, cell.bench.name)
 
 
 def _is_of_a_changed_bench(before: Any, now: Any) -> bool:
@@ -122,39 +117,11 @@ def _tag(
     word = SATURATED_TAG[verdict]
     tags = {"ttt.saturated": word, "ttt.saturated_by": result.run_id, "ttt.saturated_reason": reason}
     tracker.open(run_id).tags(tags)
-    if version is None:
-        return word
-    if word == "yes":
-        tracker.registry.set_tags(version, {_saturated(cell): word})
-    else:
-        _lose(tracker, cell, version, word)
+    if version is not None:
+        tracker.registry.set_tags(version, {saturated_tag(cell): word})
     return word
 
 
-def _finalise(tracker: Tracker, cell: Cell, version: Version) -> None:
-    """Give a version the alias; one that began from another version is not what the model itself comes to be."""
-    if FROM_VERSION not in version.tags:
-        tracker.registry.set_alias(version, _final(cell))
-
-
-def _lose(tracker: Tracker, cell: Cell, version: Version, word: str) -> None:
-    """Write that a version is not saturated on the cell's bench; the alias stays where another suite says it is."""
-    tracker.registry.set_tags(version, {_saturated(cell): word})
-    others = [
-        suite
-        for name, value in version.tags.items()
-        if name.startswith("saturated/") and name != _saturated(cell) and value == "yes"
-        for suite, _, bench in [name.removeprefix("saturated/").partition("/")]
-        if bench == cell.bench.name
-    ]
-    if not others:
-        tracker.registry.drop_alias(version, _final(cell))
-
-
-def _saturated(cell: Cell) -> str:
+def saturated_tag(cell: Cell) -> str:
     """The version's tag for the verdict on its cell of this suite and bench."""
     return f"saturated/{cell.suite}/{cell.bench.name}"
-
-
-def _final(cell: Cell) -> str:
-    return alias_of("final", cell.bench.name)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ttt.files.hashing import how_to_make, json_digest
 from ttt.files.rows import DataFiles
-from ttt.spec import Adjustment, Bench, Cell, SpecError
+from ttt.spec import Adjustment, Bench, Cell, Model, SpecError
 from ttt.tasks.commits import commits_of_bench, commits_of_task_data
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 KEY_FORMAT = 5
 """Raised when the engine comes to compute something else from the same request."""
+CONTENTS = "contents.json"
+"""Among a cell's artifacts: the digests of what its bench and task data read (`content_digests`)."""
 OF_BUDGET = ("name", "epochs", "examples", "evaluate_at")
 """Fields of an adjustment that are no part of its recipe: how it is called, how far it goes, and where it is scored."""
 OF_TASK_DATA = ("task_data", "task_data_seed", "leak")
@@ -63,17 +65,37 @@ def task_data_digest(bench: Bench, files: DataFiles | None) -> str:
     return json_digest([datasets, bench.task_data_seed, bench.leak == "report"])
 
 
-def cell_key(cell: Cell, source: str, precision: str, files: DataFiles) -> str:
+def content_digests(bench: Bench, files: DataFiles) -> dict[str, dict[str, str]]:
+    """What the digests of the test (`bench`) and of its `task_data` cover beside their definitions, each by its name.
+
+    Local files by their field, with their digests; data sets of the hub with their commits; lm-eval with its version.
+    """
+    test = {f"bench.files.{split}": _digest(files, file, f"bench.files.{split}") for split, file in bench.files.items()}
+    test |= {f"{hub} of the hub": commit for hub, commit in commits_of_bench(bench, files)}
+    trained: dict[str, str] = {}
+    commits = commits_of_task_data(bench, files)
+    for i, (dataset, commit) in enumerate(zip(bench.task_data, commits, strict=True)):
+        named = [dataset.files] if isinstance(dataset.files, str) else dataset.files or ()
+        for j, file in enumerate(named):
+            field = f"bench.task_data.{i}.files" + (f".{j}" if len(named) > 1 else "")
+            trained[field] = _digest(files, file, field)
+        if commit:
+            trained[f"bench.task_data.{i}.hub"] = commit
+    return {"bench": test | {"lm-eval": version("lm_eval")}, "task_data": trained}
+
+
+def cell_key(cell: Cell, source: str, precision: str, files: DataFiles, train_tokens: int) -> str:
     """Twenty hexadecimal digits over all that can change the cell's scores.
 
     The model's source (`model_source`), the bench, the adjustment, the seed, the precision, and the version of lm-eval,
-    whose prompts and metrics a named task means. Paths do not count, only what is in the files.
+    whose prompts and metrics a named task means. Paths do not count, only what is in the files. What dropout draws goes
+    by micro-batches, of adapters and of models that have some, so that their size counts where something is trained.
     """
     model, adjustment = cell.model, cell.adjustment
     content: dict[str, Any] = {
         "format": KEY_FORMAT,
         "source": source,
-        "model": [model.name, model.dtype],
+        "model": [model.name, model.dtype, *_by_remote_code(model)],
         "bench": bench_digest(cell.bench, files),
         "adjustment": adjustment.model_dump(mode="json", exclude={"evaluate_at"}),  # `read_back` asks for these scores
         "seed": cell.seed,
@@ -83,10 +105,11 @@ def cell_key(cell: Cell, source: str, precision: str, files: DataFiles) -> str:
         content["task_data"] = task_data_digest(cell.bench, files)
         content["learning_rate"] = adjustment.rate(model)
         content["lora_targets"] = model.lora_targets
+        content["train_tokens"] = train_tokens
     return json_digest(content)
 
 
-def adjusted_key(cell: Cell, source: str, precision: str, examples: Sequence[Example]) -> str:
+def adjusted_key(cell: Cell, source: str, precision: str, examples: Sequence[Example], train_tokens: int) -> str:
     """The key of the adjusted model that cells share: twenty hexadecimal digits over all that decides its weights.
 
     `examples` are those that are trained on, leaks taken out, in their order. Prompts are tokenised as the bench's are:
@@ -100,15 +123,26 @@ def adjusted_key(cell: Cell, source: str, precision: str, examples: Sequence[Exa
     return json_digest(
         {
             "format": KEY_FORMAT,
-            "source": [source, model.dtype, model.lora_targets if adjustment.method == "lora" else None],
+            "source": [
+                source,
+                model.dtype,
+                model.lora_targets if adjustment.method == "lora" else None,
+                *_by_remote_code(model),
+            ],
             "examples": [text.hexdigest(), bench.chat_template, bench.format == "generate"],
             "recipe": recipe_digest(adjustment),
             "learning_rate": adjustment.rate(model),
             "budget": adjustment.n_examples(len(examples)),
             "seed": cell.seed,
             "precision": precision,
+            "train_tokens": train_tokens,
         }
     )
+
+
+def _by_remote_code(model: Model) -> list[str]:
+    """A model that transformers knows too may compute something else by the code that came with it."""
+    return ["remote code"] if model.trust_remote_code else []
 
 
 def _digest(files: DataFiles | None, file: str, field: str) -> str:

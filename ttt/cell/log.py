@@ -16,6 +16,7 @@ from ttt.cell.evaluation import Evaluation, higher_is_better
 from ttt.cell.figure import cell_figure
 from ttt.cell.final import tag_by_study
 from ttt.cell.items import paired_stderr
+from ttt.cell.key import CONTENTS, content_digests
 from ttt.cell.on_the_way import ScoresOnTheWay
 from ttt.cell.params import cell_params
 from ttt.cell.prepare import Prepared
@@ -45,8 +46,11 @@ class Scored:
         return self.evaluation.side
 
 
-def log_request(run: RunLog, prepared: Prepared, source: str) -> None:
-    """What is known before the scores: params, warnings, and the whole request as `config.json`."""
+def log_request(run: RunLog, prepared: Prepared, source: str, files: DataFiles) -> None:
+    """What is known before the scores: params, warnings, and the whole request as `config.json`.
+
+    `contents.json` has the digests of what it reads, by which comparisons say which of several files differs.
+    """
     cell = prepared.cell
     run.params(cell_params(cell, source, prepared.keyed.precision, prepared.shots))
     if prepared.warnings:
@@ -54,6 +58,9 @@ def log_request(run: RunLog, prepared: Prepared, source: str) -> None:
     asked = cell.model_dump(mode="json")
     asked["bench"]["higher_is_better"] = higher_is_better(cell.bench, prepared.tasks)
     run.json(asked, "config.json")
+    trains = cell.adjustment.method != "none"  # the task data of others need not be there
+    bench = cell.bench if trains else cell.bench.model_copy(update={"task_data": ()})
+    run.json(content_digests(bench, files), CONTENTS)
 
 
 def log_base(run: RunLog, tracker: Tracker, scored: Scored) -> CellResult:
@@ -93,7 +100,8 @@ def log_adjusted(
         run.metrics(side_metrics("adjusted", passed), n_examples)
     run.metrics(side_metrics("adjusted", side), adjusted.n_examples)
     run.metrics(side_metrics("gain", {"score": gain["score"], "stderr": gain["stderr"]}))
-    run.metrics({f"train/{name}": value for name, value in adjusted.metrics.items()})
+    # What adjusting cost is a metric of the run that adjusted, once, and not of each cell that shares its weights.
+    run.metrics({f"train/{name}": getattr(adjusted, name) for name in ("n_steps", "n_examples", "n_cut")})
     run.metrics({"adjusted/n_truncated": evaluation.n_truncated, "adjusted/seconds": evaluation.seconds})
     run.tags({"ttt.adjusted_model": adjusted.run_id})
     log_items(run, "base", before)
@@ -109,7 +117,8 @@ def log_adjusted(
         base=dict(base.base),
         adjusted=dict(side),
         gain=gain,
-        seconds=adjusted.seconds + evaluation.seconds,
+        seconds=evaluation.seconds,
+        training_seconds=adjusted.seconds,
         tokens_per_second=adjusted.n_tokens / adjusted.seconds,
         digest_base=base.digest_base,
         digest_adjusted=scored.digest,

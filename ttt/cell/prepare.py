@@ -106,7 +106,9 @@ def _prepare(keyed: KeyedCell, resolved: Resolved, loaded: dict[str, TaskData]) 
     if not data.examples:
         raise SpecError(f"bench.task_data: nothing is left for '{bench.name}' after dropping {data.n_dropped}")
     warnings += [*said_of_answers(data.examples, tasks["tasks"], bench), *_said_of_steps(cell, len(data.examples))]
-    key = adjusted_key(cell, resolved.source, keyed.precision.partition(",")[0], data.examples)
+    cell.adjustment.refuse_stops_beyond(cell.adjustment.n_examples(len(data.examples)))
+    precision = keyed.precision.partition(",")[0]
+    key = adjusted_key(cell, resolved.source, precision, data.examples, resolved.trainer.train_tokens)
     return Prepared(keyed, tasks, data, leaks, tuple(warnings), key)
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from ttt.cell.aliases import described
+from ttt.cell.complete import complete
 from ttt.cell.key import cell_key
-from ttt.cell.params import model_params
 from ttt.cell.read import check_items, read_result
 from ttt.cell.result import CellResult
+from ttt.cell.superseded import training_in_place
 from ttt.engine.precision import arithmetic
 from ttt.files.model_source import model_source
 from ttt.files.rows import DataFiles
@@ -62,7 +64,16 @@ class Resolved:
         """A cell with its key; one without an adjustment depends on no seed."""
         cell = cell.base() if cell.adjustment.method == "none" else cell
         precision = arithmetic(self.trainer, cell.bench)
-        return KeyedCell(cell, cell_key(cell, self.source, precision, self.files), precision)
+        return KeyedCell(cell, cell_key(cell, self.source, precision, self.files, self.trainer.train_tokens), precision)
+
+    def completed(self, keyed: KeyedCell, tracker: Tracker, say: Say) -> KeyedCell:
+        """A cell that, if it is done, has what is asked for now beside its scores, as its base model's cell has."""
+        if keyed.done is None:
+            return keyed
+        base = self.keyed(keyed.cell.base())
+        if keyed.done.adjusted_model and (done := read_back(base, tracker)):
+            complete(base.cell, self.source, done, tracker, say)
+        return replace(keyed, done=complete(keyed.cell, self.source, keyed.done, tracker, say))
 
 
 def resolve(cells: Sequence[Cell], trainer: Trainer, tracker: Tracker, force: bool, say: Say) -> Resolved:
@@ -71,12 +82,17 @@ def resolve(cells: Sequence[Cell], trainer: Trainer, tracker: Tracker, force: bo
     With `force` nothing counts as done.
     """
     starts, model, version = starting_point(cells[0].model, tracker)
+    if cells[0].model.version is not None:
+        of = tracker.registry.find(starts.name, cells[0].model.version)
+        say(f"model.version={cells[0].model.version}: {of.label}, {described(of)}")
     resolved = Resolved((), model, version, model_source(model), trainer, DataFiles())
     keyed = [resolved.keyed(cell.model_copy(update={"model": starts})) for cell in cells]
     if not force:
         keyed = [
             replace(cell, done=None if tracker.leftovers(cell.key) else read_back(cell, tracker, say)) for cell in keyed
         ]
+    if tracker.is_writable:
+        keyed = [resolved.completed(cell, tracker, say) for cell in keyed]
     return replace(resolved, cells=tuple(keyed))
 
 
@@ -116,16 +132,16 @@ def read_back(cell: KeyedCell, tracker: Tracker, say: Say = lambda text: None) -
     except SpecError as error:  # somebody has removed or damaged what the run kept
         say(f"{cell.label}: done before, and now again, since {error}")
         return None
+    if instead := training_in_place(tracker, result):
+        say(f"{cell.label}: scored before, and now again: run {instead} has trained other weights since")
+        return None
     have = [point["n_examples"] or 0 for point in result.checkpoints]
+    if have:
+        adjustment.refuse_stops_beyond(int(max(have)))
     wanted = [step * adjustment.batch_size for step in adjustment.evaluate_at]
     if any(n_examples < max(have, default=0) and n_examples not in have for n_examples in wanted):
         return None
     if bench.leak == "fail" and run.data.metrics.get("task_data/n_leaked"):
         return None
     say(f"{cell.label}: done before, run {run_id} (force=true repeats it)")
-    for fact, value in model_params(cell.cell.model, "").items():
-        kept = run.data.params.get(fact)
-        if fact != "source" and kept is not None and kept != str(value):
-            say(f"warning: {cell.label}: {fact} of the model is {value!r} now, and {kept!r} in its run; comparisons go "
-                "by the run: force=true makes it anew")  # fmt: skip
     return result

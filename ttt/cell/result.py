@@ -25,6 +25,7 @@ class CellResult:
     adjusted: Side
     gain: Side
     seconds: float
+    """That scoring this cell took; what adjusting took is `training_seconds`."""
     tokens_per_second: float | None
     """Tokens trained on a second, of the adjustment; of the evaluation where nothing was adjusted."""
     digest_base: str
@@ -33,6 +34,8 @@ class CellResult:
     """Of the registered model `<model>`."""
     adjusted_model: dict[str, str] | None = None
     """`key` and `run_id` of the adjusted model; null for a base model, and where others have measured."""
+    training_seconds: float | None = None
+    """That adjusting took, once for all cells that name the same run in `adjusted_model`; null where nothing was."""
     checkpoints: list[Side] = field(default_factory=list)
     """Scores on the way: `n_examples` seen, `score`, `stderr`, and what else was scored there, in order."""
     num_fewshot: list[int] = field(default_factory=list)

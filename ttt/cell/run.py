@@ -7,16 +7,19 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from typing import Any, TypeVar
 
-from ttt.cell.adjusted import AdjustedModel, CellGroup, finished, groups_of, refuse_if_passed
+from ttt.cell.adjusted import AdjustedModel, finished
 from ttt.cell.adjusting import adjusted_model
 from ttt.cell.card import paired
+from ttt.cell.complete import complete
 from ttt.cell.evaluation import Evaluation
+from ttt.cell.group import CellGroup, groups_of, refuse_if_passed
 from ttt.cell.log import Scored, log_adjusted, log_base, log_request
 from ttt.cell.model import ModelInMemory
 from ttt.cell.params import cell_tags
 from ttt.cell.prepare import Prepared, prepare
 from ttt.cell.resolve import Resolved, Say, read_back
 from ttt.cell.result import CellResult
+from ttt.cell.superseded import settle_superseded
 from ttt.cell.versions import register_adjusted
 from ttt.engine import distributed
 from ttt.spec import SpecError
@@ -99,12 +102,12 @@ class _Work:
             repeat = self.force and not one.adjusted_key
             done = read_back(keyed, tracker, self.say) if one.adjusted_key else None  # the request's own is looked up
             if done:
-                return done
+                return complete(keyed.cell, self.resolved.source, done, tracker, self.say)
             self.say(f"{keyed.label}: scoring the base model")
             self.model.base()  # before the run: a model that the request cannot be carried out with leaves none
             tags = cell_tags(keyed.cell, keyed.key, self.resolved.files)
             with tracker.run(keyed.experiment, keyed.cell.label, tags, keyed.key, anew=repeat, say=self.say) as run:
-                log_request(run, base, self.resolved.source)
+                log_request(run, base, self.resolved.source, self.resolved.files)
                 evaluation = self.model.scores(base, self.say)
                 result = log_base(run, tracker, self._scored(base, evaluation))
             tracker.clear(keyed.key)
@@ -121,7 +124,9 @@ class _Work:
             )
             if adjusted is None:
                 return
-            version = register_adjusted(tracker, group.cell, adjusted)
+            leaky = [one.cell.bench.name for one in group.cells if one.leaks and one.cell.bench.leak == "report"]
+            version = register_adjusted(tracker, group.cell, adjusted, leaky)
+            settle_superseded(tracker, adjusted, version, [one.keyed.key for one in group.cells], say)
             for one, base in zip(group.cells, of_group, strict=True):
                 if one.keyed.label in self.failures:
                     continue
@@ -136,7 +141,7 @@ class _Work:
         self.say(f"{keyed.label}: scoring the adjusted model")
         tags = cell_tags(keyed.cell, keyed.key, self.resolved.files)
         with tracker.run(keyed.experiment, keyed.cell.label, tags, keyed.key, anew=self.force, say=self.say) as run:
-            log_request(run, one, self.resolved.source)
+            log_request(run, one, self.resolved.source, self.resolved.files)
             evaluation = self.model.scores(one, self.say)
             result = log_adjusted(run, tracker, self._scored(one, evaluation), base, adjusted, version)
         tracker.clear(keyed.key)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ttt.cell.adjusted import ARTIFACT, AdjustedModel
-from ttt.cell.final import FROM_VERSION
+from ttt.cell.aliases import FROM_VERSION, LEAKS, SUPERSEDED_BY, saturated_on, settle_adjusted, settle_final
 from ttt.cell.key import recipe_digest
 from ttt.cell.result import CellResult
 from ttt.spec import Cell
-from ttt.tracking import Tracker, alias_of
+from ttt.tracking import Tracker
 
+OF_CELLS = ("cell/", "score/", "saturated/")
+"""How tags of a version begin that say something of its cells."""
 BASE = "base"
 """Where the facts of a base version are among the artifacts of its run."""
 
@@ -23,10 +27,13 @@ def register_base(tracker: Tracker, cell: Cell, run_id: str, source: str, digest
     return str(tracker.registry.register(cell.model.name, run_id, BASE, tags, aliases=("base",)).number)
 
 
-def register_adjusted(tracker: Tracker, cell: Cell, adjusted: AdjustedModel) -> str | None:
-    """The version of an adjusted model, with the alias `adjusted-<task data>`.
+def register_adjusted(
+    tracker: Tracker, cell: Cell, adjusted: AdjustedModel, leaky_benches: Sequence[str] = ()
+) -> str | None:
+    """The version of an adjusted model, which takes the place of those that earlier trainings of it have left.
 
-    One that began from another version has no alias: it is not what the model itself comes to be by the adjustment.
+    `leaky_benches` are those whose questions it was trained on. Which version has `adjusted-<task data>` follows from
+    all there are (`ttt.cell.aliases`). Weights that earlier trainings have left alike have their verdicts here too.
     """
     if not (tracker.tracking.register_models and tracker.tracking.keep_weights):
         return None
@@ -41,11 +48,26 @@ def register_adjusted(tracker: Tracker, cell: Cell, adjusted: AdjustedModel) -> 
         "ttt.budget": str(adjusted.n_examples),
         "ttt.seed": str(cell.seed),
     }
-    aliases: tuple[str, ...] = (alias_of("adjusted", cell.task_data_name),)
+    model, registry = cell.model.name, tracker.registry
     if cell.model.version is not None:
-        tags[FROM_VERSION] = str(tracker.registry.find(cell.model.name, cell.model.version).number)
-        aliases = ()
-    return str(tracker.registry.register(cell.model.name, adjusted.run_id, ARTIFACT, tags, aliases).number)
+        tags[FROM_VERSION] = str(registry.find(model, cell.model.version).number)
+    if leaky_benches:
+        tags[LEAKS] = ", ".join(leaky_benches)
+    version = registry.register(model, adjusted.run_id, ARTIFACT, tags)
+    formers = [
+        one
+        for one in registry.versions(model)
+        if one.number != version.number and one.tags.get("ttt.adjusted_model") == adjusted.key
+    ]
+    for former in formers:
+        registry.set_tags(former, {SUPERSEDED_BY: str(version.number)})
+        if former.tags.get("ttt.digest") == adjusted.digest:
+            kept = {name: value for name, value in former.tags.items() if name.startswith(OF_CELLS)}
+            registry.set_tags(version, kept | dict(version.tags))
+    settle_adjusted(tracker, model, cell.task_data_name)
+    for bench in sorted({bench for one in formers for bench in saturated_on(one)}):
+        settle_final(tracker, model, bench)
+    return str(version.number)
 
 
 def tag_with_score(tracker: Tracker, cell: Cell, result: CellResult) -> None:

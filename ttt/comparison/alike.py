@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ttt.cell.key import OF_BUDGET, OF_PAPER, OF_TASK_DATA
+from ttt.cell.key import CONTENTS, OF_BUDGET, OF_PAPER, OF_TASK_DATA
+from ttt.comparison.current import params_now, superseded_scores
 from ttt.formatting import first_few
 from ttt.spec import SpecError
 from ttt.tracking import Tracker
@@ -99,7 +100,7 @@ def mixed(
         faults += _differing("mixed cells", name, _by(of, lambda run, name=name: run.data.params.get(name)))  # type: ignore[misc]
     for model, of in sorted(_by(runs, lambda run: run.data.tags["ttt.model"]).items()):
         for name in of_model:
-            values = _by(of, lambda run, name=name: run.data.params.get(name))  # type: ignore[misc]
+            values = _by(of, lambda run, name=name: params_now(run).get(name))  # type: ignore[misc]
             if len(values) > 1:
                 listed = "; ".join(f"{_short(value)} in run {_ids(of_value)}" for value, of_value in values.items())
                 faults.append(f"{model} is not one model: {name} is {listed}")
@@ -109,6 +110,11 @@ def mixed(
 def reasons_of(runs: Sequence[Run]) -> list[str]:
     """Why a comparison of these cells, which are not mixed, is provisional whatever the studies say."""
     reasons = [EARLIER] if any(map(is_earlier, runs)) else []
+    if superseded := superseded_scores(runs):
+        reasons.append(
+            f"{len(superseded)} of {len(runs)} cells have scores of a training that a later one has superseded with "
+            f"other weights; ask for them again, which trains nothing: {models_of(superseded)}"
+        )
     imported = [run for run in runs if is_imported(run)]
     if 0 < len(imported) < len(runs):
         reasons.append(
@@ -148,6 +154,9 @@ def _mixed_digests(tracker: Tracker, runs: Sequence[Run], part: Part) -> list[st
         if len(digests) > 1:
             config = configs[digests[0]]
             assert config is not None
+            if named := _differing_contents(tracker, part, {key: by[key] for key in digests}):
+                faults += named
+                continue
             values = {f"{str(key[1])[:8]}…": by[key] for key in digests}
             faults += _differing(f"mixed {part.plural}", _content(part, config), values, "differs: its digest is")
     return faults
@@ -193,6 +202,23 @@ def _differing(what: str, field: str, values: Mapping[Any, Sequence[Run]], verb:
         for i, (value, of) in enumerate(ordered)
     ]
     return [f"{what}: {field} {verb} {'; '.join(listed)}"]
+
+
+def _differing_contents(tracker: Tracker, part: Part, by: Mapping[Any, Sequence[Run]]) -> list[str]:
+    """A line for each file, data set or library whose content differs, where all cells have recorded these."""
+    section = {BENCH: "bench", TASK_DATA: "task_data"}.get(part)
+    contents = {key: tracker.read_jsons([of[0]], CONTENTS)[0] for key, of in by.items()}
+    if section is None or not all(isinstance(of, Mapping) and section in of for of in contents.values()):
+        return []
+    faults = []
+    for name in sorted({name for of in contents.values() for name in of[section]}):
+        values: dict[str, list[Run]] = defaultdict(list)
+        for key, of in contents.items():
+            values[of[section].get(name, "not read")] += by[key]
+        shown = {value if len(value) < 16 else f"{value[:8]}…": runs for value, runs in values.items()}
+        what = f"the version of {name}" if name == "lm-eval" else f"the content of {name}"
+        faults += _differing(f"mixed {part.plural}", what, shown)
+    return faults
 
 
 def _content(part: Part, config: Mapping[str, Any]) -> str:

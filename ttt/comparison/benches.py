@@ -143,5 +143,9 @@ def _several(tracker: Tracker, inputs: Sequence[Inputs], excluded: list[Excluded
         "excluded": excluded,
         "provisional": bool(reasons),
         "provisional_reasons": reasons,
-        "provenance": provenance(tracker, [run for of in inputs for model in of.models for run in model.run_ids]),
+        "provenance": provenance(
+            tracker,
+            [run for of in inputs for model in of.models for run in model.run_ids],
+            list(dict.fromkeys(line for of in inputs for line in of.corrected)),
+        ),
     }

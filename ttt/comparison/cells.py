@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ttt.comparison.alike import HINT, models_of
+from ttt.comparison.current import params_now, with_trainings
 from ttt.comparison.options import Options
 from ttt.formatting import first_few
 from ttt.spec import SpecError, nearest
@@ -38,7 +39,7 @@ class CellRow:
     saturated: str
     """`yes`, `no`, `undecided` or `unknown`."""
     seconds: float | None
-    """That adjusting and evaluating the adjusted model took."""
+    """That adjusting the model took, also where other benches share it, and evaluating it on this one."""
 
     @property
     def run_id(self) -> str:
@@ -60,6 +61,7 @@ def finished_cells(tracker: Tracker, bench: str, options: Options) -> list[Any]:
     for run in runs:
         if lacking := [tag for tag in TAGS if tag not in run.data.tags]:
             raise SpecError(f"{run.info.run_name} (run {run.info.run_id}) has lost its tag {lacking[0]}: put it back")
+    with_trainings(tracker, runs)
     return runs
 
 
@@ -168,8 +170,8 @@ def missing_halves(runs: Sequence[Any], adjustment: str) -> None:
 
 
 def facts_of(run: Any) -> dict[str, Any]:
-    """A model's facts as its cell's params have them."""
-    params = run.data.params
+    """A model's facts, as they were when its cell was asked for last."""
+    params = params_now(run)
     try:
         facts = json.loads(params.get("facts") or "{}")
     except ValueError:  # MLflow has cut what was too long for it, before ttt divided such values

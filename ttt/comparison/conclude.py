@@ -106,5 +106,5 @@ def _conclusions(
         tie_test=tie_test,
         ranking_agreement=agreement(table, options),
         excluded=inputs.excluded,
-        provenance=provenance(tracker, [cell.run_id for cell in inputs.cells]),
+        provenance=provenance(tracker, [cell.run_id for cell in inputs.cells], inputs.corrected),
     )

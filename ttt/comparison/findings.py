@@ -320,6 +320,8 @@ class Provenance:
     commit: str
     created: str
     tracking: str
+    corrected_facts: list[str] = field(default_factory=list)
+    """Facts of models that were other ones when their cells were made; the conclusions go by those of now."""
     options: dict[str, Any] = field(default_factory=dict)
     """All of what was asked, defaults included."""
     command: str = ""

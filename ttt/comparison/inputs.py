@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ttt.cell.result import SIDES
 from ttt.comparison.alike import reasons_of, refuse_mixed
 from ttt.comparison.cells import CellRow, cell_rows, choose_adjustment, finished_cells, missing_halves, score_key
+from ttt.comparison.current import corrected_facts
 from ttt.comparison.findings import Excluded, Provenance
 from ttt.comparison.models import ModelRow, Split, model_rows
 from ttt.comparison.options import Options
@@ -39,6 +40,8 @@ class Inputs:
     models: list[ModelRow]
     cells: list[CellRow]
     excluded: list[Excluded]
+    corrected: list[str]
+    """Facts of models that were other ones when their cells were made (`ttt.comparison.current`)."""
     reasons: list[str]
     """Why nothing that is concluded of these cells is final, whatever the studies of them say."""
     runs: list[Any]
@@ -79,6 +82,7 @@ def read_inputs(tracker: Tracker, bench: str, options: Options, runs: Sequence[A
         models=models,
         cells=cells,
         excluded=excluded,
+        corrected=corrected_facts(chosen),
         reasons=reasons_of(chosen),
         runs=kept,
         scored_on_the_way=bool(config["adjustment"].get("evaluate_at")),
@@ -132,10 +136,14 @@ def table_of(inputs: Inputs, split: Split, options: Options) -> Table:
     )
 
 
-def provenance(tracker: Tracker, run_ids: Sequence[str]) -> Provenance:
-    """What the conclusions were made of; the command that asked for them adds what was asked."""
+def provenance(tracker: Tracker, run_ids: Sequence[str], corrected: Sequence[str] = ()) -> Provenance:
+    """What the conclusions were made of, and the facts of models that were corrected since the cells were made.
+
+    The command that asked for them adds what was asked.
+    """
     return Provenance(
         run_ids=list(run_ids),
+        corrected_facts=list(corrected),
         ttt_version=version("ttt"),
         commit=commit(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),

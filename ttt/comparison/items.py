@@ -10,6 +10,7 @@ from ttt.comparison.alike import reasons_of, refuse_mixed
 from ttt.comparison.cells import cell_rows, choose_adjustment, finished_cells
 from ttt.comparison.conclusions import ItemConclusions
 from ttt.comparison.contenders import ModelScore, Pair
+from ttt.comparison.current import corrected_facts
 from ttt.comparison.findings import of_fields
 from ttt.comparison.gate import provisional_reasons, refuse_unless_final
 from ttt.comparison.inputs import exclusions, is_excluded, provenance
@@ -55,5 +56,5 @@ def item_conclusions(tracker: Tracker, bench: str, models: Sequence[str], option
         excluded=excluded,
         models=scores,
         pairs=pairs,
-        provenance=provenance(tracker, [run_id for of in ids.values() for run_id in of]),
+        provenance=provenance(tracker, [run_id for of in ids.values() for run_id in of], corrected_facts(chosen)),
     )

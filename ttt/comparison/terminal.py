@@ -19,7 +19,7 @@ from ttt.comparison.conclusions import (
     ItemConclusions,
     VersionConclusions,
 )
-from ttt.comparison.contenders import ModelScore, VersionScore
+from ttt.comparison.contenders import ModelScore, Pair, VersionScore
 from ttt.comparison.sentences import say
 from ttt.formatting import (
     DASH,
@@ -45,8 +45,12 @@ def show_conclusions(conclusions: Concluded, out: Terminal | None = None) -> Non
             _benches(conclusions, out)
         case FormatConclusions():
             _reformulation(conclusions, out)
-        case ItemConclusions() | VersionConclusions():
-            _paired(conclusions, out)
+        case ItemConclusions():
+            _items(conclusions, out)
+        case VersionConclusions():
+            _versions(conclusions, out)
+    for line in conclusions.provenance.corrected_facts:
+        out.print(Text(f"corrected {line}"))
     for reason in conclusions.provisional_reasons:
         out.print(Text(f"provisional: {reason}"))
     if conclusions.summary:
@@ -125,38 +129,63 @@ def _reformulation(conclusions: FormatConclusions, out: Terminal) -> None:
     out.print(table)
 
 
-def _paired(conclusions: ItemConclusions | VersionConclusions, out: Terminal) -> None:
-    """Of models' items, or of registered versions bench by bench."""
+def _items(conclusions: ItemConclusions, out: Terminal) -> None:
     for line in conclusions.excluded:
         out.print(Text(f"excluded {line.model}: {line.reason}"))
-    table = _table("scores of", "score", "95 % interval", "items", "tied", "adjustment", "budget", "saturated", left=1)
-    rows: Sequence[ModelScore | VersionScore]
-    rows = conclusions.models if isinstance(conclusions, ItemConclusions) else conclusions.versions
-    for row in rows:
-        if isinstance(row, VersionScore):
-            aliases = f" ({', '.join(row.aliases)})" if row.aliases else ""
-            name, more = f"{row.version}{aliases} {row.bench}", [row.adjustment, row.budget, row.saturated]
-        else:
-            name, more = f"{row.model} {row.scores}", [None, None, None]
-        numbers = [decimal(row.score), _range(row.low, row.high), str(row.n_items or DASH), str(row.tie_group or DASH)]
-        table.add_row(Text(name), *numbers, *(value or DASH for value in more))
+    table = _table("scores of", "score", "95 % interval", "items", "tied", left=1)
+    for row in conclusions.models:
+        table.add_row(Text(f"{row.model} {row.scores}"), *_numbers(row))
     out.print(table)
-    for left in conclusions.left_out if isinstance(conclusions, VersionConclusions) else ():
+    _pairs(conclusions.pairs, out)
+
+
+def _versions(conclusions: VersionConclusions, out: Terminal) -> None:
+    """Registered versions bench by bench, within 80 columns."""
+    for line in conclusions.excluded:
+        out.print(Text(f"excluded {line.model}: {line.reason}"))
+    for bench in conclusions.benches:
+        table = Table(title=Text(f"on {bench}"), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+        for name, width in (("version", 22), ("score", 5), ("95 % interval", 14), ("items", 5), ("tied", 4)):
+            numeric = name != "version"
+            table.add_column(name, min_width=width, overflow="fold", justify="right" if numeric else "left")
+        table.add_column("adjusted by", overflow="fold")
+        for row in [row for row in conclusions.versions if row.bench == bench]:
+            table.add_row(Text("\n".join([row.version, *row.aliases])), *_numbers(row), Text(_made_by(row)))
+        out.print(table)
+        _pairs([pair for pair in conclusions.pairs if pair.bench == bench], out)
+    for left in conclusions.left_out:
         out.print(Text(f"left out {left.version}: {left.reason}"))
-    pairs = _table("second minus first", "difference", "95 % interval", "p", "p, all pairs", "detectable", left=1)
-    for pair in conclusions.pairs[:MAX_ROWS]:
-        where = " ".join(filter(None, (pair.bench, pair.scores)))
+
+
+def _made_by(row: VersionScore) -> str:
+    if row.adjustment == "none":
+        return DASH
+    saturated = {"yes": "saturated", "no": "not saturated", "undecided": "undecided"}
+    known = (row.adjustment, row.budget, f"seed {row.seed}", saturated.get(row.saturated or "", "not judged"))
+    return ", ".join(filter(None, known))
+
+
+def _numbers(row: ModelScore | VersionScore) -> list[str]:
+    return [decimal(row.score), _range(row.low, row.high), str(row.n_items or DASH), str(row.tie_group or DASH)]
+
+
+def _pairs(of: Sequence[Pair], out: Terminal) -> None:
+    pairs = _table("second minus first", "difference", "95 % interval", "p", "p, all", "detectable", left=1)
+    for pair in of[:MAX_ROWS]:
+        first, second = pair.first, pair.second
+        if second.rpartition(" ")[0] == first.rpartition(" ")[0]:  # two versions of one model
+            first = first.rpartition(" ")[2]
         pairs.add_row(
-            Text(f"{pair.second} − {pair.first} {where}".rstrip()),
+            Text(f"{second} − {first} {pair.scores or ''}".rstrip()),
             signed(pair.difference),
             signed_interval(pair.low, pair.high, pair.note or DASH),
             probability(pair.p),
             probability(pair.p_adjusted),
             decimal(pair.minimum_detectable_difference),
         )
-    if len(conclusions.pairs) > MAX_ROWS:
-        pairs.caption = f"and {len(conclusions.pairs) - MAX_ROWS} more in the run's tables"
-    if conclusions.pairs:
+    if len(of) > MAX_ROWS:
+        pairs.caption = f"and {len(of) - MAX_ROWS} more in the run's tables"
+    if of:
         out.print(pairs)
 
 

@@ -10,6 +10,7 @@ from ttt.comparison.alike import BENCH, RECIPE, TASK_DATA, mixed, reasons_of, re
 from ttt.comparison.cells import TAGS
 from ttt.comparison.conclusions import VersionConclusions
 from ttt.comparison.contenders import ItemsScore, LeftOut, Pair, VersionScore
+from ttt.comparison.current import corrected_facts, with_trainings
 from ttt.comparison.findings import of_fields
 from ttt.comparison.gate import STATES
 from ttt.comparison.inputs import exclusions, is_excluded, provenance
@@ -55,16 +56,25 @@ class ScoredVersion:
 def find_versions(tracker: Tracker, name: str) -> tuple[list[Version], str | None]:
     """All versions of the registered model `name`; or the finals of the bench `name`, and that bench.
 
-    SpecError names what is registered where there are neither.
+    `model:<name>` and `bench:<name>` say which of the two is meant. SpecError where a name alone means both, and, with
+    what is registered, where there are neither.
     """
-    if versions := tracker.registry.versions(name):
+    kind, _, bare = name.rpartition(":")
+    versions = [] if kind == "bench" else tracker.registry.versions(bare)
+    finals = [] if kind == "model" else tracker.registry.with_alias(alias_of("final", bare))
+    if versions and finals:
+        raise SpecError(
+            f"versions: {name!r} is a registered model, and versions are final on a bench of that name; say which is "
+            f"meant: versions=model:{name} or versions=bench:{name}"
+        )
+    if versions:
         return versions, None
-    if finals := tracker.registry.with_alias(alias_of("final", name)):
-        return finals, name
+    if finals:
+        return finals, bare
     models = tracker.registry.models()
     raise SpecError(
         f"versions: {name!r} is no registered model, and no version is final on a bench of that name "
-        f"(alias {alias_of('final', name)}); registered are: {nearest(name, models, 12) or 'none'}"
+        f"(alias {alias_of('final', bare)}); registered are: {nearest(bare, models, 12) or 'none'}"
     )
 
 
@@ -106,7 +116,7 @@ def version_conclusions(tracker: Tracker, name: str, options: Options) -> Versio
         excluded=excluded,
         provisional=bool(reasons),
         provisional_reasons=reasons,
-        provenance=provenance(tracker, [row.run_id for row in rows]),
+        provenance=provenance(tracker, [row.run_id for row in rows], corrected_facts(one.run for one in scored)),
     )
 
 
@@ -138,7 +148,7 @@ def _cells(
 
 def _reasons(tracker: Tracker, scored: Sequence[ScoredVersion], is_of_bench: bool) -> list[str]:
     """Why nothing is final: what cells have of themselves, what is not saturated, and finals that were made unlike."""
-    runs = [one.run for one in scored]
+    runs = with_trainings(tracker, [one.run for one in scored])
     reasons = reasons_of(runs)
     adjusted = [one for one in scored if not one.is_base]
     for state in sorted({_saturated(one.run) for one in adjusted} - {"yes"}):

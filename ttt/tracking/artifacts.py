@@ -50,6 +50,14 @@ class Artifacts(Store):
             return None
         return self._download(run_id, path, kept)
 
+    def has_artifact(self, run_id: str, path: str) -> bool:
+        """Whether a run has a file or folder among its artifacts; nothing is downloaded, nor its content looked at."""
+        local = self.local_artifacts(run_id)
+        if local is not None:
+            return (local / path).exists()
+        parent = path.rpartition("/")[0] or None
+        return any(entry.path == path for entry in self.client.list_artifacts(run_id, parent))
+
     def _download(self, run_id: str, path: str, kept: Path) -> Path:
         """A copy in the cache, there in full or not at all, whoever else downloads the same."""
         parts = self._cache / "parts"

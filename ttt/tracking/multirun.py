@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 from ttt.stopping import Stopped
-from ttt.tracking.run_life import PARENT_ENV
+from ttt.tracking.run_life import COMMAND_ENV, PARENT_ENV
 from ttt.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
@@ -41,11 +42,13 @@ def begin_multirun(tracker: Tracker, experiment: str, key: str) -> End:
     run = None
     if finished is None:
         run = stack.enter_context(tracker.run(experiment, "multirun", tags, key=key, shared=True))
+    os.environ[COMMAND_ENV] = uuid.uuid4().hex
     parent = os.environ[PARENT_ENV] = run.run_id if run else str(finished.info.run_id)  # type: ignore[union-attr]
 
     def end(table: Mapping[str, Sequence[Any]], failures: Sequence[str], stopped: bool) -> None:
         nonlocal run
         os.environ.pop(PARENT_ENV, None)
+        os.environ.pop(COMMAND_ENV, None)
         ids = sorted(table.get("run_id", ()))
         if run is None:
             if not failures and not stopped and ids == _summarised(tracker, parent):

@@ -57,6 +57,33 @@ class Queries(Store):
         runs = _counting(self._pages(numbers, f"tags.`ttt.key` = '{key}'")) if numbers else []
         return next((run for run in runs if (run.info.status == "FINISHED") == is_finished), None)
 
+    def cells_of(self, adjusting: str) -> list[Run]:
+        """The finished cells, in whatever suite, that were scored with the weights of a run that adjusted a model."""
+        wanted = f"tags.`ttt.kind` = 'cell' and tags.`ttt.adjusted_model` = '{adjusting}'"
+        runs = _counting(self._pages(self._all_experiments(), wanted)) if self.is_made else []
+        return [run for run in runs if run.info.status == "FINISHED"]
+
+    def runs_of_ids(self, run_ids: Iterable[str]) -> dict[str, Run]:
+        """Runs by their ids, superseded or not; those that are gone or deleted are not among them."""
+        wanted = sorted(set(run_ids))
+        experiments = self._all_experiments() if wanted and self.is_made else []
+        parts = [wanted[start : start + 100] for start in range(0, len(wanted), 100)]
+        listed = ((", ".join(f"'{run_id}'" for run_id in part)) for part in parts if experiments)
+        return {
+            str(run.info.run_id): run
+            for ids in listed
+            for run in self._pages(experiments, f"attributes.run_id IN ({ids})")
+        }
+
+    def _all_experiments(self) -> list[str]:
+        numbers, token = [], None
+        while True:
+            page = self.client.search_experiments(max_results=1000, page_token=token)
+            numbers += [str(experiment.experiment_id) for experiment in page]
+            token = page.token
+            if not token:
+                return numbers
+
     def still_running(self, suite: str) -> list[Run]:
         """All runs of a suite, of whatever kind, that are marked RUNNING."""
         if not self.is_made:

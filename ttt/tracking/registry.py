@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -145,6 +145,26 @@ class Registry:
         if alias in self.find(version.model, version.number).aliases:
             self._store.client.delete_registered_model_alias(version.model, alias)
 
+    def settle_alias(
+        self, model: str, alias: str, choose: Callable[[Sequence[Version]], Version | None]
+    ) -> tuple[Version | None, Version | None]:
+        """Give an alias to the version of a model that `choose` takes of all; None takes it away.
+
+        Returns the version that had it and the one that has it, (None, None) where nothing was taken from any. No other
+        process gives aliases meanwhile.
+        """
+        with self._store.own_lock():
+            versions = self.versions(model)
+            former = next((one for one in versions if alias in one.aliases), None)
+            now = choose(versions)
+            if (former is None and now is None) or (former and now and former.number == now.number):
+                return None, None
+            if now:
+                self.set_alias(now, alias)
+            elif former:
+                self.drop_alias(former, alias)
+            return former, now
+
     def folder(self, version: Version) -> Path:
         """The folder of a version's weights, whose files are those that were kept. SpecError says what became of it."""
         what = f"model.version: {version.label}"
@@ -175,11 +195,8 @@ class Registry:
         run = self._store.read_run(version.run_id)
         if run is None or run.info.lifecycle_stage == "deleted":
             return False
-        if SUPERSEDED in run.data.tags and FILES in version.tags:  # perhaps because its weights were damaged
-            try:
-                self.folder(version)
-            except SpecError:
-                return False
+        if SUPERSEDED in run.data.tags and FILES in version.tags:  # the weights of the run in its place count
+            return False
         parent = version.path.rpartition("/")[0] or None
         return any(entry.path == version.path for entry in self._store.client.list_artifacts(version.run_id, parent))
 

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 PARENT_ENV = "TTT_PARENT_RUN"
 """Where a multirun's jobs find the run id of their parent."""
+COMMAND_ENV = "TTT_COMMAND"
+"""Where a multirun's jobs find what tells one multirun from the same one begun again, whose parent is the same run."""
 FAILURE = "ttt.failure"
 """The tag that says why a run is FAILED or KILLED."""
 STOPPED = "stopped from outside"
@@ -46,6 +48,11 @@ class Runs(Queries, Artifacts):
     def is_job(self) -> bool:
         """Whether this process is a job of a multirun."""
         return PARENT_ENV in os.environ
+
+    @property
+    def command(self) -> str:
+        """What the jobs of one multirun have in common; empty for a command of its own."""
+        return os.environ.get(COMMAND_ENV, "")
 
     @contextmanager
     def claim(self, experiment: str, key: str, say: Say = log.info) -> Iterator[None]:
@@ -139,8 +146,7 @@ class Runs(Queries, Artifacts):
                 run.tags(tags)
                 self.client.update_run(run.run_id, status="RUNNING")
             run.send_unsent(self._unsent(run.run_id))
-            if FAILURE in begun.data.tags:
-                self.client.delete_tag(run.run_id, FAILURE)
+            self._clear_failure(run.run_id)
         else:
             made = self.client.create_run(self.experiment(experiment), run_name=name, tags=dict(tags))
             run = self.open(made.info.run_id)
@@ -159,9 +165,15 @@ class Runs(Queries, Artifacts):
             run.supersede(other.info.run_id for other in self.of_key(experiment, key))
         if run.superseded:
             run.tags({SUPERSEDES: " ".join(sorted(run.superseded))})
+        self._clear_failure(run.run_id)
         patiently(lambda: self.client.set_terminated(run.run_id, "FINISHED"))
         for old in run.superseded:
             patiently(lambda old=old: self.client.set_tag(old, SUPERSEDED, run.run_id))  # type: ignore[misc]
+
+    def _clear_failure(self, run_id: str) -> None:
+        """Take away why a run was marked FAILED or KILLED: it goes on, or somebody took a live process for dead."""
+        if FAILURE in patiently(lambda: self.client.get_run(run_id)).data.tags:
+            patiently(lambda: self.client.delete_tag(run_id, FAILURE))
 
     def _mark(self, run: RunLog, status: str, reason: str) -> None:
         """Where the store itself is what failed, that is said, and the first error left to be raised."""
