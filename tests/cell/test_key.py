@@ -27,7 +27,11 @@ NOT_IN_A_KEY: dict[type[Spec], dict[str, str]] = {
         **dict.fromkeys(("family", "n_tokens", "trained", "kind", "languages", "facts"), OF_COMPARISONS),
         **dict.fromkeys(("n_params", "low_learning_rate"), BY_RATE),
     },
-    Bench: {"revisions": BY_COMMIT, "files": BY_CONTENT},
+    Bench: {
+        "revisions": BY_COMMIT,
+        "files": BY_CONTENT,
+        "paper_score": "says by which rule results of others are averaged when they are compared",
+    },
     TaskDataset: {
         "name": "what the data are called",
         "part_of": "what the data are called",
