@@ -37,7 +37,8 @@ def _copied_databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     def copied(file: Path) -> None:
         if not store.has_content(file):
             real(empty)  # at the first call
-            shutil.copy(empty, file.with_suffix(".part")).rename(file)
+            shutil.copy(empty, making := file.with_suffix(".part"))
+            making.rename(file)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store, "make_database", copied)
