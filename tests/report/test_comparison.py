@@ -17,6 +17,7 @@ from tests.report import fakes
 from ttt.comparison.conclusions import BenchConclusions, as_json, from_json
 from ttt.formatting import DASH, UNIDENTIFIED
 from ttt.report.comparison import FIGURES, render
+from ttt.report.emergence import emergence
 
 SETS = {
     "published": fakes.conclusions,
@@ -168,6 +169,26 @@ def test_emergence_tells_measures_apart(tmp_path: Path) -> None:
     assert "Point of emergence: score" in drawn
     assert "R² on compute: log-probability of the right answer" in drawn
     assert "not identified at any budget" in drawn
+
+
+def test_a_budget_that_is_not_known_stands_off_the_axis(tmp_path: Path) -> None:
+    rows = fakes.conclusions().emergence
+    unknown = [*rows[:-1], replace(rows[-1], examples=None)]
+    drawn = Report(fakes.lab(emergence=unknown), tmp_path / "unknown").svg_text("emergence").split("\n")
+    assert "all" in drawn
+    assert "256k" not in drawn
+    assert "all" not in Report(fakes.lab(emergence=rows), tmp_path / "known").svg_text("emergence").split("\n")
+
+
+def test_points_of_different_models_are_not_joined() -> None:
+    rows = fakes.conclusions().emergence
+    mixed = [replace(row, left_out=["llama-13b"] if i < 2 else []) for i, row in enumerate(rows)]
+    mixed[-1] = replace(mixed[-1], examples=None)
+    for given, lines in ((rows, [5]), (mixed, [2, 2, 1])):
+        figure = emergence(fakes.lab(emergence=given))
+        assert figure is not None
+        r2 = figure.axes[1]
+        assert [len(line.get_xdata()) for line in r2.lines if line.get_marker() == "o"] == lines
 
 
 def test_the_same_conclusions_give_the_same_bytes(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from ttt.comparison.options import Options
 from ttt.comparison.ranking import agreement, distinguishable, model_lines
 from ttt.comparison.sentences import say
 from ttt.comparison.suite import judge_suite
-from ttt.stats.scaling import Inference
+from ttt.stats.scaling import Inference, ScalingFit
 from ttt.tracking import Tracker
 
 
@@ -101,10 +101,15 @@ def _conclusions(
         emergence=emergence.rows,
         budgets_left_out=emergence.budgets_left_out,
         discriminator=None,
-        confound=confound_of(tracker, inputs, table, options),
+        confound=confound_of(tracker, inputs, table, options, (_free(fits["base"]), _free(fits["adjusted"]))),
         models=model_lines(inputs, table, apart),
         tie_test=tie_test,
         ranking_agreement=agreement(table, options),
         excluded=inputs.excluded,
         provenance=provenance(tracker, [cell.run_id for cell in inputs.cells], inputs.corrected),
     )
+
+
+def _free(fit: ScalingFit | None) -> bool:
+    """Whether a fit has its floor as a parameter."""
+    return fit is not None and fit.floor_fitted

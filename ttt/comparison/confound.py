@@ -27,16 +27,19 @@ HALVES = ("untouched", "both_trained", "half_trained", "all_adjusted")
 N_SPLITS, FEW_SPLITS = 500, 100  # with many models theta differs little from split to split
 
 
-def confound_of(tracker: Tracker, inputs: Inputs, table: Table, options: Options) -> RecreatedConfound | None:
+def confound_of(
+    tracker: Tracker, inputs: Inputs, table: Table, options: Options, free_floor: tuple[bool, bool]
+) -> RecreatedConfound | None:
     """Theta between random halves of the older models: untouched, both or one half trained on the task, all adjusted.
 
     `confound=paper` is the release's design (arXiv 2407.07890, section 3 and its notebook): halves of models instead of
     families, of those that have the adjustments on every bench of the suite on which any has; the smallest never train;
     the trained half is adjusted by the whole adjustment from the base model; and the better of before and after counts,
-    whatever the policy. None where it is not asked for, or fewer than four older models have the adjustments.
-    SpecError for cells that cannot be compared: each adjustment is one recipe at one budget, the two that end alike are
-    the same recipe, and bench, precision and models are those of the whole comparison; and for the release's design
-    where these models cannot follow it.
+    whatever the policy. `free_floor`: as the fits of all models have it, before adjusting and after.
+    None where it is not asked for, or fewer than four older models have the adjustments. SpecError for cells that
+    cannot be compared: each adjustment is one recipe at one budget, the two that end alike are the same recipe, and
+    bench, precision and models are those of the whole comparison; and for the release's design where these models
+    cannot follow it.
     """
     if options.confound == "none":
         return None
@@ -68,6 +71,7 @@ def confound_of(tracker: Tracker, inputs: Inputs, table: Table, options: Options
         compute,
         *scores,
         chance=table.chance,
+        free_floor=free_floor,
         clusters=None if as_released or table.clusters is None else [table.clusters[i] for i in places],
         untrained=untrained,
         n_splits=FEW_SPLITS if len(common) > MANY_MODELS else N_SPLITS,

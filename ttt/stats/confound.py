@@ -59,6 +59,7 @@ def recreate_confound(
     trained_adjusted: npt.ArrayLike,
     *,
     chance: float = 0.0,
+    free_floor: tuple[bool, bool] = (False, False),
     clusters: Labels | None = None,
     untrained: npt.ArrayLike | None = None,
     n_splits: int = 500,
@@ -68,7 +69,8 @@ def recreate_confound(
     """Theta between random halves of the same models (arXiv 2407.07890, section 3), over many splits.
 
     All shapes (n_models,), compute in FLOPs: `base` scores; `trained`, after some training on the test task (an epoch);
-    `base_adjusted` and `trained_adjusted`, after an adjustment of the model and of the trained model. Whole clusters go
+    `base_adjusted` and `trained_adjusted`, after an adjustment of the model and of the trained model. `free_floor`:
+    whether the floor of the fits is a parameter, before adjusting and after; otherwise it is chance. Whole clusters go
     to a half, or single models where none are given or there are fewer than MIN_UNITS; models that are `untrained`
     (bool) always belong to the half that did not train.
     Significance at 5 % by a randomisation test, exact in the placebos whatever the scores look like (Fisher 1935, The
@@ -79,30 +81,30 @@ def recreate_confound(
     columns = [checked_inputs(compute, score, None) for score in (base, trained, base_adjusted, trained_adjusted)]
     x = columns[0][0]
     before, after, before_adjusted, after_adjusted = (y - chance for _, y, _ in columns)
-    free = np.ones(len(x), bool) if untrained is None else ~np.asarray(untrained, bool)
-    units = Units.choose(clusters, free)
+    trainable = np.ones(len(x), bool) if untrained is None else ~np.asarray(untrained, bool)
+    units = Units.choose(clusters, trainable)
     rng = np.random.default_rng(seed)
     halves = units.halves(n_splits, rng)
 
-    def state(one: Array, other: Array) -> SplitThetas:
+    def state(one: Array, other: Array, free: bool) -> SplitThetas:
         scores = np.where(halves > 0, one, other)
-        thetas, statistics = _thetas(x, halves, scores)
+        thetas, statistics = _thetas(x, halves, scores, free)
         low, high = np.quantile(thetas, (0.025, 0.975))
         share = NAN
         if units.n >= MIN_UNITS and np.array_equal(one, other):
             # Every split has the same scores, and what dividing them anew gives is the same too: many cost little.
-            placebo, null = (_thetas(x, units.halves(n, rng), one)[1] for n in (N_PLACEBO, N_PLACEBO - 1))
+            placebo, null = (_thetas(x, units.halves(n, rng), one, free)[1] for n in (N_PLACEBO, N_PLACEBO - 1))
             share = float((_p(placebo, null) <= ALPHA).mean())
         elif units.n >= MIN_UNITS:
-            again = (_thetas(x, units.halves(n_permutations, rng), y)[1] for y in scores)
+            again = (_thetas(x, units.halves(n_permutations, rng), y, free)[1] for y in scores)
             share = float(np.mean([_p(of, draws) <= ALPHA for of, draws in zip(statistics, again, strict=True)]))
         return SplitThetas(thetas, float(thetas.mean()), float(low), float(high), share)
 
     return Confound(
-        untouched=state(before, before),
-        both_trained=state(after, after),
-        half_trained=state(after, before),
-        all_adjusted=state(after_adjusted, before_adjusted),
+        untouched=state(before, before, free_floor[0]),
+        both_trained=state(after, after, free_floor[0]),
+        half_trained=state(after, before, free_floor[0]),
+        all_adjusted=state(after_adjusted, before_adjusted, free_floor[1]),
         n_models=len(x),
         n_splits=n_splits,
         n_permutations=n_permutations,
@@ -136,13 +138,14 @@ class Units:
         return np.asarray(np.where(self.codes >= 0, chosen[:, self.codes], False), float)
 
 
-def _thetas(x: Array, halves: Array, y: Array) -> tuple[Array, Array]:
+def _thetas(x: Array, halves: Array, y: Array, free_floor: bool) -> tuple[Array, Array]:
     """Thetas and their t statistics, shape (n_rows,), for halves of shape (n_rows, n_models).
 
     Where theta is not identified the statistic is 0: no sign of a difference.
     """
-    fits = fit_hinge(x, halves, y)
-    stderr = theta_stderr(x, halves, y, fits, choose_clusters(None, np.zeros(len(x))))
+    fits = fit_hinge(x, halves, y, free_floor=free_floor)
+    single = choose_clusters(None, np.zeros(len(x)))
+    stderr = theta_stderr(x, halves, y, fits, single, free_floor=free_floor)
     return fits.theta, np.divide(fits.theta, stderr, out=np.zeros_like(stderr), where=stderr > 0)
 
 

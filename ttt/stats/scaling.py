@@ -15,7 +15,7 @@ from ttt.stats.checks import NAN, Array, Labels, checked_inputs
 from ttt.stats.clusters import MAX_JACKKNIFE, choose_clusters, resample_clusters
 from ttt.stats.floor import Floor, choose_floor, draw_table
 from ttt.stats.paper import fit_as_released
-from ttt.stats.theta_interval import WildTable, kink_interval, theta_interval, theta_test
+from ttt.stats.theta_interval import WildTable, bounds_as_tested, kink_interval, theta_interval, theta_test
 
 Inference = Literal["clustered", "paper"]
 Interval = Literal["wild", "jackknife", "percentile"]
@@ -187,8 +187,8 @@ def _with_theta_bounds(point: ScalingFit, table: WildTable, interval: Interval, 
         note = f"{point.note}; theta has no interval: {reason}".lstrip("; ")
         return replace(point, theta_se=NAN, note=note, interval="none")
     if interval == "wild":
-        low, high = theta_interval(table)
         p = theta_test(table)
+        low, high = bounds_as_tested(table, *theta_interval(table), p)
     elif interval == "jackknife":
         t = stats.t(point.n_clusters - 1)
         low, high = (point.theta + side * float(t.ppf(0.975)) * point.theta_se for side in (-1, 1))
@@ -199,6 +199,8 @@ def _with_theta_bounds(point: ScalingFit, table: WildTable, interval: Interval, 
         thetas = table.fit(weights=weights).theta
         low, high = (float(bound) for bound in np.quantile(thetas, (0.025, 0.975)))
         p = min(1.0, 2 * (1 + int(min((thetas <= 0).sum(), (thetas >= 0).sum()))) / (1 + len(thetas)))
+        if p >= 0.05:  # percentiles lie a draw further in than the p value counts
+            low, high = min(low, 0.0), max(high, 0.0)
     return replace(point, theta_low=low, theta_high=high, theta_p=p, interval=interval)
 
 

@@ -17,6 +17,8 @@ from ttt.stats.hinge import HingeFits, fit_hinge
 
 N_KINKS = 9  # hypotheses of c_e at which the critical value is simulated; it varies slowly and is interpolated
 N_GRID = 400  # c_e tried for the interval: steps of a hundredth of a decade over four decades of compute
+ALPHA = 0.05  # of a test; 1 - 0.95 is a little more, and p is often 0.05 to the digit
+N_HALVINGS = 8  # of the way from 0 to theta, where an end must lie between them
 N_STEPS = 3  # fixed-point steps for an end of theta's interval; the critical value hardly depends on the hypothesis
 
 
@@ -125,6 +127,27 @@ def theta_interval(table: WildTable, level: float = 0.95) -> tuple[float, float]
             critical = float(np.quantile(draws[np.isfinite(draws)], level))
         ends.append(float(fit.theta[0]) + side * critical * stderr)
     return ends[0], ends[1]
+
+
+def bounds_as_tested(table: WildTable, low: float, high: float, p: float) -> tuple[float, float]:
+    """The 95 % bounds, holding 0 exactly where the test does not reject it (`p`, of `theta_test`).
+
+    Interval and test are of the same draws, but the interval's ends are found in a few steps: near p = 0.05 they can
+    come to lie on the other side of 0. Where 0 is not rejected it becomes the end; where it is, the end is sought
+    between 0 and the estimate.
+    """
+    if not np.isfinite([low, high, p]).all():
+        return low, high
+    if p >= ALPHA:
+        return min(low, 0.0), max(high, 0.0)
+    if not low <= 0.0 <= high:
+        return low, high
+    theta = float(table.fit().theta[0])
+    rejected, kept = 0.0, theta
+    for _ in range(N_HALVINGS):
+        middle = (rejected + kept) / 2
+        rejected, kept = (middle, kept) if theta_test(table, middle) < ALPHA else (rejected, middle)
+    return (kept, high) if theta > 0 else (low, kept)
 
 
 def _fit_at(table: WildTable, kink: float, y: Array) -> tuple[Array, Array]:
