@@ -63,6 +63,7 @@ NO_CROSS = replace(FULL, emergence=[replace(row, c_e=row.c_e or 1e22) for row in
 ONE_POINT = replace(
     FULL, emergence=[replace(row, c_e=row.c_e if i == 1 else None) for i, row in enumerate(FULL.emergence)]
 )
+FLOORED = replace(FULL, base=replace(FULL.base, floor=0.181, floor_fitted=True, floor_p=0.001))
 ALL_KNOWN = sides(*(replace(one, c_e=1e22) for one in (AHEAD, BEHIND)))
 assert FULL.discriminator is not None
 NULLED = replace(FULL, discriminator=replace(FULL.discriminator, base=replace(FULL.discriminator.base, null_mean=None)))
@@ -183,7 +184,8 @@ EXAMPLES: dict[str, Example] = {
     "before-after.marks": Example("A mark is a model; whiskers reach 1.96 standard errors", FULL, AGREE),
     "before-after.lines": Example("The lines are one fit with a shared slope", FULL, BARE),
     "before-after.chance-left": Example("(0.250), which the score leaves at the point of emergence.", FULL, BARE),
-    "before-after.chance": Example("The dotted line is chance (0.250).", BARE, FULL),
+    "before-after.chance": Example("The dotted line is chance (0.250).", FLOORED, FULL),
+    "before-after.floor": Example("where it is not chance: 0.181 before adjusting.", FLOORED, FULL),
     "emergence.older": Example("For the older group alone.", FULL, BARE),
     "emergence.same-models": Example(
         "Every budget has the same 36 models; left out are those that were not scored at every one: llama-13b.",
@@ -219,6 +221,7 @@ EXAMPLES: dict[str, Example] = {
     "absent.confound-not-asked": Example("it was not asked for.", NOT_ASKED, BARE),
     "theta.remarks": Example("Clustered inference, after adjusting: the split follows compute.", REMARKS, FULL),
     "theta.other-remarks": Example("The paper's inference, before adjusting: as in the paper.", OTHER_REMARKS, FULL),
+    "theta.floor-at-chance": Example("reject it at 2.0 % (after adjusting p 0.410).", FLOORED, BARE),
     "theta.standard-errors": Example(
         "Before adjusting theta's standard error is 0.020 by clustered inference and 0.020 by paper inference.",
         ERRORS,
@@ -272,6 +275,7 @@ EXAMPLES: dict[str, Example] = {
     "words.compute": Example("C = 6 N D: FLOPs of pretraining", FULL, AGREE),
     "words.θ": Example("what the newer group scores above the older one at equal compute.", FULL, AGREE),
     "words.c_e": Example("the point of emergence: the compute at which", FULL, AGREE),
+    "words.floor": Example("what the older models score below c_e: chance, unless", FULL, AGREE),
     "words.R²": Example("the share of the score’s variance that the fit explains", FULL, AGREE),
     "words.saturated": Example("a larger budget of adjusting would not raise", FULL, AGREE),
     "standing.provisional": Example("Provisional. These conclusions may change:", PROVISIONAL, FULL),

@@ -1,51 +1,27 @@
 """Do the intervals cover? Simulated score tables with known theta and c_e, over the compute and families of conf/model.
 
-Writes docs/coverage.md. Run: python tests/performance/coverage.py [n_draws] (400 draws take some fifteen minutes).
+Writes docs/coverage.md. Run: python -m tests.performance.coverage [n_draws] (400 draws take some half an hour).
 """
 
 import sys
 import time
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import yaml
 from scipy import stats
 
-from ttt.stats.checks import Array
+from tests.performance import floors
+from tests.performance.planted import ROOT, Roster, World, draw, ladder, published_roster
 from ttt.stats.clusters import choose_clusters, resample_clusters
+from ttt.stats.floor import FLOOR_LEVEL, choose_floor, draw_table
 from ttt.stats.hinge import fit_hinge
 from ttt.stats.scaling import fit_scaling
-from ttt.stats.theta_interval import WildTable, theta_test
+from ttt.stats.theta_interval import theta_test
 
-ROOT = Path(__file__).resolve().parents[2]
-N_REPLICATES = 399
-CUTOFF = "2023-11"
+N_REPLICATES = floors.N_REPLICATES
 COLUMNS = (
     *("models", "world", "correlation", "false positives", "theta, wild (default)", "theta, jackknife"),
     *("theta, percentile", "c_e", "c_e identified", "width"),
 )
-
-
-@dataclass(frozen=True)
-class World:
-    """A table to simulate: the truth (alpha, log10 c_e, spread of scores) and how alike the models of a family are."""
-
-    name: str
-    alpha: float
-    kink: float
-    spread: float
-    theta: float
-    correlation: float
-
-
-@dataclass(frozen=True)
-class Roster:
-    """Models: log10 compute, newer (0 or 1), cluster labels, all of shape (n_models,)."""
-
-    x: Array
-    newer: Array
-    labels: np.ndarray
 
 
 SHAPES = (  # slopes, points of emergence and residual spreads of the size that the paper's data show
@@ -65,7 +41,6 @@ error), a rate of false positives of 5 % within {null_error:.1f}.
 
 All numbers but the correlation and the width (median, in score) are per cent.
 
-{head}
 {table}
 
 What to take from it:
@@ -80,37 +55,27 @@ What to take from it:
   families from. The fit then takes models as independent and says so in `note`; that is right only if families share
   nothing, and wrong the more they do. No method repairs it: compare more families.
 
-Made by `python tests/performance/coverage.py`.
+## Where scores do not start from chance
+
+The curve starts from a floor. Where models score below the chance level that is stated, a floor held at chance turns
+theta into the newer group's shortfall from it. The rule: models below half of chance are set aside where they are a
+group of their own (no other within a quarter of chance of them, and a level of their own fits better than one floor for
+all); then chance is tested for the older models alone, by a wild cluster bootstrap of the likelihood ratio whose
+residuals are those of each family when it is left out of the fit. If it is rejected at {level:g} %, the floor is a
+parameter of every fit, bootstrap replicates included; otherwise it is chance, and every figure is what it is without
+the rule. Where the curve then fits worse than a constant, nothing is called identified.
+
+{n_floors} draws a row over the {n_models} public models, correlation {correlation:g}; theta is {late:g} where c_e is
+1e23 FLOPs and {usual:g} where it is 1e22.1 (else); false positives at theta = 0. "At chance" holds the floor at what is
+said to be chance, as all fits did before; "as chosen" follows the rule. Per cent, but for the models set aside (mean)
+and the width (median, in score).
+
+{floor_table}
+
+Measured within about {floor_error:.1f} points (one standard error).
+
+Made by `python -m tests.performance.coverage`.
 """
-
-
-def published_roster() -> Roster:
-    """The public base models of conf/model."""
-    files = (yaml.safe_load(path.read_text()) for path in sorted((ROOT / "conf" / "model").glob("*.yaml")))
-    models = [model for model in files if model.get("kind") == "base" and model.get("hub")]
-    return Roster(
-        np.log10([6.0 * model["n_params"] * model["n_tokens"] for model in models]),
-        np.array([float(str(model["trained"]) >= CUTOFF) for model in models]),
-        np.array([model["family"] for model in models]),
-    )
-
-
-def ladder(n_per_family: int, n_families: int) -> Roster:
-    """Ladders of sizes over two and a half decades of compute, half of the families newer."""
-    sizes = np.linspace(20.0, 22.5, n_per_family)
-    x = np.tile(sizes, n_families) + np.repeat(np.linspace(0.0, 0.1, n_families), n_per_family)
-    family = np.repeat(np.arange(n_families), n_per_family)
-    return Roster(x, np.asarray(family >= n_families // 2, float), family)
-
-
-def draw(roster: Roster, world: World, families: np.ndarray, rng: np.random.Generator) -> Array:
-    """Scores above chance: the hinge, theta, and noise that a family shares in part; less noise below the kink."""
-    hinge = np.maximum(0.0, roster.x - world.kink)
-    codes = np.unique(families, return_inverse=True)[1]
-    shared, own = rng.standard_normal(codes.max() + 1)[codes], rng.standard_normal(len(roster.x))
-    noise = np.sqrt(world.correlation) * shared + np.sqrt(1 - world.correlation) * own
-    spread = np.where(hinge > 0, world.spread, world.spread / 3)
-    return world.alpha * hinge + world.theta * roster.newer + spread * noise
 
 
 def coverage(roster: Roster, world: World, clusters: np.ndarray, n_draws: int, number: int) -> dict[str, float]:
@@ -123,7 +88,8 @@ def coverage(roster: Roster, world: World, clusters: np.ndarray, n_draws: int, n
         chosen = choose_clusters(clusters, roster.newer)
         half = stats.t.ppf(0.975, chosen.n_clusters - 1) * fit.theta_se
         weights = resample_clusters(chosen, roster.newer, N_REPLICATES, np.random.default_rng(seed))
-        percentiles = np.quantile(fit_hinge(roster.x, roster.newer, y, weights).theta, (0.025, 0.975))
+        thetas = fit_hinge(roster.x, roster.newer, y, weights, free_floor=fit.floor_fitted).theta
+        percentiles = np.quantile(thetas, (0.025, 0.975))
         hits.append(
             (
                 fit.theta_low <= world.theta <= fit.theta_high,
@@ -140,13 +106,18 @@ def coverage(roster: Roster, world: World, clusters: np.ndarray, n_draws: int, n
 
 def false_positives(roster: Roster, world: World, clusters: np.ndarray, n_draws: int, number: int) -> float:
     """Share of draws with theta = 0 in which the default test finds theta at 5 %."""
-    rng, chosen = np.random.default_rng([11, number]), choose_clusters(clusters, roster.newer)
-    found = 0
+    rng, found = np.random.default_rng([11, number]), 0
     for seed in range(n_draws):
         y = draw(roster, world, roster.labels, rng)
-        draws = np.random.default_rng(seed)
-        found += theta_test(WildTable.draw(roster.x, roster.newer, y, chosen, N_REPLICATES, draws)) < 0.05
+        how = {"chance": 0.0, "clusters": clusters, "n_replicates": N_REPLICATES, "seed": seed}
+        floor = choose_floor(roster.x, roster.newer, y, **how)
+        found += theta_test(draw_table(roster.x, roster.newer, y, floor, **how)) < 0.05
     return found / n_draws
+
+
+def markdown(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A table with a head."""
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ("---",) * len(head), *rows))
 
 
 def main(n_draws: int) -> None:
@@ -168,7 +139,7 @@ def main(n_draws: int) -> None:
                 cells = [f"{100 * share:.1f}" for share in shares]
                 rows.append((title, shape[0], f"{correlation:.1f}", *cells, f"{measured['width']:.3f}"))
                 print(*rows[-1], f"{time.time() - began:.0f} s", sep=" | ", flush=True)
-    n_null = int(2.5 * n_draws)
+    n_null, n_floors = int(2.5 * n_draws), int(0.75 * n_draws)
     page = PAGE.format(
         n_models=len(published.x),
         n_draws=n_draws,
@@ -176,8 +147,14 @@ def main(n_draws: int) -> None:
         n_replicates=N_REPLICATES,
         error=100 * np.sqrt(0.95 * 0.05 / n_draws),
         null_error=100 * np.sqrt(0.95 * 0.05 / n_null),
-        head="| " + " | ".join(COLUMNS) + " |\n" + "|---" * len(COLUMNS) + "|",
-        table="\n".join("| " + " | ".join(row) + " |" for row in rows),
+        table=markdown(COLUMNS, rows),
+        level=100 * FLOOR_LEVEL,
+        n_floors=n_floors,
+        correlation=floors.CORRELATION,
+        late=floors.LATE.theta,
+        usual=floors.USUAL.theta,
+        floor_table=markdown(floors.COLUMNS, floors.floor_rows(n_floors)),
+        floor_error=100 * np.sqrt(0.95 * 0.05 / n_floors),
     )
     (ROOT / "docs" / "coverage.md").write_text(page)
 

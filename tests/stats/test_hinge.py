@@ -6,29 +6,31 @@ import pytest
 from ttt.stats.hinge import fit_hinge
 
 
-def brute_force(x, group, y, weights):
+def brute_force(x, group, y, weights, floor=0.0):
     """Smallest residual sum of squares over a fine grid of kinks, by plain least squares."""
     best, root = np.inf, np.sqrt(weights)
     for kink in np.concatenate([np.linspace(x.min() - 30, x.min(), 100), np.linspace(x.min(), x.max(), 1500)]):
         hinge = np.maximum(0, x - kink)
         for columns in ((hinge, group), (group,)):
-            design = np.column_stack(columns) * root[:, None]
+            design = np.column_stack([*columns, np.full(len(x), floor)]) * root[:, None]
             slope = np.linalg.lstsq(design, y * root, rcond=None)[0]
             if len(columns) == 1 or slope[0] >= 0:
                 best = min(best, float(((y * root - design @ slope) ** 2).sum()))
     return best
 
 
+@pytest.mark.parametrize("free_floor", [False, True])
 @pytest.mark.parametrize("seed", range(12))
-def test_no_grid_of_kinks_beats_the_exact_fit(seed):
+def test_no_grid_of_kinks_beats_the_exact_fit(seed, free_floor):
     rng = np.random.default_rng(seed)
     n = int(rng.integers(6, 30))
     x = np.round(rng.uniform(20, 24, n), 1)  # rounding makes ties in compute
     group = (rng.random(n) < 0.4).astype(float)
     y = rng.choice([-0.1, 0.0, 0.2]) * np.maximum(0, x - 22) + 0.05 * group + 0.1 * rng.standard_normal(n)
     weights = rng.integers(0, 4, n).astype(float)
-    fit = fit_hinge(x, group, y, weights)
-    assert fit.rss[0] <= brute_force(x, group, y, weights) + 1e-9
+    y = y - 0.3 * free_floor
+    fit = fit_hinge(x, group, y, weights, free_floor=free_floor)
+    assert fit.rss[0] <= brute_force(x, group, y, weights, float(free_floor)) + 1e-9
     residual = y - fit.predict(x, group)[0]
     assert (weights * residual**2).sum() == pytest.approx(fit.rss[0], abs=1e-9)
 
@@ -48,6 +50,26 @@ def test_planted_parameters_come_back_without_noise():
     assert fit.alpha[0] == pytest.approx(0.3)
     assert fit.c[0] == pytest.approx(21.77)
     assert fit.theta[0] == pytest.approx(0.11)
+
+
+def test_a_planted_floor_comes_back_without_noise():
+    x, group = np.linspace(20, 24, 31), np.arange(31) % 2.0
+    fit = fit_hinge(x, group, 0.3 * np.maximum(0, x - 21.77) + 0.11 * group - 0.09, free_floor=True)
+    assert (fit.floor[0], fit.alpha[0], fit.c[0], fit.theta[0]) == pytest.approx((-0.09, 0.3, 21.77, 0.11))
+    assert fit.predict(x, group)[0, 0] == pytest.approx(-0.09)
+
+
+def test_with_a_free_floor_a_straight_line_has_its_kink_at_the_smallest_model():
+    x, group = np.linspace(20, 24, 30), np.arange(30) % 2.0
+    fit = fit_hinge(x, group, -0.5 + 0.1 * (x - 20) + 0.05 * group, free_floor=True)
+    assert (fit.c[0], fit.theta[0], fit.floor[0]) == pytest.approx((20, 0.05, -0.5))
+    assert fit.rss[0] == pytest.approx(0, abs=1e-12)
+
+
+def test_with_a_free_floor_scores_that_do_not_rise_are_a_level():
+    x = np.linspace(20, 24, 20)
+    fit = fit_hinge(x, np.zeros(20), -0.1 * (x - 20), free_floor=True)
+    assert (fit.alpha[0], fit.floor[0]) == pytest.approx((0, -0.2))
 
 
 def test_scores_that_fall_with_compute_get_no_slope():

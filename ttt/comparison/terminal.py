@@ -21,6 +21,7 @@ from ttt.comparison.conclusions import (
 )
 from ttt.comparison.contenders import ModelScore, Pair, VersionScore
 from ttt.comparison.sentences import say
+from ttt.comparison.sentences.fits import floor_text
 from ttt.formatting import (
     DASH,
     UNIDENTIFIED,
@@ -79,6 +80,7 @@ def _fits(conclusions: BenchConclusions) -> Table:
     table.add_row("  p", *(probability(fit.theta_p) for fit in sides))
     table.add_row("c_e, FLOPs", *(flops(fit.c_e, UNIDENTIFIED) for fit in sides))
     table.add_row("  95 % interval", *(flops_interval(fit.c_e_low, fit.c_e_high) for fit in sides))
+    table.add_row("floor", *map(floor_text, sides))
     table.add_row("R²", *(decimal(fit.r2) for fit in sides))
     table.add_row("frontier area", *(decimal(getattr(conclusions.pareto_area, side)) for side in SIDES))
     return table

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 
 from ttt.comparison.conclusions import BenchConclusions
 from ttt.comparison.findings import Curve
-from ttt.comparison.sentences.captions import theta_text
+from ttt.comparison.sentences.captions import fitted_floors, theta_text
 from ttt.plotting import INK, MUTED, OLDER, log_axis
 from ttt.report.axes import (
     GROUPS,
@@ -26,6 +26,8 @@ from ttt.report.axes import (
     panels,
 )
 
+CHANCE_LINE: dict[str, Any] = {"color": MUTED, "linestyle": (0, (1, 2)), "linewidth": 1.3, "zorder": 1}
+FLOOR_LINE: dict[str, Any] = {**CHANCE_LINE, "linestyle": (0, (5, 2, 1, 2))}
 CROWD = 150  # models, beyond which their marks would hide the fit
 TITLES = (("base", "Before adjusting"), ("adjusted", "After adjusting"))
 
@@ -45,7 +47,7 @@ def before_after(conclusions: BenchConclusions, narrow: bool = False) -> Figure:
         curves |= _draw_curves(one, getattr(conclusions.curves, side), order=3.5 if crowded else 2.5)
         one.set_title(f"{title}\n{theta_text(getattr(conclusions, side))}", loc="left", fontsize=10.5, color=INK)
     for one, (side, _) in zip(axes, TITLES, strict=True):
-        marks |= _draw_chance(one, conclusions, side)
+        marks |= _draw_levels(one, conclusions, side)
         one.set_ylabel(metric_label(conclusions) if one is axes[0] or narrow else "")
     if narrow:
         axes[0].set_xlabel("")
@@ -69,10 +71,17 @@ def _draw_curves(axes: Axes, curve: Curve | None, order: float) -> bool:
     return True
 
 
-def _draw_chance(axes: Axes, conclusions: BenchConclusions, side: str) -> bool:
-    """The chance line and on it the point of emergence, within what the axis shows; whether there is such a point."""
-    chance, fit = conclusions.chance, getattr(conclusions, side)
-    axes.axhline(chance, color=MUTED, linestyle=(0, (1, 2)), linewidth=1.3, zorder=1)
+def _draw_levels(axes: Axes, conclusions: BenchConclusions, side: str) -> bool:
+    """Lines at chance and at a fitted floor; on the floor the point of emergence, within what the axis shows.
+
+    Whether there is such a point.
+    """
+    fit = getattr(conclusions, side)
+    axes.axhline(conclusions.chance, **CHANCE_LINE)
+    floor = conclusions.chance
+    if fit.floor_fitted:
+        floor = fit.floor
+        axes.axhline(floor, **FLOOR_LINE)
     left, right = axes.get_xlim()
     emergence = fit.c_e
     if emergence is None or not left <= emergence <= right:
@@ -82,8 +91,8 @@ def _draw_chance(axes: Axes, conclusions: BenchConclusions, side: str) -> bool:
         for bound, end in ((fit.c_e_low, left), (fit.c_e_high, right))
     )
     if fit.c_e_low is not None or fit.c_e_high is not None:
-        axes.plot([low, high], [chance, chance], color=INK, linewidth=2.2, alpha=0.55, zorder=4, solid_capstyle="butt")
-    axes.plot([emergence], [chance], "|", color=INK, markersize=11, markeredgewidth=2, zorder=4)
+        axes.plot([low, high], [floor, floor], color=INK, linewidth=2.2, alpha=0.55, zorder=4, solid_capstyle="butt")
+    axes.plot([emergence], [floor], "|", color=INK, markersize=11, markeredgewidth=2, zorder=4)
     axes.set_xlim(left, right)
     return True
 
@@ -97,8 +106,11 @@ def _draw_legend(
         line = group.dashes if curves else ""
         handles.append(group_handle(group, line))
         labels.append(group_label(conclusions.split, group))
-    handles.append(Line2D([], [], color=MUTED, linestyle=(0, (1, 2)), linewidth=1.3))
+    handles.append(Line2D([], [], **CHANCE_LINE))
     labels.append("chance")
+    if fitted_floors(conclusions):
+        handles.append(Line2D([], [], **FLOOR_LINE))
+        labels.append("fitted floor")
     if marks:
         handles.append(Line2D([], [], color=INK, linewidth=2.2, alpha=0.7, marker="|", markersize=9, markeredgewidth=2))
         labels.append("point of emergence, 95 %")

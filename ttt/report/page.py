@@ -13,7 +13,7 @@ from markupsafe import Markup
 from ttt import formatting
 from ttt.comparison.conclusions import BenchConclusions
 from ttt.comparison.sentences import said, say
-from ttt.comparison.sentences.fits import INFERENCES, fits
+from ttt.comparison.sentences.fits import INFERENCES, fits, floor_text
 from ttt.formatting import clean
 from ttt.report import strips
 
@@ -75,6 +75,7 @@ def _environment() -> Environment:
         known=lambda value: formatting.known(value) is not None,
         signed_interval=formatting.signed_interval,
         flops_interval=lambda *bounds: formatting.flops_interval(*bounds).replace(" × ", "\u00a0×\u00a0"),
+        floor_text=floor_text,
         whiskers=strips.whiskers,
         width=strips.WIDTH,
         DASH=formatting.DASH,

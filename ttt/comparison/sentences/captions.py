@@ -16,6 +16,15 @@ def has_emergence(c: BenchConclusions) -> bool:
     return known(c.base.c_e) is not None or known(c.adjusted.c_e) is not None
 
 
+def fitted_floors(c: BenchConclusions) -> list[str]:
+    """The floors that were fitted in the place of chance, each with its side."""
+    return [
+        f"{decimal(fit.floor)} {when} adjusting"
+        for when, fit in (("before", c.base), ("after", c.adjusted))
+        if fit.floor_fitted
+    ]
+
+
 def has_budgets(c: BenchConclusions) -> bool:
     """Two or more budgets of adjusting, which make a curve."""
     return len({row.examples for row in c.emergence}) > 1
@@ -61,16 +70,26 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
     Sentence(
         "before-after.chance-left",
         "before_after",
-        "a point of emergence is identified",
-        has_emergence,
+        "a point of emergence is identified, and no floor is fitted in the place of chance",
+        lambda c: has_emergence(c) and not fitted_floors(c),
         lambda c: f"The dotted line is chance ({decimal(c.chance)}), which the score leaves at the point of emergence.",
     ),
     Sentence(
         "before-after.chance",
         "before_after",
-        "no point of emergence is identified",
-        lambda c: not has_emergence(c),
+        "no point of emergence is identified, or a floor is fitted in the place of chance",
+        lambda c: not has_emergence(c) or fitted_floors(c),
         lambda c: f"The dotted line is chance ({decimal(c.chance)}).",
+    ),
+    Sentence(
+        "before-after.floor",
+        "before_after",
+        "a floor is fitted in the place of chance",
+        fitted_floors,
+        lambda c: (
+            "The dash-dotted line is the floor, the score that the older models start from, where it is not chance: "
+            f"{' and '.join(fitted_floors(c))}."
+        ),
     ),
     Sentence(
         "emergence.older",
@@ -78,9 +97,9 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
         "two budgets of adjusting or more were scored",
         has_budgets,
         lambda c: (
-            "For the older group alone. The point of emergence is the compute at which the score leaves chance, R² the "
-            "share of the score’s variance that compute explains; whiskers are 95 % intervals, and one that runs to "
-            "the panel’s edge is open."
+            "For the older group alone. The point of emergence is the compute at which the score leaves its floor, R² "
+            "the share of the score’s variance that compute explains; whiskers are 95 % intervals, and one that runs "
+            "to the panel’s edge is open."
         ),
     ),
     Sentence(
@@ -129,7 +148,7 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
         "emergence",
         "at one of the budgets c_e is not identified",
         lambda c: has_budgets(c) and any(row.c_e is None for row in c.emergence),
-        lambda c: "A cross means that the data do not say where the score leaves chance.",
+        lambda c: "A cross means that the data do not say where the score leaves its floor.",
     ),
     Sentence(
         "emergence.meaning",

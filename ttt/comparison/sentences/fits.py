@@ -5,7 +5,8 @@ from __future__ import annotations
 from ttt.comparison.conclusions import BenchConclusions
 from ttt.comparison.findings import EffectSize, Fit
 from ttt.comparison.sentences.sentence import Sentence, always
-from ttt.formatting import UNIDENTIFIED
+from ttt.formatting import DASH, UNIDENTIFIED, decimal, percent, probability
+from ttt.stats.floor import FLOOR_LEVEL
 
 INFERENCES = {"clustered": "Clustered inference", "paper": "The paper's inference"}
 NO_EFFECT = "the groups follow compute, or there are too few models to tell them from it"
@@ -23,6 +24,17 @@ def remarks(name: str, base: Fit, adjusted: Fit) -> str:
         if fit.note:
             where.setdefault(fit.note.rstrip("."), []).append(when)
     return " ".join(f"{INFERENCES[name]}, {' and '.join(when)} adjusting: {note}." for note, when in where.items())
+
+
+def floor_text(fit: Fit) -> str:
+    """The floor of a fit and which it is, as a table has it."""
+    return DASH if fit.floor is None else f"{decimal(fit.floor)} ({'fitted' if fit.floor_fitted else 'chance'})"
+
+
+def chance_stands(c: BenchConclusions) -> list[str]:
+    """The p value of chance on the sides where it was tested and not rejected."""
+    sides = (("before", c.base), ("after", c.adjusted))
+    return [f"{when} adjusting p {probability(p)}" for when, fit in sides if (p := fit.floor_p or 0.0) > FLOOR_LEVEL]
 
 
 def standard_errors(c: BenchConclusions) -> str:
@@ -68,6 +80,16 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
         "a fit by the other inference remarks something of itself",
         lambda c: remarks(c.other_inference.name, c.other_inference.base, c.other_inference.adjusted),
         lambda c: remarks(c.other_inference.name, c.other_inference.base, c.other_inference.adjusted),
+    ),
+    Sentence(
+        "theta.floor-at-chance",
+        "theta",
+        "chance was tested on a side, and stands as the floor of its fit",
+        chance_stands,
+        lambda c: (
+            f"The floor is chance where the older models’ scores do not reject it at {percent(FLOOR_LEVEL)} "
+            f"({'; '.join(chance_stands(c))})."
+        ),
     ),
     Sentence(
         "theta.standard-errors",

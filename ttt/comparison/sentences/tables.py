@@ -30,7 +30,8 @@ MEANINGS = {
     "adjusting": "fine-tuning every model on the same, sufficient data of the test task’s kind before it is evaluated.",
     "compute": "C = 6 N D: FLOPs of pretraining, from parameters N and tokens D.",
     "θ": "what the newer group scores above the older one at equal compute.",
-    "c_e": "the point of emergence: the compute at which the score leaves chance.",
+    "c_e": "the point of emergence: the compute at which the score leaves its floor.",
+    "floor": "what the older models score below c_e: chance, unless their scores reject it; then it is fitted.",
     "R²": "the share of the score’s variance that the fit explains; about the mean in clustered inference, about 0 in "
     "the paper’s, where it is larger for that reason alone.",
     "saturated": "a larger budget of adjusting would not raise the score by more than the tolerance.",
