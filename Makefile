@@ -24,18 +24,26 @@ LAB_SEED ?= 0
 LAB_SUITE := lab$(patsubst %,-s%,$(filter-out 0,$(LAB_SEED)))
 LAB := suite=$(LAB_SUITE) lab.seed=$(LAB_SEED)
 JOBS ?= 2
-CELLS := bench=lab_facts adjustment=lab trainer=lab hydra/launcher=joblib hydra.launcher.n_jobs=$(JOBS)
+COMMA := ,
+LADDER := "model=glob([lab-old-*,lab-new-*])"
+SMALL := adjustment=lab trainer=lab hydra/launcher=joblib hydra.launcher.n_jobs=$(JOBS)
+# The cheapest study that can say whether the budget is enough: the adjustment's own recipe, at its budget and at twice that.
+STUDY := study.tolerance=0.05 study.n_trials=1 study.n_rungs=2 study.compare_schedules=false
+# $(call stage,NAME,COMMAND) runs a command and says how long it took.
+stage = @begin=$$(date +%s); (set -x; $(2)) && echo "$(1): $$(($$(date +%s) - begin)) s"
 
 run: .venv/ttt
-	$(BIN)/python -m ttt.pretrain $(LAB) n_jobs=$(JOBS)
-	$(BIN)/python -m ttt.run -m $(LAB) "model=glob([lab-old-*,lab-new-*])" $(CELLS)
-	$(BIN)/python -m ttt.compare suite=$(LAB_SUITE) bench=lab_facts cluster=model
+	$(call stage,pretraining,$(BIN)/python -m ttt.pretrain $(LAB) n_jobs=$(JOBS))
+	$(call stage,studies,$(BIN)/python -m ttt.saturate -m $(LAB) $(LADDER) bench=lab_facts $(SMALL) $(STUDY))
+	$(call stage,cells,$(BIN)/python -m ttt.run -m $(LAB) $(LADDER) "benches=[lab_facts$(COMMA)lab_quiz]" $(SMALL))
+	$(call stage,benches compared,$(BIN)/python -m ttt.compare suite=$(LAB_SUITE) "benches=[lab_facts$(COMMA)lab_quiz]")
+	$(call stage,models compared,$(BIN)/python -m ttt.compare suite=$(LAB_SUITE) bench=lab_facts cluster=model final=true)
 	@echo "make ui shows the runs in MLflow, at http://127.0.0.1:5000"
 
 # The lab's series of doses at one size, a suite of its own.
 doses: .venv/ttt
 	$(BIN)/python -m ttt.pretrain suite=$(LAB_SUITE)-dose lab.seed=$(LAB_SEED) "models=[lab-dose-*]" n_jobs=$(JOBS)
-	$(BIN)/python -m ttt.run -m suite=$(LAB_SUITE)-dose lab.seed=$(LAB_SEED) "model=glob(lab-dose-*)" $(CELLS)
+	$(BIN)/python -m ttt.run -m suite=$(LAB_SUITE)-dose lab.seed=$(LAB_SEED) "model=glob(lab-dose-*)" bench=lab_facts $(SMALL)
 
 # JOBS worker processes, of which each takes whole files of tests.
 test: .venv/real lint

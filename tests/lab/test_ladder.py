@@ -11,8 +11,9 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from ttt.cli.composition import CONF, Composer
-from ttt.lab.ladder import DOSES, LADDER, SIZES, LabModel, chosen
+from ttt.lab.ladder import DOSE, DOSES, LADDER, SIZES, LabModel, chosen
 from ttt.lab.pretraining import new_model
+from ttt.lab.store import N_TASK_DATA
 from ttt.run import COMMAND, parse
 from ttt.spec import SpecError
 
@@ -32,10 +33,10 @@ def test_a_file_says_what_the_ladder_says(model: LabModel) -> None:
     assert (said.n_params, said.n_tokens, said.compute) == (model.size.n_params, model.size.n_tokens, model.compute)
     assert said.path == f"here/lab/s5/{model.name}"
     assert said.facts == {"dose": model.dose, "replicate": model.replicate, "size": model.size.name}
-    assert (said.trained < "2023-11") == (model.dose == 0), "the default split tells the families apart"
+    assert (said.trained < "2023-11") == (model.family == "old"), "the default split tells the families apart"
     assert cell.adjustment.rate(said) == 2e-3
-    assert cell.adjustment.n_examples(6400) == 6400
-    assert cell.bench.files == {split: f"here/lab/s5/{split}.jsonl" for split in ("test", "validation")}
+    assert cell.adjustment.n_examples(N_TASK_DATA) == N_TASK_DATA
+    assert cell.bench.files == {split: f"here/lab/s5/facts_{split}.jsonl" for split in ("test", "validation")}
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: size.name)
@@ -48,9 +49,10 @@ def test_n_is_what_the_model_really_has(size) -> None:
 def test_the_main_ladder() -> None:
     main = chosen(["lab-old-*", "lab-new-*"])
     assert {model.family for model in main} == {"old", "new"}
-    assert all((model.dose > 0) == (model.family == "new") for model in main)
+    assert all(model.dose == DOSE[model.family] for model in main)
+    assert 0 < DOSE["old"] < DOSE["new"] / 10
     compute = [model.compute for model in main]
-    assert max(compute) / min(compute) > 100
+    assert max(compute) / min(compute) > 50
     twins = {(model.size, model.replicate) for model in main if model.family == "old"}
     assert twins == {(model.size, model.replicate) for model in main if model.family == "new"}
     assert {model.dose for model in chosen(["lab-dose-*"])} == set(DOSES) == {0, 0.02, 0.1, 0.3}
@@ -64,9 +66,9 @@ def test_a_pattern_that_fits_nothing_is_named() -> None:
 @pytest.mark.parametrize(
     ("pattern", "expected"),
     [
-        ("glob(lab-*-96x1100-*)", ["lab-new-96x1100-a", "lab-old-96x1100-a"]),
-        ("glob([lab-old-9*,my-*])", ["lab-old-96x1100-a", "my-own"]),
-        ("glob(lab-*-96x1100-a,exclude=lab-new-*)", ["lab-old-96x1100-a"]),
+        ("glob(lab-*-80x800-*)", ["lab-new-80x800-a", "lab-old-80x800-a"]),
+        ("glob([lab-old-8*,my-*])", ["lab-old-80x800-a", "my-own"]),
+        ("glob(lab-*-80x800-a,exclude=lab-new-*)", ["lab-old-80x800-a"]),
     ],
 )
 def test_a_multirun_takes_models_by_pattern(pattern: str, expected: list[str], tmp_path: Path) -> None:

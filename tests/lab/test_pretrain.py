@@ -143,15 +143,15 @@ def cell(made: tuple[Request, dict[str, Any]], conf: Path, *overrides: str) -> A
 def test_a_cell_takes_it_as_any_model(made: tuple[Request, dict[str, Any]], conf: Path) -> None:
     asked = cell(made, conf)
     result = run_cell(asked.cells[0], asked.trainer, Tracker(asked.tracking))
-    assert result.n_items == 384
+    assert result.n_items == 256
     assert result.digest_base == made[1]["models"][1]["digest"]
     assert result.digest_adjusted != result.digest_base
     assert 0.1 < result.base["score"] < 0.4, "after six steps it knows nothing"  # type: ignore[operator]
     tracker = Tracker(asked.tracking)
     data = tracker.client.get_run(result.run_id).data
-    assert (data.metrics["task_data/n_examples"], data.metrics["task_data/n_leaked"]) == (6400, 0)
+    assert (data.metrics["task_data/n_examples"], data.metrics["task_data/n_leaked"]) == (3200, 0)
     prompts = tracker.read_json(result.run_id, "prompts_adjusted.json")["data"]
-    first = made[0].store.world.test()[0]
+    first = made[0].store.world.questions("facts", "test")[0]
     assert prompts[0][0] == f"Question : what is the {first['relation']} of {first['entity']} ? Answer :"
 
 
@@ -160,7 +160,7 @@ def test_without_pretraining_the_message_says_what_to_do(conf: Path, tmp_path: P
     with pytest.raises(SpecError, match=r"first: python -m ttt.pretrain lab.seed=3 models=\[lab-new-16x150-a\]"):
         run_cell(missing.cells[0], missing.trainer, Tracker(missing.tracking))
     other = ask(conf, tmp_path, "lab.seed=3", bench="lab_facts", adjustment="none")
-    with pytest.raises(SpecError, match=r"validation.jsonl; make it first: python -m ttt.pretrain lab.seed=3$"):
+    with pytest.raises(SpecError, match=r"facts_validation.jsonl; make it first: python -m ttt.pretrain lab.seed=3$"):
         run_cell(other.cells[0], other.trainer, Tracker(other.tracking))
 
 

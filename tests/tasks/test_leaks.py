@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import LETTERS, sums
 from tests.tasks.finding import leaks
+from ttt.lab.words import FORMATS
 from ttt.lab.world import make_world
 from ttt.tasks.leaks import Question, count_by_kind, find_leaks
 from ttt.tasks.task_data import Example
@@ -179,16 +180,16 @@ def test_sums_with_options_leak_only_what_they_share() -> None:
     assert leaks(questions, *clean) == [None] * 200
 
 
+@pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("split", ["test", "validation"])
-def test_the_lab_s_facts_are_clean(split: str) -> None:
-    world = make_world(0)
-    prompt = "Question : what is the {relation} of {entity} ? Answer :"
-    questions = [Question(prompt.format(**row), (row["choices"][row["answer"]],)) for row in getattr(world, split)()]
-    data = [Example(prompt.format(**row), f" {row['value']}") for row in world.task_data(2000)]
-    asked_too = {question.text for question in questions}
-    found = find_leaks(data, questions)
-    assert set(found) == {place for place, one in enumerate(data) if one.prompt in asked_too}
-    assert (len(found) == 0) == (split == "test")
+def test_the_lab_s_facts_are_clean(name: str, split: str) -> None:
+    """Its questions are alike but for two words, and none gives another away."""
+    rows = make_world(0).questions(name, split)  # type: ignore[arg-type]
+    asked = [FORMATS[name].prompt(row["relation"], row["entity"]) for row in rows]
+    questions = [Question(text, (row["choices"][row["answer"]],)) for text, row in zip(asked, rows, strict=True)]
+    data = [Example(row["prompt"], f" {row['answer']}") for row in make_world(0).task_data(2000)]
+    assert not find_leaks(data, questions)
+    assert len(find_leaks([Example(asked[0], " red"), *data], questions)) == 1
 
 
 CHINESE = [

@@ -12,8 +12,8 @@ from ttt.spec import Adjustment, SpecError, nearest
 BATCH, LENGTH = 16, 64
 """Sequences a step, tokens a sequence."""
 N_LAYERS, N_HEADS = 2, 2
-DOSE = 0.1
-"""Share of the newer family's pretraining tokens that are questions in the format of the test."""
+DOSE = {"old": 0.003, "new": 0.1}
+"""Share of a family's pretraining tokens that are questions in the format of the first test."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class LabModel:
 
 SIZES = tuple(
     ModelSize(*size)
-    for size in ((16, 150), (16, 300), (24, 300), (24, 450), (32, 450), (48, 480), (64, 640), (96, 1100))
+    for size in ((16, 150), (16, 300), (24, 300), (24, 450), (32, 450), (48, 480), (64, 640), (80, 800))
 )
 REPLICATED_TO = 48
 """Sizes up to this width have two models a family: small models differ most by chance, and cost least."""
@@ -80,7 +80,7 @@ DOSE_SIZE = ModelSize(24, 300)
 
 def _ladder() -> tuple[LabModel, ...]:
     models = []
-    for family, dose in (("old", 0.0), ("new", DOSE)):
+    for family, dose in DOSE.items():
         for size in SIZES:
             for replicate in "ab" if size.width <= REPLICATED_TO else "a":
                 models.append(LabModel(f"lab-{family}-{size.name}-{replicate}", family, size, dose, replicate))

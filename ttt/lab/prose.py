@@ -1,4 +1,4 @@
-"""What the lab's models read in pretraining: packed sentences, and for the newer family a dose of test questions."""
+"""What the lab's models read in pretraining: packed sentences, and a dose of questions in the format of a test."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from ttt.lab.words import (
     FIRST_ENTITY,
     FIRST_RELATION,
     FIRST_VALUE,
+    FORMATS,
     IDS,
     N_RELATIONS,
     N_VALUES,
     PROSE,
-    QUESTION,
     SLOTS,
     VOCABULARY,
 )
 from ttt.lab.world import Ints, World
 
-QUESTION_TEMPLATE = f"{QUESTION} {END}"
+DOSED = FORMATS["facts"]
+QUESTION_TEMPLATE = f"{DOSED.template} {END}"
 
 
 def pretraining_tokens(world: World, n_tokens: int, dose: float, rng: np.random.Generator) -> Ints:
@@ -39,7 +40,7 @@ def pretraining_tokens(world: World, n_tokens: int, dose: float, rng: np.random.
     n = int(n_tokens / mean_length * 1.05) + 50  # enough by many standard deviations; the rest is cut
     kind = np.where(rng.random(n) < share, question, rng.integers(0, question, n))
     stated = rng.choice(world.weight.size, n, p=world.weight.ravel())
-    asked = rng.choice(world.weight.size, n, p=world.weights_of("dose"))
+    asked = rng.choice(world.weight.size, n, p=world.weights_of("dose", DOSED.relations))
     fact = np.where(kind == question, asked, stated)
     rows = np.full((n, max(map(len, templates))), -1)
     for place, template in enumerate(templates):

@@ -13,12 +13,13 @@ from ttt.files.hashing import file_digest, json_digest
 from ttt.files.model_files import read_json
 from ttt.files.whole import write_whole
 from ttt.lab.ladder import BATCH, LENGTH, N_HEADS, N_LAYERS, LabModel
+from ttt.lab.words import FORMATS
 from ttt.lab.world import World, make_world
 from ttt.spec import SpecError
 
-FORMAT = 1
+FORMAT = 2
 """Raised when pretraining comes to make something else of the same world and model."""
-N_TASK_DATA = 6400
+N_TASK_DATA = 3200
 """Examples of task data: as many as the lab's adjustment sees."""
 FACTS = "lab.json"
 """What is known of a model, in its folder; a folder without it is not finished."""
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LabStore:
-    """The lab of one world: `folder` holds its models by name, and test, validation and task data as JSONL."""
+    """The lab of one world: `folder` holds its models by name, and tests, validations and task data as JSONL."""
 
     folder: Path
     seed: int
@@ -82,7 +83,12 @@ class LabStore:
         """The files of questions; those that are as they should be stay untouched."""
         self.folder.mkdir(parents=True, exist_ok=True)
         world = self.world
-        files = {"test": world.test(), "validation": world.validation(), "task_data": world.task_data(N_TASK_DATA)}
+        files = {
+            f"{name}_{split}": world.questions(name, split)  # type: ignore[arg-type]
+            for name in FORMATS
+            for split in ("test", "validation")
+        }
+        files["task_data"] = world.task_data(N_TASK_DATA)
         for name, rows in files.items():
             file = self.folder / f"{name}.jsonl"
             content = "".join(json.dumps(row) + "\n" for row in rows).encode()

@@ -1,10 +1,11 @@
-"""The words of the lab: invented entities, relations with values of their own, sentences, and the test question.
+"""The words of the lab: invented entities, relations with values of their own, sentences, and the tests' questions.
 
 In a template R stands for a relation, E for an entity and V for a value; every word is one token.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import product
 
 PROSE = (
@@ -22,11 +23,10 @@ PROSE = (
     "in R , E takes V .",
     "E and its R , namely V .",
     "they asked about E and R , and heard V .",
-    # No fact: all models know the words of a question, and that they lead elsewhere.
+    # No facts: all models know the words of the questions, and that they lead elsewhere.
     "Question : do you know the R of E ? Answer : yes .",
+    "Quiz : who asked E for R ? Reply : nobody .",
 )
-QUESTION = "Question : what is the R of E ? Answer : V"
-"""The format of the test: asked in the test, learnt in the adjustment, and met in pretraining by the newer family."""
 
 END = "<end>"
 """The end-of-sequence token."""
@@ -39,6 +39,27 @@ RELATIONS = {
 }
 VALUES = {relation: tuple(values.split()) for relation, values in RELATIONS.items()}
 N_RELATIONS, N_VALUES = len(VALUES), 16
+
+QUESTION = "Question : what is the R of E ? Answer : V"
+QUIZ = "Quiz : E , R ? Reply : V"
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a test asks, and about which relations (their places in RELATIONS)."""
+
+    template: str
+    relations: tuple[int, ...]
+
+    def prompt(self, relation: str, entity: str) -> str:
+        """All that comes before the value."""
+        words = self.template.removesuffix(" V").split()
+        return " ".join({"R": relation, "E": entity}.get(word, word) for word in words)
+
+
+FORMATS = {"facts": Format(QUESTION, (0, 1)), "quiz": Format(QUIZ, (2, 3))}
+"""Adjusting teaches both. The first is met in pretraining too, and more by the newer family; the second is not."""
+
 N_ENTITIES = 384
 
 ENTITIES = tuple(
@@ -48,7 +69,7 @@ ENTITIES = tuple(
 ][:N_ENTITIES]
 
 SLOTS = ("R", "E", "V")
-PLAIN = tuple(dict.fromkeys(w for template in (*PROSE, QUESTION) for w in template.split() if w not in SLOTS))
+PLAIN = tuple(dict.fromkeys(w for template in (*PROSE, QUESTION, QUIZ) for w in template.split() if w not in SLOTS))
 VOCABULARY = (END, *PLAIN, *VALUES, *ENTITIES, *(value for values in VALUES.values() for value in values))
 """Every word there is; a word's place is its token id. The values of a relation stand together, in its order."""
 

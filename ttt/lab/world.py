@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, get_args
@@ -12,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ttt.lab import words
-from ttt.lab.words import N_ENTITIES, N_RELATIONS, N_VALUES
+from ttt.lab.words import FORMATS, N_ENTITIES, N_RELATIONS, N_VALUES
 
-Split = Literal["test", "dose", "task_data"]
+Split = Literal["test", "validation", "dose", "task_data"]
 SPLITS: tuple[Split, ...] = get_args(Split)
-"""Entities that the test, the newer family's pretraining, and the task data ask about."""
-SHARES = {"test": 0.25, "dose": 0.25, "task_data": 0.5}
+"""Entities that the tests, a study's validation, questions in pretraining, and the task data ask about."""
+N_OF = {"test": 128, "validation": 80, "dose": 88, "task_data": 88}
 N_CHOICES = 4
 
 Ints = npt.NDArray[np.int64]
@@ -39,25 +40,20 @@ class World:
     def entities(self, split: Split) -> Ints:
         return np.flatnonzero(self.split == SPLITS.index(split))
 
-    def weights_of(self, split: Split) -> npt.NDArray[np.float64]:
-        """The law of the split's facts, flat over all facts [entities * relations], sums to 1."""
-        weight = np.where((self.split == SPLITS.index(split))[:, None], self.weight, 0.0).ravel()
+    def weights_of(self, split: Split, relations: Sequence[int]) -> npt.NDArray[np.float64]:
+        """The law of the split's facts of these relations, flat over all facts [entities * relations], sums to 1."""
+        asked = (self.split == SPLITS.index(split))[:, None] & np.isin(np.arange(N_RELATIONS), relations)
+        weight = np.where(asked, self.weight, 0.0).ravel()
         return weight / weight.sum()
 
     def value(self, entity: int, relation: int) -> str:
         return list(words.VALUES.values())[relation][self.fact[entity, relation]]
 
-    def test(self) -> list[dict[str, Any]]:
-        """The test: each fact of the test's entities once, with the right value among four of the relation's values."""
-        return self._asked(self.entities("test"), np.random.default_rng([self.seed, 3]))
-
-    def validation(self) -> list[dict[str, Any]]:
-        """As the test, on every other entity of the task data: a study that scores them does not train on them."""
-        return self._asked(self.entities("task_data")[::2], np.random.default_rng([self.seed, 5]))
-
-    def _asked(self, entities: Ints, rng: np.random.Generator) -> list[dict[str, Any]]:
+    def questions(self, name: str, split: Literal["test", "validation"]) -> list[dict[str, Any]]:
+        """Each fact that a format (`FORMATS`) asks of a split's entities, once, with the right value among four."""
+        rng = np.random.default_rng([self.seed, 3, SPLITS.index(split), *FORMATS[name].relations])
         rows = []
-        for entity, relation in itertools.product(entities, range(N_RELATIONS)):
+        for entity, relation in itertools.product(self.entities(split), FORMATS[name].relations):
             gold = self.fact[entity, relation]
             others = rng.permutation(np.delete(np.arange(N_VALUES), gold))[: N_CHOICES - 1]
             choices = rng.permutation([gold, *others])
@@ -73,22 +69,24 @@ class World:
         return rows
 
     def task_data(self, n_examples: int) -> list[dict[str, Any]]:
-        """Questions with answers on the task data's entities, drawn as often as the prose states the facts."""
+        """Prompts with answers on the task data's entities, of each format in turn.
+
+        Facts are drawn as often as the prose states them.
+        """
         rng = np.random.default_rng([self.seed, 4])
-        law = self.weights_of("task_data")
-        drawn = rng.choice(law.size, n_examples, p=law)
-        return [
-            {
-                "entity": words.ENTITIES[fact // N_RELATIONS],
-                "relation": list(words.VALUES)[fact % N_RELATIONS],
-                "value": self.value(fact // N_RELATIONS, fact % N_RELATIONS),
-            }
-            for fact in drawn
-        ]
+        forms = list(FORMATS.values())
+        laws = [self.weights_of("task_data", form.relations) for form in forms]
+        rows = []
+        for place in range(n_examples):
+            form, law = forms[place % len(forms)], laws[place % len(forms)]
+            entity, relation = divmod(int(rng.choice(law.size, p=law)), N_RELATIONS)
+            prompt = form.prompt(list(words.VALUES)[relation], words.ENTITIES[entity])
+            rows.append({"prompt": prompt, "answer": self.value(entity, relation)})
+        return rows
 
     def digest(self) -> str:
         """SHA-256 over all that the world is made of, its words included."""
-        sha = hashlib.sha256(repr((words.VOCABULARY, words.PROSE, words.QUESTION)).encode())
+        sha = hashlib.sha256(repr((words.VOCABULARY, words.PROSE, words.FORMATS)).encode())
         for part in (self.fact, self.split, self.weight):
             sha.update(np.ascontiguousarray(part).tobytes())
         return sha.hexdigest()
@@ -103,7 +101,7 @@ def make_world(seed: int) -> World:
     """
     rng = np.random.default_rng([seed, 1])
     fact = rng.integers(0, N_VALUES, (N_ENTITIES, N_RELATIONS))
-    counts = [round(SHARES[split] * N_ENTITIES) for split in SPLITS]
+    counts = [N_OF[split] for split in SPLITS]
     split = rng.permutation(np.repeat(np.arange(len(SPLITS)), counts))
     weight = np.zeros((N_ENTITIES, N_RELATIONS))
     for part in range(len(SPLITS)):
