@@ -19,7 +19,7 @@ from ttt.spec import SpecError
 
 FORMAT = 2
 """Raised when pretraining comes to make something else of the same world and model."""
-N_TASK_DATA = 3200
+N_TASK_DATA = 6400
 """Examples of task data: as many as the lab's adjustment sees."""
 FACTS = "lab.json"
 """What is known of a model, in its folder; a folder without it is not finished."""
