@@ -149,7 +149,7 @@ def test_a_cell_takes_it_as_any_model(made: tuple[Request, dict[str, Any]], conf
     assert 0.1 < result.base["score"] < 0.4, "after six steps it knows nothing"  # type: ignore[operator]
     tracker = Tracker(asked.tracking)
     data = tracker.client.get_run(result.run_id).data
-    assert (data.metrics["task_data/n_examples"], data.metrics["task_data/n_leaked"]) == (6400, 0)
+    assert (data.metrics["task_data/n_examples"], data.metrics["task_data/n_leaked"]) == (3200, 0)
     prompts = tracker.read_json(result.run_id, "prompts_adjusted.json")["data"]
     first = made[0].store.world.questions("facts", "test")[0]
     assert prompts[0][0] == f"Question : what is the {first['relation']} of {first['entity']} ? Answer :"

@@ -19,8 +19,8 @@ from ttt.spec import SpecError
 
 FORMAT = 2
 """Raised when pretraining comes to make something else of the same world and model."""
-N_TASK_DATA = 6400
-"""Examples of task data: as many as the lab's adjustment sees."""
+N_TASK_DATA = 3200
+"""Examples of task data. More of them would be more drawings of the same few facts."""
 FACTS = "lab.json"
 """What is known of a model, in its folder; a folder without it is not finished."""
 WEIGHTS = "model.safetensors"
