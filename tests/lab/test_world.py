@@ -14,9 +14,9 @@ from ttt.lab.prose import pretraining_tokens, text
 from ttt.lab.store import N_TASK_DATA, LabStore
 from ttt.lab.tokenizer import make_tokenizer
 from ttt.lab.words import FORMATS
-from ttt.lab.world import SPLITS, World, make_world
+from ttt.lab.world import ASKED, SPLITS, Asked, Split, World, make_world
 
-ASKED = re.compile(r"what is the (\w+) of (\w+) \?")
+QUESTIONED = re.compile(r"what is the (\w+) of (\w+) \?")
 QUIZZED = re.compile(r"Quiz : \w+ , ")
 
 
@@ -25,8 +25,8 @@ def world(request: pytest.FixtureRequest) -> World:
     return make_world(request.param)
 
 
-def names(world: World, split: str) -> set[str]:
-    return {words.ENTITIES[entity] for entity in world.entities(split)}  # type: ignore[arg-type]
+def names(world: World, split: Split) -> set[str]:
+    return {words.ENTITIES[entity] for entity in world.entities(split)}
 
 
 def prompt(row: dict[str, str], name: str = "facts") -> str:
@@ -61,9 +61,9 @@ def test_the_formats_ask_different_relations() -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize("split", ["test", "validation"])
-def test_each_fact_is_asked_once_with_the_truth_among_four(world: World, name: str, split: str) -> None:
-    rows = world.questions(name, split)  # type: ignore[arg-type]
+@pytest.mark.parametrize("split", ASKED)
+def test_each_fact_is_asked_once_with_the_truth_among_four(world: World, name: str, split: Asked) -> None:
+    rows = world.questions(name, split)
     assert len({(row["entity"], row["relation"]) for row in rows}) == len(rows) == 2 * len(names(world, split))
     assert {row["entity"] for row in rows} == names(world, split)
     assert {row["relation"] for row in rows} == relations_of(name)
@@ -89,12 +89,7 @@ def test_the_task_data_are_true_of_both_formats_and_on_other_entities(world: Wor
     assert all(truth[row["prompt"]] == row["answer"] for row in rows)
     begins = Counter(row["prompt"].split()[0] for row in rows)
     assert begins == {"Question": N_TASK_DATA / 2, "Quiz": N_TASK_DATA / 2}
-    asked = {
-        prompt(row, name)
-        for name in FORMATS
-        for split in ("test", "validation")
-        for row in world.questions(name, split)
-    }  # type: ignore[arg-type]
+    asked = {prompt(row, name) for name in FORMATS for split in ASKED for row in world.questions(name, split)}
     assert not asked & {row["prompt"] for row in rows}
 
 
@@ -115,9 +110,9 @@ def read(world: World, n_tokens: int, dose: float) -> str:
 
 def test_no_test_question_is_read_in_pretraining(world: World) -> None:
     """Every question is about the dose's entities, and of the first format alone."""
-    assert not ASKED.search(read(world, 300_000, 0.0))
+    assert not QUESTIONED.search(read(world, 300_000, 0.0))
     read_text = read(world, 1_200_000, 0.3)
-    asked = ASKED.findall(read_text)
+    asked = QUESTIONED.findall(read_text)
     assert len(asked) > 10_000
     assert {entity for _, entity in asked} <= names(world, "dose")
     assert {relation for relation, _ in asked} == relations_of("facts")
@@ -140,7 +135,7 @@ def test_what_each_model_reads(model, tmp_path) -> None:
     assert tokens.size == model.size.n_tokens
     assert tokens.shape[1] == LENGTH
     read_text = text(tokens.ravel())
-    asked = ASKED.findall(read_text)
+    asked = QUESTIONED.findall(read_text)
     assert not QUIZZED.search(read_text)
     assert {entity for _, entity in asked} <= (names(store.world, "dose") if model.dose else set())
     n_words = len(asked) * (len(words.QUESTION.split()) + 1)

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import LETTERS, sums
 from tests.tasks.finding import leaks
 from ttt.lab.words import FORMATS
-from ttt.lab.world import make_world
+from ttt.lab.world import ASKED, Asked, make_world
 from ttt.tasks.leaks import Question, count_by_kind, find_leaks
 from ttt.tasks.task_data import Example
 from ttt.tasks.templates import template
@@ -181,10 +181,10 @@ def test_sums_with_options_leak_only_what_they_share() -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize("split", ["test", "validation"])
-def test_the_lab_s_facts_are_clean(name: str, split: str) -> None:
+@pytest.mark.parametrize("split", ASKED)
+def test_the_lab_s_facts_are_clean(name: str, split: Asked) -> None:
     """Its questions are alike but for two words, and none gives another away."""
-    rows = make_world(0).questions(name, split)  # type: ignore[arg-type]
+    rows = make_world(0).questions(name, split)
     asked = [FORMATS[name].prompt(row["relation"], row["entity"]) for row in rows]
     questions = [Question(text, (row["choices"][row["answer"]],)) for text, row in zip(asked, rows, strict=True)]
     data = [Example(row["prompt"], f" {row['answer']}") for row in make_world(0).task_data(2000)]

@@ -14,7 +14,7 @@ from ttt.files.model_files import read_json
 from ttt.files.whole import write_whole
 from ttt.lab.ladder import BATCH, LENGTH, N_HEADS, N_LAYERS, LabModel
 from ttt.lab.words import FORMATS
-from ttt.lab.world import World, make_world
+from ttt.lab.world import ASKED, World, make_world
 from ttt.spec import SpecError
 
 FORMAT = 2
@@ -83,11 +83,7 @@ class LabStore:
         """The files of questions; those that are as they should be stay untouched."""
         self.folder.mkdir(parents=True, exist_ok=True)
         world = self.world
-        files = {
-            f"{name}_{split}": world.questions(name, split)  # type: ignore[arg-type]
-            for name in FORMATS
-            for split in ("test", "validation")
-        }
+        files = {f"{name}_{split}": world.questions(name, split) for name in FORMATS for split in ASKED}
         files["task_data"] = world.task_data(N_TASK_DATA)
         for name, rows in files.items():
             file = self.folder / f"{name}.jsonl"

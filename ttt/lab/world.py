@@ -18,6 +18,9 @@ from ttt.lab.words import FORMATS, N_ENTITIES, N_RELATIONS, N_VALUES
 Split = Literal["test", "validation", "dose", "task_data"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 """Entities that the tests, a study's validation, questions in pretraining, and the task data ask about."""
+Asked = Literal["test", "validation"]
+ASKED: tuple[Asked, ...] = get_args(Asked)
+"""Those of which files of questions are written."""
 N_OF = {"test": 128, "validation": 80, "dose": 88, "task_data": 88}
 N_CHOICES = 4
 
@@ -49,7 +52,7 @@ class World:
     def value(self, entity: int, relation: int) -> str:
         return list(words.VALUES.values())[relation][self.fact[entity, relation]]
 
-    def questions(self, name: str, split: Literal["test", "validation"]) -> list[dict[str, Any]]:
+    def questions(self, name: str, split: Asked) -> list[dict[str, Any]]:
         """Each fact that a format (`FORMATS`) asks of a split's entities, once, with the right value among four."""
         rng = np.random.default_rng([self.seed, 3, SPLITS.index(split), *FORMATS[name].relations])
         rows = []
