@@ -107,7 +107,7 @@ def write(root: Path, cells: Sequence[Made]) -> Tracker:
 def _write(tracker: Tracker, made: Made, key: str) -> None:
     cell = Cell(suite=made.suite, model=made.model, bench=made.bench, adjustment=made.adjustment, seed=made.seed)
     tags = {**cell_tags(cell, key, DataFiles()), **made.tags}
-    stderr = {side: (score * (1 - score) / N_ITEMS) ** 0.5 for side, score in _scores(made).items()}
+    stderr = {side: abs(score * (1 - score) / N_ITEMS) ** 0.5 for side, score in _scores(made).items()}
     values: dict[str, float | None] = {}
     for side, score in _scores(made).items():
         values |= {f"{side}/score": score, f"{side}/score_stderr": stderr[side]}

@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from tests.comparison.test_alike import cells, one_other
-from tests.stores import ask, bench, item_table, made_models, planted, write
+from tests.stores import adjustment, ask, bench, item_table, made_models, planted, write
 from ttt.compare import COMMAND
 from ttt.comparison.conclude import conclude
 from ttt.comparison.conclusions import from_json
@@ -133,7 +133,9 @@ def test_benches_are_compared_on_the_models_they_share(store: Tracker, tmp_path:
     assert found.provisional
     assert COMMAND._main(["benches=[sums,sums_cloze]", "final=true", *asked]) == 2
     assert COMMAND._main(["benches=[sums,sums_cloze]", "exclude=[model-9]", *asked]) == 2
-    assert COMMAND._main(["benches=[sums,sums_cloze]", "exclude=[model-001,model-002]", *asked]) == 2
+    assert (
+        COMMAND._main(["benches=[sums,sums_cloze]", "exclude=[model-000,model-001,model-002,model-003]", *asked]) == 2
+    )
 
 
 def test_formats_of_the_same_questions_are_fitted_side_by_side(store: Tracker) -> None:
@@ -169,3 +171,54 @@ def test_items_that_are_not_saturated_are_not_final(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="final: these cells are not shown to be saturated"):
         ask(store, "items", ["sums"], Options(suite="made", final=True), ["model-001", "model-002"])
     assert ask(store, "items", ["sums"], Options(suite="made"), ["model-001", "model-002"]).provisional
+
+
+@pytest.fixture(scope="module")
+def one_sided(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
+    """Base scores alone on `sums_cloze`, both halves on `sums` and on `more`, adjusted ones alone on `after`."""
+    cells = list(planted(made_models(6, n_families=6), theta=0.05))
+    none = {"adjusted/score": None, "gain/score": None}
+    cloze = [
+        replace(cell, bench=bench("sums_cloze", format="cloze"), adjustment=adjustment("none"), metrics=none)
+        for cell in cells
+    ]
+    after = [replace(cell, bench=bench("after"), metrics={"base/score": None, "gain/score": None}) for cell in cells]
+    more = [replace(cell, bench=bench("more")) for cell in cells[:5]]
+    return write(tmp_path_factory.mktemp("store"), [*cells, *cloze, *after, *more])
+
+
+def test_a_format_that_was_not_adjusted_is_fitted_as_it_is(one_sided: Tracker) -> None:
+    found = ask(one_sided, "reformulation", ["sums_cloze", "sums"], OPTIONS)
+    assert [(fit.format, fit.scores) for fit in found.fits] == [
+        ("cloze", "base"),
+        ("multiple_choice", "base"),
+        ("multiple_choice", "adjusted"),
+    ]
+    assert not [reason for reason in found.provisional_reasons if "half" in reason]
+    found = ask(one_sided, "reformulation", ["sums_cloze", "sums_cloze"], OPTIONS)
+    assert [fit.scores for fit in found.fits] == ["base", "base"]
+    assert "sums_cloze: the adjusted half of all 6 models is missing" in found.provisional_reasons
+
+
+def test_benches_agree_on_the_half_that_all_of_them_have(one_sided: Tracker) -> None:
+    found = ask(one_sided, "benches", ["sums", "sums_cloze"], OPTIONS)
+    assert found.pairs[0].base.estimate == pytest.approx(1.0)
+    assert found.pairs[0].adjusted is found.first_component.adjusted is None
+    assert "1.00 before adjusting" in found.summary
+    found = ask(one_sided, "benches", ["sums", "after", "more"], OPTIONS)
+    assert found.pairs[0].base is None
+    assert found.pairs[0].adjusted.estimate == pytest.approx(1.0)
+    assert [(line.model, line.reason) for line in found.excluded] == [("model-005", "no cells on more")]
+    with pytest.raises(SpecError, match="no half is there on all of them"):
+        ask(one_sided, "benches", ["after", "sums_cloze"], OPTIONS)
+
+
+def test_models_are_paired_on_the_half_that_they_have(store: Tracker, tmp_path: Path) -> None:
+    cells = [
+        replace(cell, adjustment=adjustment("none"), items={"base": item_table(list(answers(0.3 + 0.3 * i, i)))})
+        for i, cell in enumerate(planted(made_models(2, n_families=2), theta=0.05))
+    ]
+    found = ask(write(tmp_path, cells), "items", ["sums"], OPTIONS, ["model-000", "model-001"])
+    assert (found.adjustment, [pair.scores for pair in found.pairs]) == ("none", ["base"])
+    assert found.pairs[0].n_items_to_decide < N_ITEMS
+    assert found.provisional_reasons == ["the adjusted half of all 2 models is missing"]

@@ -38,8 +38,8 @@ def model(**changes: Any) -> Change:
 
 OTHER_BENCH = bench(version=2)
 BAD: dict[str, tuple[Change, str]] = {
-    "few": (lambda cells: cells[:3], "3 models .* are too few"),
-    "one-group": (model(trained="2024-01"), "one group is empty: 0 trained before 2023-11, 6 trained 2023-11 or later"),
+    "few": (lambda cells: cells[:1], "model-000 is the only one with a score on 'sums': at least 2 models are needed"),
+    "one-group": (model(trained="2024-01"), "one group is empty: 6 trained before 2025-01, 0 trained 2025-01 or later"),
     "above-one": (first(metrics={"adjusted/score": 1.2}), "model-000 full s0 .*adjusted score 1.2"),
     "nan": (first(metrics={"base/score": float("nan")}), "model-000 full s0 .*base score nan"),
     "negative": (first(metrics={"base/score": -0.1}), "base score -0.1"),
@@ -51,10 +51,6 @@ BAD: dict[str, tuple[Change, str]] = {
     "budgets": (first(adjustment=adjustment(examples=9)), "mixed cells: budget is 1000 examples in 5 cells"),
     "adjustments": (and_also(adjustment=adjustment("lora")), r"full \(6 cells\), lora \(1 cells\)"),
     "duplicates": (and_also(), "duplicates: model-000, seed 0, has 2 finished cells"),
-    "no-base": (first(metrics={"base/score": None}), "the base half is missing: model-000"),
-    "no-adjusted-score": (first(metrics={"adjusted/score": None}), "the adjusted half is missing: model-000"),
-    "no-adjusted": (first(adjustment=adjustment("none")), r"adjusted half \(full\) is missing: model-000"),
-    "only-bases": (all_(adjustment=adjustment("none")), "no adjusted cells, only base models"),
     "lower-is-better": (all_(bench=bench(higher_is_better=False)), "better when lower"),
     "no-languages": (all_(params={"languages": ""}), "have no 'languages'"),
 }
@@ -81,12 +77,12 @@ def compared(store: Tracker, suite: str, **asked: Any) -> BenchConclusions:
 
 @pytest.mark.parametrize("suite", sorted(BAD))
 def test_what_cannot_be_compared_is_refused_by_name(store: Tracker, suite: str) -> None:
-    asked = {"split": "languages"} if suite == "no-languages" else {}
+    asked: dict[str, Any] = {"no-languages": {"split": "languages"}, "one-group": {"cutoff": "2025-01"}}.get(suite, {})
     with pytest.raises(SpecError, match=BAD[suite][1]):
         compared(store, suite, **asked)
 
 
-@pytest.mark.parametrize("suite", ["no-adjusted", "nan", "versions"])
+@pytest.mark.parametrize("suite", ["nan", "versions"])
 def test_what_is_refused_can_be_left_out(store: Tracker, suite: str) -> None:
     assert compared(store, suite, exclude=("model-000",)).n_models == 5
 

@@ -94,6 +94,16 @@ NOT_ASKED = replace(BARE, provenance=replace(BARE.provenance, options={"confound
 NO_ERRORS = replace(FULL, models=[replace(row, base_stderr=None, adjusted_stderr=None) for row in FULL.models])
 ERRORS = sides(replace(OPEN, theta_se=0.02), OPEN)
 
+BASE, ADJUSTED = fakes.one_side("base"), fakes.one_side("adjusted")
+TWO, MATTHEWS = fakes.few(), fakes.matthews()
+APART = fakes.few(models=[replace(row, tie_group=i) for i, row in enumerate(TWO.models, start=1)])
+UNTIMED = replace(BASE, models=[replace(row, seconds=None) for row in BASE.models])
+ONE_ERA = replace(FULL, split=None, no_theta=["two groups of models"], curves=replace(FULL.curves, adjusted=None))
+NO_COMPUTE = fakes.few(models=[replace(row, compute=None) for row in TWO.models])
+assert TWO.pairs is not None
+BY_ERRORS = replace(TWO, pairs=[replace(pair, n_items=None) for pair in TWO.pairs])
+NO_TEST = replace(TWO, pairs=[replace(pair, n_items=None, p=None) for pair in TWO.pairs])
+
 EXAMPLES: dict[str, Example] = {
     "summary.neither-identified": Example(
         "score at equal compute is not identified, before adjusting or after.",
@@ -127,6 +137,20 @@ EXAMPLES: dict[str, Example] = {
         sides(OPEN, BEHIND),
         sides(OPEN, OPEN),
     ),
+    "summary.one-side": Example(
+        "score higher before adjusting (+0.068, 95 % interval +0.029 to +0.108, p < 0.001).",
+        BASE,
+        replace(BASE, base=UNKNOWN),
+    ),
+    "summary.one-side-not-identified": Example(
+        "score at equal compute before adjusting is not identified.", replace(BASE, base=UNKNOWN), BASE
+    ),
+    "summary.best-apart": Example("and is distinguished from every other of the 2 models.", APART, TWO),
+    "summary.best-tied": Example("scores highest after adjusting", TWO, FULL),
+    "summary.no-theta": Example("(theta) is not fitted: it needs at least 4 models (there are 2).", TWO, FULL),
+    "summary.adjusted-missing": Example("The adjusted half is missing: how much of a difference", BASE, ADJUSTED),
+    "summary.base-missing": Example("The base half is missing: what adjusting changed", ADJUSTED, BASE),
+    "summary.used": Example("models without are left out (3).", replace(FULL, n_without_half=3), FULL),
     "summary.indirect-effect": Example(
         "By the indirect effect, a regression of its own, adjusting changes the difference by −0.071 (p < 0.001); "
         "theta, which assumes a point of emergence, changes by −0.073.",
@@ -181,12 +205,15 @@ EXAMPLES: dict[str, Example] = {
         FULL,
     ),
     "saturation.how": Example("by the validation items of its models' studies, never by the test", FULL, PROVISIONAL),
-    "before-after.marks": Example("A mark is a model; whiskers reach 1.96 standard errors", FULL, AGREE),
+    "before-after.marks": Example("A mark is a model; whiskers reach 1.96 standard errors", FULL, NO_COMPUTE),
     "before-after.lines": Example("The lines are one fit with a shared slope", FULL, BARE),
+    "before-after.one-line": Example("The line is one fit to all models,", ONE_ERA, FULL),
     "before-after.chance-left": Example("(0.250), which the score leaves at the point of emergence.", FULL, BARE),
     "before-after.chance": Example("The dotted line is chance (0.250).", FLOORED, FULL),
     "before-after.floor": Example("where it is not chance: 0.181 before adjusting.", FLOORED, FULL),
     "emergence.older": Example("For the older group alone.", FULL, BARE),
+    "emergence.all": Example("For all models. The point of emergence", ONE_ERA, FULL),
+    "emergence.panels": Example("whiskers are 95 % intervals, and one that runs", FULL, BARE),
     "emergence.same-models": Example(
         "Every budget has the same 36 models; left out are those that were not scored at every one: llama-13b.",
         by_budget({"left_out": ["llama-13b"]}),
@@ -207,14 +234,21 @@ EXAMPLES: dict[str, Example] = {
     ),
     "emergence.crosses": Example("A cross means that the data do not say", FULL, NO_CROSS),
     "emergence.meaning": Example("what emerged there was knowing the task.", FULL, ONE_POINT),
-    "frontier.area": Example("adds to the frontier is 0.181 before adjusting and 0.033 after", FULL, AGREE),
+    "frontier.area": Example("adds to the frontier is 0.181 before adjusting and 0.033 after", FULL, TWO),
+    "frontier.one": Example("From a model on, its score can be had", TWO, FULL),
     "cost.time": Example("The time of a cell (adjusting and evaluating)", FULL, TIMELESS),
+    "cost.time-base": Example("The time of evaluating against the base score,", BASE, UNTIMED),
     "description.provisional": Example("Provisional. Score against pretraining compute", PROVISIONAL, FULL),
     "description.before-after": Example("Before adjusting: θ = +0.068 (95 %: +0.029 to +0.108).", FULL, AGREE),
     "description.emergence": Example("Point of emergence, and R² of score on compute, against the", FULL, BARE),
-    "description.frontier": Example("Area that the newer group adds: 0.181 before adjusting", FULL, AGREE),
-    "description.cost": Example("Adjusted score against the time of each model's cell.", FULL, TIMELESS),
-    "absent.emergence": Example("fewer than two budgets of adjusting were scored.", BARE, FULL),
+    "description.frontier": Example("Best score to be had for a compute. Area", FULL, NO_COMPUTE),
+    "description.frontier-area": Example("Area that the newer group adds: 0.181 before adjusting", FULL, TWO),
+    "description.cost": Example("Score against the time of each model's cell.", FULL, TIMELESS),
+    "absent.adjusted-half": Example("once all have had the same training on the test task, and", BASE, ADJUSTED),
+    "absent.base-half": Example("what each gained by adjusting, and the indirect effect.", ADJUSTED, BASE),
+    "absent.theta": Example("at equal compute needs at least 4 models (there are 2).", TWO, FULL),
+    "absent.compute": Example("the compute of no model is known: it takes", NO_COMPUTE, TWO),
+    "absent.emergence": Example("fewer than two budgets of adjusting were scored on as many", BARE, FULL),
     "absent.cost": Example("the time of fewer than two models is known.", TIMELESS, FULL),
     "absent.discriminator": Example("it needs at least five models a group.", BARE, FULL),
     "absent.confound": Example("it needs older models that were adjusted for one epoch", BARE, NOT_ASKED),
@@ -231,7 +265,8 @@ EXAMPLES: dict[str, Example] = {
     "theta.lose-and-keep": Example("0 of 12 models lose by adjusting and keep their base score.", KEPT, FULL),
     "theta.holds-zero": Example("An interval that holds 0 does not show", sides(AHEAD, OPEN), sides(AHEAD, BEHIND)),
     "theta.not-identified": Example("“Not identified” means that these models cannot settle", BARE, ALL_KNOWN),
-    "effects.what": Example("The direct effect is how far the newer group is ahead", FULL, AGREE),
+    "effects.direct": Example("The direct effect is how far the newer group is ahead", FULL, BASE),
+    "effects.indirect": Example("The indirect effect is what that training takes away", FULL, ADJUSTED),
     "direct.none": Example(
         "the data are compatible with no lead at all.", FULL, replace(FULL, direct_effect=effect(0.1, 0.2))
     ),
@@ -262,29 +297,40 @@ EXAMPLES: dict[str, Example] = {
     "confound.null": Example("5.2 % (nobody trained) and 4.6 % (both trained) of the splits", FULL, UNTESTED),
     "confound.no-test": Example("With fewer than 8 models to divide no split could be significant", UNTESTED, FULL),
     "confound.released": Example("θ +0.019 with nobody trained, +0.092 with one half trained", PAPER, FULL),
-    "title.both": Example("mmlu, before and after the same training on the test task", FULL, AGREE),
+    "title.both": Example("mmlu, before and after the same training on the test task", FULL, BASE),
+    "title.base": Example("mmlu, before any training on the test task that is known", BASE, FULL),
+    "title.adjusted": Example(" mmlu, after the same training on the test task", ADJUSTED, BASE),
     "heading.models": Example("published/mmlu: 12 models, adjusted by full; ", FULL, AGREE),
     "ranking.tau": Example("ranking before and after adjusting is 0.742 (95 %: 0.611 to 0.834)", FULL, BARE),
-    "ranking.columns": Example("“Moved” counts places won or lost by adjusting.", FULL, AGREE),
+    "ranking.by-adjusted": Example("By the score after adjusting. “Saturated”", ADJUSTED, BASE),
+    "ranking.by-base": Example("By the base score. ± is", BASE, FULL),
+    "ranking.moved": Example("“Moved” counts places won or lost by adjusting.", FULL, BASE),
+    "ranking.columns": Example("Models with the same number under “tie”", FULL, AGREE),
     "ranking.paired": Example("Ties are tested on the same items,", FULL, replace(FULL, tie_test="unpaired")),
     "ranking.unpaired": Example("Ties are tested by standard errors alone,", replace(FULL, tie_test="unpaired"), FULL),
     "ranking.kept-base": Example("a model that lost by adjusting keeps its base score,", KEPT, FULL),
     "ranking.errors": Example("± is one standard error;", FULL, NO_ERRORS),
     "ranking.asterisk": Example("* its base score, which is better", KEPT, FULL),
+    "pairs.what": Example("keeps false discoveries among all pairs", TWO, FULL),
+    "pairs.items": Example("On the items that both answered.", TWO, BY_ERRORS),
+    "pairs.by-errors": Example("as if the models had answered different questions:", BY_ERRORS, TWO),
+    "pairs.untested": Example("A pair without p could not be tested:", NO_TEST, TWO),
     "words.adjusting": Example("fine-tuning every model on the same, sufficient data", FULL, AGREE),
-    "words.compute": Example("C = 6 N D: FLOPs of pretraining", FULL, AGREE),
-    "words.θ": Example("what the newer group scores above the older one at equal compute.", FULL, AGREE),
-    "words.c_e": Example("the point of emergence: the compute at which", FULL, AGREE),
-    "words.floor": Example("what the older models score below c_e: chance, unless", FULL, AGREE),
-    "words.R²": Example("the share of the score’s variance that the fit explains", FULL, AGREE),
-    "words.saturated": Example("a larger budget of adjusting would not raise", FULL, AGREE),
+    "words.compute": Example("C = 6 N D: FLOPs of pretraining", FULL, NO_COMPUTE),
+    "words.θ": Example("what the newer group scores above the older one at equal compute.", FULL, TWO),
+    "words.c_e": Example("the point of emergence: the compute at which", FULL, TWO),
+    "words.floor": Example("what the older models score below c_e: chance, unless", FULL, TWO),
+    "words.R²": Example("the share of the score’s variance that the fit explains", FULL, TWO),
+    "words.saturated": Example("a larger budget of adjusting would not raise the score by more", FULL, BASE),
     "standing.provisional": Example("Provisional. These conclusions may change:", PROVISIONAL, FULL),
     "agreement.tau": Example(
         "Kendall's tau over 12 models: mmlu and gsm8k 0.50 before and 0.80 after adjusting.",
         AGREE,
-        fakes.agreement(None),
+        fakes.agreement(None, None),
     ),
-    "agreement.not-identified": Example("Kendall's tau over 12 models: not identified.", fakes.agreement(None), AGREE),
+    "agreement.not-identified": Example(
+        "Kendall's tau over 12 models: not identified.", fakes.agreement(None, None), AGREE
+    ),
     "formats.theta": Example("equal compute: cloze base +0.068 (+0.029 to +0.108);", FORMATS, fakes.formats(UNKNOWN)),
     "formats.not-identified": Example("is not identified in any format.", fakes.formats(UNKNOWN), FORMATS),
 }

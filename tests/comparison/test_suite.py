@@ -16,7 +16,7 @@ from ttt.comparison.conclude import conclude
 from ttt.comparison.conclusions import BenchConclusions
 from ttt.comparison.findings import SuiteSaturation
 from ttt.comparison.inputs import read_inputs
-from ttt.comparison.models import split_models
+from ttt.comparison.models import fitted_models
 from ttt.comparison.options import Options
 from ttt.comparison.suite import judge_suite
 from ttt.spec import SpecError
@@ -69,7 +69,7 @@ class Store:
     def suite(self) -> SuiteSaturation:
         options = Options(suite="made")
         inputs = read_inputs(self.tracker, "sums", options)
-        return judge_suite(self.tracker, inputs, split_models(inputs.models, options), options)
+        return judge_suite(self.tracker, inputs, fitted_models(inputs.models, options), options)
 
     def concluded(self, **asked: Any) -> BenchConclusions:
         options = Options(suite="made", n_replicates=29, n_permutations=1, confound="none", **asked)

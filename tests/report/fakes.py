@@ -6,10 +6,11 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 from ttt.comparison.conclusions import AgreementConclusions, BenchConclusions, FormatConclusions
-from ttt.comparison.contenders import Agreement, BenchPair, FirstComponent
+from ttt.comparison.contenders import Agreement, BenchPair, FirstComponent, Pair
 from ttt.comparison.findings import (
     Accuracy,
     Area,
@@ -60,6 +61,7 @@ def conclusions(n_models: int = 53, seed: int = 0, chance: float = 0.25, **chang
         chance=chance,
         n_models=n_models,
         adjustment="full",
+        sides=["base", "adjusted"],
         policy="raw",
         score_rule="bench",
         inference="clustered",
@@ -72,8 +74,10 @@ def conclusions(n_models: int = 53, seed: int = 0, chance: float = 0.25, **chang
         treatment=Treatment("3 epochs", n_models, 4, 6, 2, 3200),
         suite_saturation=suite_saturation(),
         final_by="models",
+        no_theta=[],
         n_kept_base=0,
         n_lose=0,
+        n_without_half=0,
         summary="Before adjusting, newer models score 0.068 above older ones at equal compute (0.029 to 0.108); "
         "after the same training on the test task the difference is gone: −0.005 (−0.024 to 0.014).",
         base=_fit(0.0684, 0.0196, 1.18e22, (6.1e21, 1.9e22), 0.632),
@@ -117,6 +121,7 @@ def conclusions(n_models: int = 53, seed: int = 0, chance: float = 0.25, **chang
         models=models,
         tie_test="paired",
         ranking_agreement=RankingAgreement(0.742, 0.611, 0.834, 0.001, n_models),
+        pairs=None,
         excluded=[Excluded("gpt-neo-1.3b", "asked for")],
         provenance=Provenance(
             run_ids=[f"{draw.getrandbits(128):032x}" for _ in range(2 * n_models)],
@@ -398,3 +403,105 @@ def formats(base: Fit | None = None) -> FormatConclusions:
             )
         ],
     )
+
+
+def one_side(side: str, n_models: int = 12, **changes: Any) -> BenchConclusions:
+    """Base scores alone, or adjusted ones alone."""
+    full = conclusions(n_models)
+    other = "adjusted" if side == "base" else "base"
+    lacking: dict[str, Any] = dict.fromkeys((other, f"{other}_stderr", f"rank_{other}"))
+    lacking |= {"gain": None, "gain_stderr": None, "rank_change": None}
+    order = sorted(full.models, key=lambda row: -getattr(row, side))
+    models = [
+        replace(row, **{**lacking, f"rank_{side}": rank, "tie_group": 1 + rank // 4}, seconds=row.seconds)
+        for rank, row in enumerate(order, start=1)
+    ]
+    made = replace(
+        full,
+        sides=[side],
+        adjustment="none" if side == "base" else "full",
+        models=models,
+        provisional=True,
+        provisional_reasons=[f"the {other} half of all {n_models} models is missing"],
+        other_inference=replace(full.other_inference, **{other: None}, note=""),
+        curves=replace(full.curves, **{other: None}),
+        indirect_effect=None,
+        direct_effect=None if side == "base" else full.direct_effect,
+        pareto_area=replace(full.pareto_area, **{other: None}),
+        frontier=replace(full.frontier, **{other: None, f"{other}_older": None}),
+        emergence=[] if side == "base" else full.emergence,
+        discriminator=None,
+        confound=None,
+        n_lose=None,
+        ranking_agreement=None,
+        **{other: None},
+    )
+    return replace(made, **changes)
+
+
+def few(n_models: int = 2, **changes: Any) -> BenchConclusions:
+    """Two models or three: nothing is fitted, every pair is tested."""
+    full = bare()
+    models = ranked(full.models[:n_models])
+    steps = {name: getattr(_frontier(models), name) for name in ("base", "adjusted")}
+    made = replace(
+        full,
+        n_models=n_models,
+        models=models,
+        split=None,
+        no_theta=[f"at least 4 models (there are {n_models})"],
+        pareto_area=Area(None, None),
+        frontier=Frontier(base=steps["base"], base_older=None, adjusted=steps["adjusted"], adjusted_older=None),
+        pairs=[
+            Pair(
+                first.model,
+                second.model,
+                0.031,
+                0.011,
+                0.01,
+                0.052,
+                0.004,
+                1319,
+                1319,
+                120,
+                79,
+                0.03,
+                0.008,
+                "",
+                side,
+                None,
+                1188,
+            )
+            for side in ("base", "adjusted")
+            for first, second in combinations(models, 2)
+        ],
+    )
+    return replace(made, **changes)
+
+
+def matthews() -> BenchConclusions:
+    """Scores from -1 to 1, which have no chance level between 0 and 1."""
+    full = conclusions(8, seed=4)
+    shift = {"base": 0.3, "adjusted": 0.2}
+    models = [replace(row, **{side: getattr(row, side) - by for side, by in shift.items()}) for row in full.models]
+    nothing = unfitted("a fit needs a chance level between 0 and 1, which scores by 'mcc,none' have not")
+    return replace(
+        full,
+        bench="cola",
+        metric="mcc,none",
+        chance=None,
+        no_theta=["a chance level between 0 and 1, which scores by 'mcc,none' have not: they are from −0.050 to 0.320"],
+        models=ranked(models),
+        base=nothing,
+        adjusted=nothing,
+        other_inference=OtherInference("paper", nothing, nothing),
+        curves=Curves(None, None),
+        emergence=[],
+        confound=None,
+        frontier=_frontier(models),
+    )
+
+
+def unfitted(note: str) -> Fit:
+    """Nothing was fitted, and why."""
+    return Fit(None, None, None, None, None, None, None, None, None, None, None, note)

@@ -5,10 +5,12 @@ from math import comb
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.power import TTestPower
 
 from ttt.stats.items import (
     benjamini_hochberg,
     item_mean,
+    items_to_decide,
     mcnemar_p,
     minimum_detectable_difference,
     paired_difference,
@@ -178,6 +180,28 @@ def test_minimum_detectable_difference_has_the_power_it_says():
     found = [stats.ttest_1samp(needed + rng.choice(gain - gain.mean(), 800), 0).pvalue < 0.05 for _ in range(400)]
     assert np.mean(found) == pytest.approx(0.8, abs=0.06)
     assert np.isnan(minimum_detectable_difference(np.zeros(10)))
+
+
+def test_a_detectable_difference_is_a_number_above_zero_for_every_number_of_items():
+    """For 73, 120, 1319, 1458 and 190 others statsmodels' own search gives an array, or an effect below 0."""
+    n = np.arange(2, 2001)
+    gains = [np.resize([-1.0, 1.0], size) for size in n]
+    effects = np.array([minimum_detectable_difference(gain) / gain.std(ddof=1) for gain in gains])
+    assert TTestPower().power(effects, n, 0.05) == pytest.approx(np.full(len(n), 0.8), abs=1e-6)
+    assert (np.diff(effects) < 0).all()
+    assert (effects > 0).all()
+
+
+def test_items_to_decide_have_the_power_they_say():
+    rng = np.random.default_rng(7)
+    kinds = np.repeat([-1.0, 0.0, 1.0], [80, 760, 160])
+    needed = items_to_decide(kinds)
+    assert needed is not None
+    found = [stats.ttest_1samp(rng.choice(kinds, needed), 0).pvalue < 0.05 for _ in range(1000)]
+    assert np.mean(found) == pytest.approx(0.8, abs=0.04)
+    assert items_to_decide(-kinds) == needed
+    assert items_to_decide(np.zeros(10)) is items_to_decide(np.array([1.0])) is None
+    assert items_to_decide(np.array([1.0, -1.0])) is None
 
 
 def test_benjamini_hochberg_is_the_step_up_rule():

@@ -11,35 +11,46 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from ttt.cell.result import SIDES
 from ttt.comparison.alike import HINT, models_of
 from ttt.comparison.current import params_now, with_trainings
 from ttt.comparison.options import Options
-from ttt.formatting import first_few
 from ttt.spec import SpecError, nearest
 from ttt.tracking import Tracker
 
 TAGS = ("ttt.model", "ttt.adjustment", "ttt.seed")
 """What a cell is read by; MLflow's UI lets anybody remove them."""
+NONE = "none"
+"""The adjustment of a cell that holds the base score alone."""
+PROPORTIONS = ("acc", "acc_norm", "acc_bytes", "acc_mutual_info", "exact_match", "f1", "pass@1")
+"""Metrics of lm-eval whose score is a part of 1; others may have any scale."""
 
 
 @dataclass(frozen=True)
 class CellRow:
-    """One adjusted cell, which holds both halves: scores between 0 and 1, standard errors None where unknown."""
+    """One cell: the score of either half, None where it is missing; standard errors None where unknown."""
 
     run: Any
     """The MLflow run."""
     model: str
     seed: str
-    base: float
+    base: float | None
     base_stderr: float | None
-    adjusted: float
+    adjusted: float | None
     adjusted_stderr: float | None
     gain_stderr: float | None
     """Of the paired differences; None where the items are not known."""
     saturated: str
     """`yes`, `no`, `undecided` or `unknown`."""
     seconds: float | None
-    """That adjusting the model took, also where other benches share it, and evaluating it on this one."""
+    """That adjusting the model took, also where other benches share it, and evaluating it on this one.
+
+    Of a base model evaluating it.
+    """
+
+    @property
+    def gain(self) -> float | None:
+        return None if self.base is None or self.adjusted is None else self.adjusted - self.base
 
     @property
     def run_id(self) -> str:
@@ -78,15 +89,18 @@ def _no_collections() -> Iterator[None]:
 
 
 def choose_adjustment(runs: Sequence[Any], options: Options) -> str:
-    """The adjustment that counts as adjusted. SpecError names those there are where that is not clear."""
-    there = sorted({run.data.tags["ttt.adjustment"] for run in runs} - {"none"})
-    if not there:
-        raise SpecError(f"suite '{options.suite}': no adjusted cells, only base models: {models_of(runs)}")
+    """The adjustment that counts as adjusted; `none` where there are base models only, or where that is asked for.
+
+    SpecError names those there are where that is not clear.
+    """
+    there = sorted({run.data.tags["ttt.adjustment"] for run in runs} - {NONE})
+    if options.adjustment == NONE or (options.adjustment is None and not there):
+        return NONE
     if options.adjustment is not None:
         if options.adjustment not in there:
             raise SpecError(
                 f"adjustment: no finished cell has {options.adjustment!r}; there is: "
-                f"{nearest(options.adjustment, there)}"
+                f"{nearest(options.adjustment, there) or 'none, only base models'}"
             )
         return options.adjustment
     candidates = [name for name in there if name not in options.confound_adjustments.names] or there
@@ -105,7 +119,7 @@ def score_key(runs: Sequence[Any], bench: Mapping[str, Any], options: Options) -
     """
     if options.score_rule == "bench" or bench.get("paper_score") == "task":
         return "score"
-    has = ["adjusted/score_paper" in run.data.metrics for run in runs]
+    has = [any(f"{side}/score_paper" in run.data.metrics for side in SIDES) for run in runs]
     if "paper_score" not in bench and any(has):
         raise SpecError(
             f"score_rule: the cells of bench '{bench['name']}' were ingested by an earlier ttt, which took the paper's "
@@ -121,20 +135,23 @@ def score_key(runs: Sequence[Any], bench: Mapping[str, Any], options: Options) -
 
 
 def cell_rows(runs: Sequence[Any], key: str) -> list[CellRow]:
-    """Rows of adjusted cells. SpecError for a missing half, a score that is none, or duplicates."""
-    faults: list[str] = []
-    for side in ("base", "adjusted"):
-        missing = [run for run in runs if f"{side}/{key}" not in run.data.metrics]
-        if missing:
-            faults.append(f"the {side} half is missing: {models_of(missing)}")
-        for run in runs:
-            value = run.data.metrics.get(f"{side}/{key}", 0.0)
-            if not (math.isfinite(value) and 0 <= value <= 1):
-                faults.append(f"{_where(run)}: {side} score {value}, which is not between 0 and 1")
+    """Rows of cells, of which a half may be missing. SpecError for a score that is none, or duplicates."""
+    faults = [fault for run in runs for side in SIDES if (fault := _fault(run, side, key))]
     faults += _duplicates(runs)
     if faults:
         raise SpecError("\n".join([*faults, HINT]))
     return [_row(run, key) for run in runs]
+
+
+def _fault(run: Any, side: str, key: str) -> str:
+    """What is wrong with a score that is there; empty where nothing is."""
+    value = run.data.metrics.get(f"{side}/{key}", 0.0)
+    if not math.isfinite(value):
+        return f"{_where(run)}: {side} score {value}, which is no number"
+    metric = str(run.data.params.get("metric", ""))
+    if metric.partition(",")[0] in PROPORTIONS and not 0 <= value <= 1:
+        return f"{_where(run)}: {side} score {value}, which is not between 0 and 1 as '{metric}' is"
+    return ""
 
 
 def _row(run: Any, key: str) -> CellRow:
@@ -144,47 +161,43 @@ def _row(run: Any, key: str) -> CellRow:
         value = metrics.get(name)
         return float(value) if value is not None and math.isfinite(value) else None
 
+    is_base = tags["ttt.adjustment"] == NONE  # its adjusted scores, where it has any, are the base scores
+    spent = [s for s in map(number, ["base/seconds"] if is_base else ["train/seconds", "adjusted/seconds"]) if s]
     return CellRow(
         run=run,
         model=tags["ttt.model"],
         seed=tags["ttt.seed"],
-        base=float(metrics[f"base/{key}"]),
+        base=number(f"base/{key}"),
         base_stderr=number(f"base/{key}_stderr"),
-        adjusted=float(metrics[f"adjusted/{key}"]),
-        adjusted_stderr=number(f"adjusted/{key}_stderr"),
-        gain_stderr=number(f"gain/{key}_stderr"),
+        adjusted=None if is_base else number(f"adjusted/{key}"),
+        adjusted_stderr=None if is_base else number(f"adjusted/{key}_stderr"),
+        gain_stderr=None if is_base else number(f"gain/{key}_stderr"),
         saturated=tags.get("ttt.saturated", "unknown"),
-        seconds=sum(spent) if (spent := [s for s in map(number, ("train/seconds", "adjusted/seconds")) if s]) else None,
+        seconds=sum(spent) if spent else None,
     )
 
 
-def missing_halves(runs: Sequence[Any], adjustment: str) -> None:
-    """SpecError for models whose base was scored and whose adjusted model was not."""
-    adjusted = {run.data.tags["ttt.model"] for run in runs if run.data.tags["ttt.adjustment"] == adjustment}
-    alone = sorted({run.data.tags["ttt.model"] for run in runs} - adjusted)
-    if alone:
-        raise SpecError(
-            f"the adjusted half ({adjustment}) is missing: {first_few(alone)}\n"
-            f"adjust them, or leave them out with exclude=[{','.join(alone)}]"
-        )
-
-
 def facts_of(run: Any) -> dict[str, Any]:
-    """A model's facts, as they were when its cell was asked for last."""
+    """A model's facts, as they were when its cell was asked for last; None for what is not known of it."""
     params = params_now(run)
     try:
         facts = json.loads(params.get("facts") or "{}")
     except ValueError:  # MLflow has cut what was too long for it, before ttt divided such values
         raise SpecError(f"{_where(run)}: its model's facts are not whole; repeat the cell, or exclude it") from None
+    given = {name: value for name, value in params.items() if value not in ("", "None", "null")}
     return {
-        "family": params["family"],
-        "kind": params["kind"],
-        "languages": tuple(filter(None, params.get("languages", "").split(","))),
-        "trained": params["trained"],
-        "n_params": int(params["n_params"]),
-        "n_tokens": int(params["n_tokens"]),
+        "family": given.get("family", run.data.tags["ttt.model"]),
+        "kind": given.get("kind", "base"),
+        "languages": tuple(filter(None, given.get("languages", "").split(","))),
+        "trained": given.get("trained"),
+        "n_params": _whole(given.get("n_params")),
+        "n_tokens": _whole(given.get("n_tokens")),
         "facts": facts,
     }
+
+
+def _whole(text: str | None) -> int | None:
+    return None if text is None else int(text)
 
 
 def _duplicates(runs: Sequence[Any]) -> list[str]:

@@ -57,26 +57,35 @@ class BenchConclusions(Conclusions):
     bench: str
     bench_version: str
     metric: str
-    chance: float
+    chance: float | None
+    """None where the scores' scale has no chance level between 0 and 1."""
     n_models: int
     adjustment: str
+    """`none` where there are base scores alone."""
+    sides: list[str]
+    """`base`, `adjusted`, or both: the halves that there are. What needs another is None."""
     policy: str
     score_rule: str
     inference: str
     cluster: str
-    split: Groups
+    split: Groups | None
+    """None where the models make no two groups."""
+    no_theta: list[str]
+    """What theta lacks, in words; empty where it can be fitted."""
     treatment: Treatment
     n_kept_base: int
     suite_saturation: SuiteSaturation
     final_by: Literal["models", "suite"] | None
     """What the comparison is final by; None where it is provisional."""
-    n_lose: int
-    base: Fit
-    adjusted: Fit
+    n_lose: int | None
+    n_without_half: int
+    """Models that are left out as the half is missing which the others have."""
+    base: Fit | None
+    adjusted: Fit | None
     other_inference: OtherInference
     curves: Curves
-    direct_effect: EffectSize
-    indirect_effect: EffectSize
+    direct_effect: EffectSize | None
+    indirect_effect: EffectSize | None
     pareto_area: Area
     frontier: Frontier
     emergence: list[EmergenceRow]
@@ -86,7 +95,9 @@ class BenchConclusions(Conclusions):
     confound: RecreatedConfound | None
     models: list[ModelLine]
     tie_test: str
-    ranking_agreement: RankingAgreement
+    ranking_agreement: RankingAgreement | None
+    pairs: list[Pair] | None
+    """Every two models tested, on each side; None where they are many."""
     report: str | None = None
     """The page, where it is on this machine."""
 
@@ -119,7 +130,8 @@ class FormatConclusions(SeveralBenches):
     """The same questions as cloze, as multiple choice, and as multiple choice adjusted."""
 
     kind: Literal["reformulation"] = "reformulation"
-    split: Division
+    split: Division | None
+    """None where the models make no two groups."""
     fits: list[FormatFit]
 
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from ttt.cell.result import SIDES
 from ttt.comparison.alike import BENCH, OF_MODEL, RECIPE, TASK_DATA, refuse_mixed
 from ttt.comparison.cells import cell_rows
 from ttt.comparison.findings import HalvesThetas, RecreatedConfound, ReleasedSplit, of_fields
-from ttt.comparison.inputs import MIN_MODELS, Array, Inputs, Table
-from ttt.comparison.models import model_rows
+from ttt.comparison.inputs import Array, Inputs, Table
+from ttt.comparison.models import MIN_MODELS, model_rows
 from ttt.comparison.options import MANY_MODELS, Options
 from ttt.formatting import flops
 from ttt.spec import SpecError
@@ -41,7 +42,7 @@ def confound_of(
     bench, precision and models are those of the whole comparison; and for the release's design where these models
     cannot follow it.
     """
-    if options.confound == "none":
+    if options.confound == "none" or table.chance is None:
         return None
     as_released = options.confound == "paper"
     names = options.confound_adjustments.names
@@ -109,8 +110,8 @@ def _scores(tracker: Tracker, inputs: Inputs, names: tuple[str, ...], models: li
         name: {row.model: row for row in model_rows(cell_rows(of, inputs.score_key), "raw")}
         for name, of in runs.items()
     }
-    base = np.array([rows[names[0]][model].base for model in models])
-    return [base, *(np.array([rows[name][model].adjusted for model in models]) for name in names)]
+    base = np.array([rows[names[0]][model].base for model in models], float)
+    return [base, *(np.array([rows[name][model].adjusted for model in models], float) for name in names)]
 
 
 def _better(scores: list[Array]) -> list[Array]:
@@ -148,7 +149,7 @@ def _on_every_bench(tracker: Tracker, suite: str, names: tuple[str, ...]) -> set
 def _models_with(runs: Iterable[Any], names: tuple[str, ...]) -> set[str]:
     there: Mapping[str, set[str]] = {name: set() for name in names}
     for run in runs:
-        if _adjustment(run) in there:
+        if _adjustment(run) in there and all(f"{side}/score" in run.data.metrics for side in SIDES):
             there[_adjustment(run)].add(run.data.tags.get("ttt.model", ""))
     return set.intersection(*there.values())
 

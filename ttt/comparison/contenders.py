@@ -23,14 +23,14 @@ class Agreement:
 class BenchPair:
     first: str
     second: str
-    base: Agreement
-    adjusted: Agreement
+    base: Agreement | None
+    adjusted: Agreement | None
 
 
 @dataclass(frozen=True)
 class FirstComponent:
-    base: Agreement
-    adjusted: Agreement
+    base: Agreement | None
+    adjusted: Agreement | None
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,8 @@ class Pair:
     scores: str | None = None
     """`base` or `adjusted`, where both are compared."""
     bench: str | None = None
+    n_items_to_decide: int | None = None
+    """Items of this kind by which a difference of this size would be found in four of five tests."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from ttt.cell.result import SIDES
 from ttt.comparison.emergence import Budgets
 from ttt.comparison.findings import Accuracy, Discriminator, of_fields
 from ttt.comparison.inputs import Array, Inputs, Table
@@ -21,6 +22,8 @@ def discriminator_of(inputs: Inputs, table: Table, budgets: Budgets, options: Op
 
     A budget in between (`discriminator_examples`) leaves out the older models that were not scored there.
     """
+    if not table.is_grouped or len(table.scores) < len(SIDES):
+        return None
     old, new = table.newer == 0, table.newer == 1
     n_permutations = min(options.n_permutations, FEW_PERMUTATIONS if len(table.names) > MANY_MODELS else 10**9)
     accuracies: dict[str, Accuracy] = {}

@@ -14,7 +14,8 @@ from ttt.cell.read import check_result
 from ttt.comparison.alike import is_imported
 from ttt.comparison.cells import CellRow
 from ttt.comparison.findings import EmergenceRow, of_fields
-from ttt.comparison.inputs import MIN_MODELS, Array, Inputs, Table
+from ttt.comparison.inputs import Array, Inputs, Table
+from ttt.comparison.models import MIN_MODELS
 from ttt.comparison.options import MANY_MODELS, Options
 from ttt.spec import SpecError
 from ttt.stats.emergence import emergence
@@ -48,7 +49,10 @@ def read_budgets(tracker: Tracker, inputs: Inputs, models: Sequence[str]) -> Bud
         check_result(result, cell.run)
     end = max((_end(cell, result) for cell, result in zip(cells, results, strict=True)), default=0.0)
     for cell, result in zip(cells, results, strict=True):
-        points[0.0, cell.model].append(result["base"])
+        if "base" in inputs.sides:
+            points[0.0, cell.model].append(result["base"])
+        if "adjusted" not in inputs.sides:
+            continue
         if end > 0:
             points[end, cell.model].append(result["adjusted"])
         for examples, scores in _on_the_way(tracker, inputs, cell, result).items():
@@ -99,6 +103,8 @@ def emergence_of(budgets: Budgets, inputs: Inputs, table: Table, older: Sequence
 
     With `inference=paper` each budget has all models that were scored there, as in the release.
     """
+    if table.chance is None or len(older) < MIN_MODELS:
+        return Emergence([], [])
     names = [table.names[i] for i in older]
     rows: list[EmergenceRow] = []
     left_out: set[float] = set()
@@ -128,7 +134,8 @@ def emergence_of(budgets: Budgets, inputs: Inputs, table: Table, older: Sequence
             strict=True,
         ):
             without = [name for name, value in zip(names, values, strict=True) if np.isnan(value)]
-            named = of_fields(EmergenceRow, row, group="older", measure=measure, left_out=without)
+            group = "older" if table.is_grouped else "all"
+            named = of_fields(EmergenceRow, row, group=group, measure=measure, left_out=without)
             if measure == "gold_logprob":  # it has no level of chance that it could leave
                 named = replace(named, c_e=None, c_e_low=None, c_e_high=None, floor=None)
             rows.append(named)

@@ -57,8 +57,8 @@ class OtherInference:
     """The same fits by the inference that was not asked for."""
 
     name: str
-    base: Fit
-    adjusted: Fit
+    base: Fit | None
+    adjusted: Fit | None
     note: str = ""
 
 
@@ -68,7 +68,8 @@ class Curve:
 
     compute: list[float]
     older: list[Number]
-    newer: list[Number]
+    newer: list[Number] | None = None
+    """None where all models are one group."""
     older_low: list[Number] | None = None
     older_high: list[Number] | None = None
 
@@ -112,10 +113,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Frontier:
-    base: list[Step]
-    base_older: list[Step]
-    adjusted: list[Step]
-    adjusted_older: list[Step]
+    """Steps of all models and of the older group; None for a side, or for groups, that there are not."""
+
+    base: list[Step] | None
+    base_older: list[Step] | None
+    adjusted: list[Step] | None
+    adjusted_older: list[Step] | None
 
 
 @dataclass(frozen=True)
@@ -208,21 +211,21 @@ class RecreatedConfound:
 
 @dataclass(frozen=True)
 class ModelLine:
-    """A model of the ranking."""
+    """A model of the ranking; None for what is not known, and for the side that is missing."""
 
     model: str
     family: str
     kind: str
     languages: list[str]
-    trained: str
-    compute: float
-    n_params: int
-    n_tokens: int
-    base: float
+    trained: str | None
+    compute: Number
+    n_params: int | None
+    n_tokens: int | None
+    base: Number
     base_stderr: Number
-    adjusted: float
+    adjusted: Number
     adjusted_stderr: Number
-    gain: float
+    gain: Number
     gain_stderr: Number
     kept_base: bool
     saturated: bool
@@ -231,11 +234,19 @@ class ModelLine:
     n_seeds: int
     run_ids: list[str]
     facts: dict[str, Any]
-    newer: bool
-    rank_base: int
-    rank_adjusted: int
-    rank_change: int
+    newer: bool | None
+    """None for a model that is in neither group."""
+    rank_base: int | None
+    rank_adjusted: int | None
+    rank_change: int | None
     tie_group: int
+
+    @property
+    def rank(self) -> int:
+        """By the score after adjusting, or before where there is no other."""
+        rank = self.rank_base if self.rank_adjusted is None else self.rank_adjusted
+        assert rank is not None
+        return rank
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from scipy import stats
 from ttt.cell.result import SIDES
 from ttt.comparison.findings import Area, Curve, EffectSize, Fit, Frontier, Step, of_fields
 from ttt.comparison.inputs import Table
+from ttt.comparison.models import MIN_MODELS
 from ttt.comparison.options import Options
 from ttt.stats.clusters import choose_clusters, resample_clusters
 from ttt.stats.effects import Effect, direct_effect, indirect_effect
-from ttt.stats.frontier import frontier_gain
+from ttt.stats.frontier import ParetoFrontier, frontier, frontier_gain
 from ttt.stats.hinge import fit_hinge
 from ttt.stats.scaling import Inference, ScalingFit, fit_scaling
 
@@ -26,9 +27,11 @@ ALL_THE_SAME = "all models score the same"
 def nothing_to_fit(table: Table, side: str) -> str:
     """Why the scores of a side can carry no fit; empty if they can.
 
-    At chance: no score is above it or below it, at 5 % over all models together on either side; unknown errors count
-    as 0.
+    What is missing is named first. At chance: no score is above it or below it, at 5 % over all models together on
+    either side; unknown errors count as 0.
     """
+    if table.no_fit or table.chance is None:
+        return f"a fit needs {table.no_fit}"
     scores = table.scores[side]
     margin = float(stats.norm.ppf(1 - 0.05 / len(scores))) * np.nan_to_num(table.stderrs[side], nan=0.0)
     if (np.abs(scores - table.chance) <= margin).all():
@@ -37,13 +40,14 @@ def nothing_to_fit(table: Table, side: str) -> str:
 
 
 def fit_side(table: Table, side: str, inference: Inference, options: Options) -> ScalingFit | None:
-    """The fit of one side; None where there is nothing to fit."""
-    if nothing_to_fit(table, side):
+    """The fit of one side, without theta where there are no two groups; None where there is nothing to fit."""
+    if side not in table.scores or nothing_to_fit(table, side):
         return None
+    assert table.chance is not None
     return fit_scaling(
         table.compute,
         table.scores[side],
-        table.newer,
+        table.newer if table.is_grouped else None,
         chance=table.chance,
         clusters=table.clusters,
         inference=inference,
@@ -52,12 +56,17 @@ def fit_side(table: Table, side: str, inference: Inference, options: Options) ->
     )
 
 
-def fit_of(table: Table, side: str, fit: ScalingFit | None) -> Fit:
-    """A fit by the contract's names."""
+def fit_of(table: Table, side: str, fit: ScalingFit | None) -> Fit | None:
+    """A fit by the contract's names; None for a side that is missing."""
+    if side not in table.scores:
+        return None
     if fit is None:
         nothing = dict.fromkeys(one.name for one in fields(Fit))
         return Fit(**{**nothing, "set_aside": [], "note": nothing_to_fit(table, side)})  # type: ignore[arg-type]
     named = of_fields(Fit, fit, set_aside=[table.names[i] for i in fit.aside])
+    if not table.is_grouped:
+        note = "; ".join(filter(None, [f"theta needs {table.no_groups}", fit.note]))
+        return replace(named, note=note, theta=None, theta_se=None, theta_low=None, theta_high=None, theta_p=None)
     if fit.theta_se > 0:
         return named
     # A perfect fit leaves no error to judge theta by.
@@ -70,11 +79,14 @@ def curve(table: Table, side: str, fit: ScalingFit | None, options: Options) -> 
         return None
     low, high = np.log10(table.compute.min()), np.log10(table.compute.max())
     grid = np.linspace(low, high, N_CURVE)
-    lines = {"compute": 10**grid, "older": fit.predict(10**grid), "newer": fit.predict(10**grid, 1.0)}
+    lines = {"compute": 10**grid, "older": fit.predict(10**grid)}
+    if table.is_grouped:
+        lines["newer"] = fit.predict(10**grid, 1.0)
     if fit.inference == "paper":
         return of_fields(Curve, lines)
     fitted = np.setdiff1d(np.arange(len(table.names)), fit.aside)
     labels = None if table.clusters is None else np.asarray(table.clusters)[fitted]
+    assert table.chance is not None
     x, newer, y = np.log10(table.compute[fitted]), table.newer[fitted], table.scores[side][fitted] - table.chance
     weights = resample_clusters(
         choose_clusters(labels, newer), newer, options.replicates(len(x)), np.random.default_rng(options.seed)
@@ -84,15 +96,27 @@ def curve(table: Table, side: str, fit: ScalingFit | None, options: Options) -> 
     return of_fields(Curve, {**lines, "older_low": band[0], "older_high": band[1]})
 
 
-def effects(table: Table, options: Options) -> tuple[EffectSize, EffectSize]:
-    """The direct effect (what is left after adjusting) and the indirect one (what adjusting takes away)."""
-    nothing = {side: nothing_to_fit(table, side) for side in SIDES}
+def effects(table: Table, options: Options) -> tuple[EffectSize | None, EffectSize | None]:
+    """The direct effect (what is left after adjusting) and the indirect one (what adjusting takes away).
+
+    None where the half that it is of is missing.
+    """
     shared: dict[str, Any] = {"clusters": table.clusters, "inference": options.inference}
-    base, adjusted = table.scores["base"], table.scores["adjusted"]
-    direct = None if nothing["adjusted"] else direct_effect(table.compute, adjusted, table.newer, **shared)
-    both = nothing["base"] and nothing["adjusted"]
+    if "adjusted" not in table.scores:
+        return None, None
+    if table.no_groups:
+        nothing = _effect(None, f"it needs {table.no_groups}")
+        return nothing, nothing if "base" in table.scores else None
+    adjusted = table.scores["adjusted"]
+    left = "" if table.chance is None else nothing_to_fit(table, "adjusted")
+    direct = None if left else direct_effect(table.compute, adjusted, table.newer, **shared)
+    if "base" not in table.scores:
+        return _effect(direct, left), None
+    before = "" if table.chance is None else nothing_to_fit(table, "base")
+    base = table.scores["base"]
+    both = left and before
     indirect = None if both else indirect_effect(table.compute, base, adjusted, table.newer, **shared)
-    return _effect(direct, nothing["adjusted"]), _effect(indirect, nothing["base"])
+    return _effect(direct, left), _effect(indirect, before)
 
 
 def _effect(effect: Effect | None, note: str) -> EffectSize:
@@ -103,13 +127,20 @@ def _effect(effect: Effect | None, note: str) -> EffectSize:
 
 
 def frontiers(table: Table) -> tuple[Area, Frontier]:
-    """Per side the area that the newer models add to the frontier, and its steps with and without them."""
-    area: dict[str, float] = {}
-    steps: dict[str, list[Step]] = {}
-    for side in SIDES:
-        scores = table.scores[side]
-        gain = frontier_gain(table.compute, scores, table.newer)
-        area[side] = float(gain.area)
-        for name, which in ((side, gain.everyone), (f"{side}_older", gain.older)):
+    """Per side the area that the newer models add to the frontier, and its steps with and without them.
+
+    `table` holds every model whose compute is known. Without two groups there is no area, and one staircase.
+    """
+    area: dict[str, float | None] = dict.fromkeys(SIDES)
+    steps: dict[str, list[Step] | None] = {name: None for side in SIDES for name in (side, f"{side}_older")}
+    for side, scores in table.scores.items():
+        stairs: dict[str, ParetoFrontier] = {}
+        if table.is_grouped and len(table.names) >= MIN_MODELS:
+            gain = frontier_gain(table.compute, scores, table.newer)
+            area[side] = float(gain.area)
+            stairs = {side: gain.everyone, f"{side}_older": gain.older}
+        elif table.names:
+            stairs = {side: frontier(table.compute, scores)}
+        for name, which in stairs.items():
             steps[name] = [Step(table.names[i], float(table.compute[i]), float(scores[i])) for i in which.members]
-    return of_fields(Area, area), Frontier(**steps)
+    return Area(**area), Frontier(**steps)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -12,36 +13,46 @@ import numpy as np
 import numpy.typing as npt
 
 from ttt.cell.result import SIDES
-from ttt.comparison.alike import reasons_of, refuse_mixed
-from ttt.comparison.cells import CellRow, cell_rows, choose_adjustment, finished_cells, missing_halves, score_key
+from ttt.comparison.alike import BENCH, OF_MODEL, reasons_of, refuse_mixed
+from ttt.comparison.cells import NONE, CellRow, choose_adjustment, finished_cells, score_key
 from ttt.comparison.current import corrected_facts
 from ttt.comparison.findings import Excluded, Provenance
-from ttt.comparison.models import ModelRow, Split, model_rows
+from ttt.comparison.halves import read_halves
+from ttt.comparison.models import Fitted, ModelRow, model_rows
 from ttt.comparison.options import Options
+from ttt.formatting import decimal
 from ttt.masking import shown_uri
 from ttt.spec import SpecError, nearest
 from ttt.tracking import Tracker, commit
 
-MIN_MODELS = 4
+MIN_COMPARED = 2
 Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The models of one bench with an adjustment, and the cells behind them."""
+    """The models of one bench, before and after an adjustment or on one side only, and the cells behind them."""
 
     suite: str
     bench: str
     bench_version: str
     metric: str
-    chance: float
+    chance: float | None
+    """None where the scores' scale has none."""
+    no_chance: str
+    """Why there is none."""
     adjustment: str
+    """`none` where there are base scores alone."""
+    sides: tuple[str, ...]
+    """Those of `SIDES` that all models have."""
     score_key: str
     models: list[ModelRow]
     cells: list[CellRow]
     excluded: list[Excluded]
     corrected: list[str]
     """Facts of models that were other ones when their cells were made (`ttt.comparison.current`)."""
+    n_without_half: int
+    """Of the excluded, those that lack a half which the others have."""
     reasons: list[str]
     """Why nothing that is concluded of these cells is final, whatever the studies of them say."""
     runs: list[Any]
@@ -50,43 +61,79 @@ class Inputs:
     """Whether the adjustment asks for scores on the way, which cells that lack them in their result have as metrics."""
 
 
-def read_inputs(tracker: Tracker, bench: str, options: Options, runs: Sequence[Any] | None = None) -> Inputs:
-    """The inputs for one bench, of its finished cells. SpecError, by name, where they cannot be compared."""
+def read_inputs(
+    tracker: Tracker,
+    bench: str,
+    options: Options,
+    runs: Sequence[Any] | None = None,
+    sides: tuple[str, ...] = SIDES,
+) -> Inputs:
+    """The inputs for one bench, of its finished cells. SpecError, by name, where they cannot be compared.
+
+    `sides` are those that are of use: models that have these are taken, whatever else they lack.
+    """
     runs = finished_cells(tracker, bench, options) if runs is None else runs
     excluded = exclusions(runs, options)
     kept = [run for run in runs if not is_excluded(run, options)]
     if not kept:
         raise SpecError("exclude: nothing is left to compare")
-    adjustment = choose_adjustment(kept, options)
-    missing_halves([run for run in kept if run.data.tags["ttt.adjustment"] in ("none", adjustment)], adjustment)
-    chosen = [run for run in kept if run.data.tags["ttt.adjustment"] == adjustment]
-    refuse_mixed(tracker, chosen)
-    config = tracker.read_json(str(chosen[0].info.run_id), "config.json")
+    adjustment = choose_adjustment(kept, options) if "adjusted" in sides else NONE
+    of = [run for run in kept if run.data.tags["ttt.adjustment"] == adjustment] or kept
+    config = tracker.read_json(str(of[0].info.run_id), "config.json")
     asked = config["bench"]
-    key = score_key(chosen, asked, options)
-    cells = cell_rows(chosen, key)
-    models = model_rows(cells, options.policy)
-    if len(models) < MIN_MODELS:
-        names = ", ".join(model.model for model in models)
-        raise SpecError(f"{len(models)} models ({names}) are too few to compare: at least {MIN_MODELS} are needed")
+    halves = read_halves(kept, adjustment, partial(score_key, bench=asked, options=options))
+    chosen = [cell.run for cell in halves.cells]
+    if "adjusted" in halves.sides:
+        refuse_mixed(tracker, chosen)
+    else:  # base scores do not depend on what their cells were adjusted by
+        refuse_mixed(tracker, chosen, [BENCH], ["precision"], OF_MODEL)
+    models = model_rows(halves.cells, options.policy if len(halves.sides) == len(SIDES) else "raw")
+    if len(models) < MIN_COMPARED:
+        raise SpecError(
+            f"{models[0].model if models else 'no model'} is the only one with a score on '{bench}': at least "
+            f"{MIN_COMPARED} models are needed to compare"
+            + "".join(f"\n{line.model}: {line.reason}" for line in halves.left_out)
+        )
     if not asked.get("higher_is_better", True):
-        raise SpecError(f"bench '{bench}': its metric {asked['metric']} is better when lower, which cannot be fitted")
+        raise SpecError(f"bench '{bench}': its metric {asked['metric']} is better when lower, which cannot be ranked")
+    no_chance = _no_chance(models, asked)
     return Inputs(
         suite=options.suite,
         bench=bench,
         bench_version=str(asked["version"]),
         metric=asked["metric"],
-        chance=float(asked["chance"]),
-        adjustment=adjustment,
-        score_key=key,
+        chance=None if no_chance else float(asked["chance"]),
+        no_chance=no_chance,
+        adjustment=adjustment if halves.sides != ("base",) else NONE,
+        sides=halves.sides,
+        score_key=halves.score_key,
         models=models,
-        cells=cells,
-        excluded=excluded,
+        cells=halves.cells,
+        excluded=excluded + halves.left_out,
+        n_without_half=len(halves.left_out),
         corrected=corrected_facts(chosen),
-        reasons=reasons_of(chosen),
+        reasons=[*reasons_of(chosen), *halves.missing(sides), *halves.reasons],
         runs=kept,
         scored_on_the_way=bool(config["adjustment"].get("evaluate_at")),
     )
+
+
+def _no_chance(models: Sequence[ModelRow], bench: Mapping[str, Any]) -> str:
+    """Why there is no chance level from which a fit could begin; empty where there is one."""
+    if bench.get("chance") is None:
+        return f"a chance level, which bench '{bench['name']}' has not"
+    scores = [score for model in models for score in (model.base, model.adjusted) if score is not None]
+    if min(scores) >= 0 and max(scores) <= 1:
+        return ""
+    return (
+        f"a chance level between 0 and 1, which scores by '{bench['metric']}' have not: they are from "
+        f"{decimal(min(scores))} to {decimal(max(scores))}"
+    )
+
+
+def judged(inputs: Inputs) -> Sequence[ModelRow]:
+    """Models of which it matters whether they are saturated: those that were adjusted."""
+    return inputs.models if "adjusted" in inputs.sides else []
 
 
 def exclusions(runs: Sequence[Any], options: Options) -> list[Excluded]:
@@ -107,33 +154,57 @@ def is_excluded(run: Any, options: Options) -> bool:
 
 @dataclass(frozen=True)
 class Table:
-    """One entry a model, all of shape (n_models,): compute in FLOPs, scores by side, standard errors (NaN: unknown)."""
+    """One entry a model, all of shape (n_models,): compute in FLOPs, scores by side, standard errors; NaN: unknown."""
 
     names: list[str]
     compute: Array
     scores: Mapping[str, Array]
+    """Of the sides that there are."""
     stderrs: Mapping[str, Array]
     newer: Array
+    """0 throughout where there are no two groups."""
     clusters: list[str] | None
     """Families; None where every model stands for itself."""
-    chance: float
+    chance: float | None
+    no_fit: str = ""
+    """What a fit of score on compute needs and lacks; empty where nothing is lacking."""
+    no_groups: str = ""
+    """What a comparison of the two groups needs and lacks."""
+
+    @property
+    def is_grouped(self) -> bool:
+        return bool(self.newer.any())
 
 
-def table_of(inputs: Inputs, split: Split, options: Options) -> Table:
-    models = inputs.models
+def table_of(inputs: Inputs, fitted: Fitted, options: Options) -> Table:
+    """The models that can be fitted."""
+    no_fit = [text for text in (inputs.no_chance, fitted.too_few) if text]
+    return Table(
+        **_columns(fitted.models, inputs.sides, options),
+        newer=np.zeros(len(fitted.models)) if fitted.split is None else fitted.split.is_newer.astype(float),
+        chance=inputs.chance,
+        no_fit=" and ".join(no_fit),
+        no_groups=" and ".join(text for text in (fitted.too_few, fitted.no_groups) if text),
+    )
 
+
+def ranking_table(inputs: Inputs, options: Options) -> Table:
+    """All models, whether they can be fitted or not."""
+    columns = _columns(inputs.models, inputs.sides, options)
+    return Table(**columns, newer=np.zeros(len(inputs.models)), chance=inputs.chance)
+
+
+def _columns(models: Sequence[ModelRow], sides: Sequence[str], options: Options) -> dict[str, Any]:
     def column(name: str) -> Array:
         return np.array([np.nan if (value := getattr(model, name)) is None else value for model in models], float)
 
-    return Table(
-        names=[model.model for model in models],
-        compute=column("compute"),
-        scores={side: column(side) for side in SIDES},
-        stderrs={side: column(f"{side}_stderr") for side in SIDES},
-        newer=split.is_newer.astype(float),
-        clusters=[model.family for model in models] if options.cluster == "family" else None,
-        chance=inputs.chance,
-    )
+    return {
+        "names": [model.model for model in models],
+        "compute": column("compute"),
+        "scores": {side: column(side) for side in sides},
+        "stderrs": {side: column(f"{side}_stderr") for side in sides},
+        "clusters": [model.family for model in models] if options.cluster == "family" else None,
+    }
 
 
 def provenance(tracker: Tracker, run_ids: Sequence[str], corrected: Sequence[str] = ()) -> Provenance:

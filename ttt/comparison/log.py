@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from ttt.cell.result import SIDES
+from ttt.comparison.cells import NONE
 from ttt.comparison.conclusions import (
     AgreementConclusions,
     BenchConclusions,
@@ -79,7 +80,8 @@ def name_of(conclusions: Conclusions) -> tuple[str, str]:
     suite = conclusions.suite
     match conclusions:
         case BenchConclusions(bench=bench, adjustment=adjustment, split=split):
-            return f"comparison {adjustment} {split.field}", f"{suite}/{bench}"
+            what = "base scores" if adjustment == NONE else adjustment
+            return f"comparison {what} {split.field if split else 'ungrouped'}", f"{suite}/{bench}"
         case AgreementConclusions(benches=benches):
             return f"agreement of {', '.join(benches)}", f"{suite}/benches"
         case FormatConclusions(benches=benches):
@@ -97,7 +99,8 @@ def params_of(conclusions: Conclusions) -> dict[str, Any]:
     if isinstance(conclusions, BenchConclusions):
         names = ("policy", "score_rule", "inference", "cluster", "adjustment", "n_models")
         params |= {name: getattr(conclusions, name) for name in names}
-        params |= {"split": conclusions.split.field, "cutoff": conclusions.split.cutoff}
+        if conclusions.split is not None:
+            params |= {"split": conclusions.split.field, "cutoff": conclusions.split.cutoff}
     return {name: json.dumps(value) if isinstance(value, list | dict) else value for name, value in params.items()}
 
 
@@ -105,12 +108,14 @@ def metrics_of(conclusions: BenchConclusions) -> dict[str, float]:
     """Metrics by the contract's names; what is not identified has none."""
     values: dict[str, Any] = {"n_models": conclusions.n_models, "n_kept_base": conclusions.n_kept_base}
     for side in SIDES:
-        values |= {f"{side}/{name}": getattr(getattr(conclusions, side), name) for name in THETA}
+        fit = getattr(conclusions, side)
+        values |= {f"{side}/{name}": getattr(fit, name) for name in THETA if fit is not None}
         values[f"pareto/area_{side}"] = getattr(conclusions.pareto_area, side)
     for name in ("direct_effect", "indirect_effect"):
-        effect = getattr(conclusions, name)
-        values |= {f"{name}/{number}": getattr(effect, number) for number in ("estimate", "se", "low", "high", "p")}
-    values["ranking/tau_before_after"] = conclusions.ranking_agreement.tau_before_after
+        numbers = ("estimate", "se", "low", "high", "p") if (effect := getattr(conclusions, name)) else ()
+        values |= {f"{name}/{number}": getattr(effect, number) for number in numbers}
+    if conclusions.ranking_agreement is not None:
+        values["ranking/tau_before_after"] = conclusions.ranking_agreement.tau_before_after
     return {name: float(value) for name, value in values.items() if value is not None}
 
 
@@ -123,9 +128,10 @@ def tables_of(conclusions: Conclusions) -> dict[str, list[dict[str, Any]]]:
                 (conclusions.inference, conclusions),
                 (conclusions.other_inference.name, conclusions.other_inference),
             )
-            for side in SIDES
+            for side in conclusions.sides
         ]
-        return {"models": _rows(conclusions.models), "thetas": thetas, "emergence": _rows(conclusions.emergence)}
+        tables = {"models": _rows(conclusions.models), "thetas": thetas, "emergence": _rows(conclusions.emergence)}
+        return tables if conclusions.pairs is None else {**tables, "pairs": _rows(conclusions.pairs)}
     names = ("models", "pairs", "fits", "versions")
     return {name: _rows(getattr(conclusions, name)) for name in names if hasattr(conclusions, name)}
 

@@ -12,28 +12,33 @@ import numpy as np
 import numpy.typing as npt
 
 from ttt.comparison.cells import CellRow, facts_of
+from ttt.comparison.findings import Excluded
 from ttt.comparison.options import Options
+from ttt.formatting import first_few
 from ttt.spec import SpecError, nearest
 
+MIN_MODELS = 4
+"""For a fit: three parameters and one degree of freedom."""
+NOT_FITTED = "ranked, and left out of the fits"
 SATURATION = ("no", "undecided", "unknown", "yes")
 """Of several seeds the first of these counts."""
 
 
 @dataclass(frozen=True)
 class ModelRow:
-    """A model with its facts and its scores before and after adjusting, averaged over seeds."""
+    """A model with its facts and its scores before and after adjusting, averaged over seeds; None: not known."""
 
     model: str
     family: str
     kind: str
     languages: tuple[str, ...]
-    trained: str
-    n_params: int
-    n_tokens: int
+    trained: str | None
+    n_params: int | None
+    n_tokens: int | None
     facts: Mapping[str, Any]
-    base: float
+    base: float | None
     base_stderr: float | None
-    adjusted: float
+    adjusted: float | None
     adjusted_stderr: float | None
     gain_stderr: float | None
     saturated: str
@@ -42,13 +47,13 @@ class ModelRow:
     kept_base: bool = False
 
     @property
-    def compute(self) -> float:
+    def compute(self) -> float | None:
         """C = 6 N D, FLOPs of pretraining."""
-        return 6.0 * self.n_params * self.n_tokens
+        return 6.0 * self.n_params * self.n_tokens if self.n_params and self.n_tokens else None
 
     @property
-    def gain(self) -> float:
-        return self.adjusted - self.base
+    def gain(self) -> float | None:
+        return None if self.base is None or self.adjusted is None else self.adjusted - self.base
 
 
 def model_rows(cells: Sequence[CellRow], policy: str) -> list[ModelRow]:
@@ -56,23 +61,24 @@ def model_rows(cells: Sequence[CellRow], policy: str) -> list[ModelRow]:
     by: dict[str, list[CellRow]] = defaultdict(list)
     for cell in cells:
         by[cell.model].append(cell)
-    rows = sorted((_average(of) for of in by.values()), key=lambda row: (row.compute, row.model))
-    return [_kept(row) if policy == "keep_best" and row.adjusted < row.base else row for row in rows]
+    rows = sorted((_average(of) for of in by.values()), key=lambda row: (row.compute or math.inf, row.model))
+    return [_kept(row) if policy == "keep_best" and row.gain is not None and row.gain < 0 else row for row in rows]
 
 
 def _average(cells: Sequence[CellRow]) -> ModelRow:
-    adjusted_stderr = _stderr([c.adjusted for c in cells], [c.adjusted_stderr for c in cells])
-    base_stderr = _stderr([c.base for c in cells], [c.base_stderr for c in cells])
-    gain_stderr = _stderr([c.adjusted - c.base for c in cells], [c.gain_stderr for c in cells])
+    base, adjusted, gain = ([getattr(cell, name) for cell in cells] for name in ("base", "adjusted", "gain"))
+    base_stderr = _stderr(base, [c.base_stderr for c in cells])
+    adjusted_stderr = _stderr(adjusted, [c.adjusted_stderr for c in cells])
+    gain_stderr = _stderr(gain, [c.gain_stderr for c in cells])
     if gain_stderr is None and base_stderr is not None and adjusted_stderr is not None:
         gain_stderr = math.hypot(base_stderr, adjusted_stderr)  # as if the items differed: too wide, never too narrow
     seconds = [c.seconds for c in cells if c.seconds is not None]
     return ModelRow(
         model=cells[0].model,
         **facts_of(cells[0].run),
-        base=float(np.mean([c.base for c in cells])),
+        base=_mean(base),
         base_stderr=base_stderr,
-        adjusted=float(np.mean([c.adjusted for c in cells])),
+        adjusted=_mean(adjusted),
         adjusted_stderr=adjusted_stderr,
         gain_stderr=gain_stderr,
         saturated=min((c.saturated for c in cells), key=lambda s: SATURATION.index(s) if s in SATURATION else 1),
@@ -81,12 +87,18 @@ def _average(cells: Sequence[CellRow]) -> ModelRow:
     )
 
 
-def _stderr(values: Sequence[float], stderrs: Sequence[float | None]) -> float | None:
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Over seeds; None unless every one has a score."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if len(known) == len(values) else None
+
+
+def _stderr(values: Sequence[float | None], stderrs: Sequence[float | None]) -> float | None:
     """Of the mean over seeds. These answer the same items, so the items' error does not shrink with their number."""
     known = [stderr for stderr in stderrs if stderr is not None]
-    if len(known) < len(values):
+    if len(known) < len(values) or any(value is None for value in values):
         return None
-    between = float(np.var(values, ddof=1)) / len(values) if len(values) > 1 else 0.0
+    between = float(np.var(np.array(values, float), ddof=1)) / len(values) if len(values) > 1 else 0.0
     return math.sqrt(float(np.mean(np.square(known))) + between)
 
 
@@ -105,7 +117,7 @@ class Split:
     is_newer: npt.NDArray[np.bool_]
 
 
-PAPER_CUTOFF = "2023-11"
+PAPER_SPLIT, PAPER_CUTOFF = "trained", "2023-11"
 
 
 def split_models(models: Sequence[ModelRow], options: Options) -> Split:
@@ -126,6 +138,54 @@ def split_models(models: Sequence[ModelRow], options: Options) -> Split:
         there = ", ".join(f"{n} {label}" for label, n in counts.items())
         raise SpecError(f"split: one group is empty: {there}; the values of {field} are: {_listed_values(values)}")
     return split
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The models whose scores can be fitted to their compute, and in which groups."""
+
+    models: list[ModelRow]
+    split: Split | None
+    """None where there are no two groups."""
+    too_few: str
+    """What any fit lacks; empty where there are models enough."""
+    no_groups: str
+    """What a comparison of two groups lacks; empty where there are two."""
+    left_out: list[Excluded]
+    """Models that are ranked and not fitted."""
+
+
+def fitted_models(models: Sequence[ModelRow], options: Options) -> Fitted:
+    """Those with compute, in two groups where there are two. A split that was asked for and cannot be is a SpecError.
+
+    Where nothing but the default was asked, models of one group, or without the date that splits them, are no fault:
+    what needs two groups is left out.
+    """
+    if options.split != PAPER_SPLIT or options.cutoff is not None or options.newer:
+        split_models(models, options)  # whoever asks for a split by name is told why there is none
+    measured = [model for model in models if model.compute]
+    dated = [model for model in measured if _value(model, options.split) is not None]
+    split = _split(options.split, [_value(model, options.split) for model in dated], options) if dated else None
+    grouped = split is not None and split.is_newer.any() and not split.is_newer.all()
+    fitted = dated if grouped and len(dated) >= MIN_MODELS else measured
+    too_few = no_groups = ""
+    if len(fitted) < MIN_MODELS:
+        of = "models" if len(fitted) == len(models) else "models whose compute is known"
+        too_few = f"at least {MIN_MODELS} {of} (there {'is' if len(fitted) == 1 else 'are'} {len(fitted)})"
+    if split is not None and not grouped:
+        group = split.newer if split.is_newer.any() else split.older
+        no_groups = f"two groups of models (all whose {options.split!r} is known are one: {group})"
+    elif undated := [model.model for model in fitted if model not in dated]:
+        no_groups = f"{options.split!r} of the models (it is not known of {first_few(undated)})"
+    left_out = [
+        Excluded(
+            model.model,
+            f"{NOT_FITTED}: its {'n_params, n_tokens' if model not in measured else options.split} is not known",
+        )
+        for model in models
+        if model not in fitted
+    ]
+    return Fitted(fitted, None if no_groups else split, too_few, no_groups, left_out)
 
 
 def _split(field: str, values: Sequence[Any], options: Options) -> Split:

@@ -1,19 +1,32 @@
-"""Models or versions on the same documents: each one's score with its interval, and all pairs of them tested."""
+"""Models or versions on the same documents: each one's score with its interval, and all pairs of them tested.
+
+Models whose items are not kept are tested by their standard errors instead.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from ttt.cell.read import items_file
 from ttt.comparison.contenders import ItemsScore, Pair
 from ttt.comparison.findings import of_fields, plain
+from ttt.comparison.inputs import Inputs
+from ttt.comparison.models import ModelRow
 from ttt.spec import SpecError
-from ttt.stats.items import benjamini_hochberg, item_mean, minimum_detectable_difference, paired_difference
+from ttt.stats.items import (
+    benjamini_hochberg,
+    item_mean,
+    items_to_decide,
+    minimum_detectable_difference,
+    paired_difference,
+)
 from ttt.stats.ranking import tie_groups
 from ttt.tracking import Tracker
 
@@ -82,7 +95,10 @@ def paired_tests(contenders: Sequence[ItemScores]) -> list[Pair]:
 
     A pair that was not asked the same documents has nulls and a `note`.
     """
-    pairs = [_pair(first, second) for first, second in combinations(contenders, 2)]
+    return _adjusted_for_many([_pair(first, second) for first, second in combinations(contenders, 2)])
+
+
+def _adjusted_for_many(pairs: list[Pair]) -> list[Pair]:
     tested = {i: pair.p for i, pair in enumerate(pairs) if pair.p is not None}
     if tested:
         for i, p in zip(tested, benjamini_hochberg(list(tested.values())), strict=True):
@@ -107,7 +123,52 @@ def _pair(first: ItemScores, second: ItemScores) -> Pair:
         minimum_detectable_difference=plain(float(minimum_detectable_difference(after - before))),
         p_adjusted=None,
         note=f"{left_out} items that only one of them has are left out" if left_out else "",
+        n_items_to_decide=items_to_decide(after - before),
     )
+
+
+FEW_MODELS = 8
+"""Up to which every pair of models is in the report."""
+NO_ITEMS = "no items kept: tested by standard errors, as if the questions were different, which is cautious"
+
+
+def pairs_of(tracker: Tracker, inputs: Inputs) -> list[Pair] | None:
+    """Every two models tested on each side that there is; None where they are more than FEW_MODELS.
+
+    On the items that both answered, where all models have kept theirs; else by standard errors.
+    """
+    if len(inputs.models) > FEW_MODELS:
+        return None
+    pairs: list[Pair] = []
+    for side in inputs.sides:
+        try:
+            of = [read_side(tracker, one.run_ids, _kept_side(one, side), one.model) for one in inputs.models]
+            tested = paired_tests(of)
+        except UnpairedError:
+            tested = _by_errors(inputs.models, side)
+        pairs += [replace(pair, scores=side) for pair in tested]
+    return pairs
+
+
+def _kept_side(model: ModelRow, side: str) -> str:
+    return "base" if model.kept_base else side
+
+
+def _by_errors(models: Sequence[ModelRow], side: str) -> list[Pair]:
+    """By a z test of the scores' standard errors, which takes the items of two models as different."""
+    pairs = []
+    for first, second in combinations(models, 2):
+        scores = [getattr(model, side) for model in (first, second)]
+        errors = [getattr(model, f"{side}_stderr") for model in (first, second)]
+        difference = scores[1] - scores[0]
+        nothing = dict.fromkeys(one.name for one in fields(Pair))
+        pair = Pair(**{**nothing, "first": first.model, "second": second.model, "difference": difference})
+        if None in errors or not (se := math.hypot(*errors)) > 0:
+            pairs.append(replace(pair, note="no items kept and no standard error known: nothing can be tested"))
+            continue
+        half, p = float(stats.norm.ppf(0.975)) * se, float(2 * stats.norm.sf(abs(difference) / se))
+        pairs.append(replace(pair, se=se, low=difference - half, high=difference + half, p=p, note=NO_ITEMS))
+    return _adjusted_for_many(pairs)
 
 
 def ties(contenders: Sequence[ItemScores], pairs: Sequence[Pair]) -> list[int]:

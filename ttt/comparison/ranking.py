@@ -12,26 +12,32 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
+from ttt.cell.result import SIDES
 from ttt.comparison.findings import ModelLine, RankingAgreement, of_fields
 from ttt.comparison.inputs import Array, Inputs, Table
+from ttt.comparison.models import Fitted
 from ttt.comparison.options import MANY_MODELS, Options
 from ttt.comparison.pairs import UnpairedError, read_side
 from ttt.stats.items import benjamini_hochberg
-from ttt.stats.ranking import kendall, rank_changes, ranks, tie_groups
+from ttt.stats.ranking import Ranks, kendall, rank_changes, ranks, tie_groups
 from ttt.tracking import Tracker
 
 Apart = npt.NDArray[np.bool_]
 
 
-def model_lines(inputs: Inputs, table: Table, apart: Apart) -> list[ModelLine]:
-    """The best adjusted score first; `apart` says which two are distinguished (n_models, n_models)."""
-    base, adjusted = table.scores["base"], table.scores["adjusted"]
-    numbers = {
-        "rank_base": ranks(base),
-        "rank_adjusted": ranks(adjusted),
-        "rank_change": rank_changes(base, adjusted),
-        "tie_group": tie_groups(adjusted, apart),
-    }
+def model_lines(inputs: Inputs, table: Table, fitted: Fitted, apart: Apart) -> list[ModelLine]:
+    """The best score first, adjusted where there is that half; `apart` says which two are distinguished (n, n)."""
+    ordering = ranking_side(table)
+    numbers: dict[str, Ranks] = {f"rank_{side}": ranks(scores) for side, scores in table.scores.items()}
+    numbers["tie_group"] = tie_groups(table.scores[ordering], apart)
+    if len(table.scores) == len(SIDES):
+        numbers["rank_change"] = rank_changes(table.scores["base"], table.scores["adjusted"])
+    missing = dict.fromkeys({"rank_base", "rank_adjusted", "rank_change"} - numbers.keys())
+    newer = (
+        {}
+        if fitted.split is None
+        else dict(zip((model.model for model in fitted.models), map(bool, fitted.split.is_newer), strict=True))
+    )
     lines = [
         of_fields(
             ModelLine,
@@ -41,12 +47,18 @@ def model_lines(inputs: Inputs, table: Table, apart: Apart) -> list[ModelLine]:
             saturated=model.saturated == "yes",
             saturation=model.saturated,
             n_seeds=len(model.run_ids),
-            newer=bool(table.newer[i]),
+            newer=newer.get(model.model),
+            **missing,
             **{name: int(of[i]) for name, of in numbers.items()},
         )
         for i, model in enumerate(inputs.models)
     ]
-    return sorted(lines, key=lambda line: (line.rank_adjusted, line.model))
+    return sorted(lines, key=lambda line: (line.rank, line.model))
+
+
+def ranking_side(table: Table) -> str:
+    """The side by which models are ranked: adjusted where there is that half."""
+    return "adjusted" if "adjusted" in table.scores else "base"
 
 
 def agreement(table: Table, options: Options) -> RankingAgreement:
@@ -67,27 +79,26 @@ def distinguishable(tracker: Tracker, inputs: Inputs, table: Table) -> tuple[Apa
     Paired on the same items where every model has them; else a z test that takes the items of two models as different,
     too cautious, never too bold: ties can only be too many. Models without a standard error are tied with all others.
     """
-    items = _items(tracker, inputs) if len(inputs.models) <= MANY_MODELS else None
+    items = _items(tracker, inputs, ranking_side(table)) if len(inputs.models) <= MANY_MODELS else None
     upper = np.triu_indices(len(table.names), 1)
     if items is not None:
         p = paired_p(items)[upper]
     else:
-        scores, stderrs = table.scores["adjusted"], table.stderrs["adjusted"]
+        scores, stderrs = (of[ranking_side(table)] for of in (table.scores, table.stderrs))
         difference = np.abs(scores[:, None] - scores)[upper]
-        spread = np.hypot(stderrs[:, None], stderrs)[upper]
+        spread = np.nan_to_num(np.hypot(stderrs[:, None], stderrs)[upper], nan=0.0)
         p = 2 * stats.norm.sf(np.divide(difference, spread, out=np.zeros_like(difference), where=spread > 0))
     apart = np.zeros((len(table.names), len(table.names)), bool)
     apart[upper] = benjamini_hochberg(p) < 0.05
     return apart | apart.T, "unpaired" if items is None else "paired"
 
 
-def _items(tracker: Tracker, inputs: Inputs) -> Array | None:
-    """Item scores that count as adjusted, shape (n_models, n_items); None unless all models answered the same items."""
+def _items(tracker: Tracker, inputs: Inputs, side: str) -> Array | None:
+    """Item scores of a side, shape (n_models, n_items); None unless all models answered the same items."""
     columns: list[pd.Series] = []
     for model in inputs.models:
-        side = "base" if model.kept_base else "adjusted"
         try:
-            read = read_side(tracker, model.run_ids, side, model.model)
+            read = read_side(tracker, model.run_ids, "base" if model.kept_base else side, model.model)
         except UnpairedError:
             return None
         columns.append(read.correct)

@@ -18,7 +18,7 @@ from ttt.cell.study_result import CURVE
 from ttt.comparison.cells import CellRow
 from ttt.comparison.findings import SuiteChange, SuiteSaturation, of_fields
 from ttt.comparison.inputs import Inputs
-from ttt.comparison.models import Split, split_models
+from ttt.comparison.models import Fitted, fitted_models
 from ttt.comparison.options import Options
 from ttt.formatting import first_few
 from ttt.spec import SpecError
@@ -46,24 +46,28 @@ class NotJudgedError(Exception):
     """Why there is no verdict on a suite."""
 
 
-def judge_suite(tracker: Tracker, inputs: Inputs, split: Split | None, options: Options) -> SuiteSaturation:
+def judge_suite(tracker: Tracker, inputs: Inputs, fitted: Fitted, options: Options) -> SuiteSaturation:
     """The verdict on the models of a comparison together; `not judged`, with the reason, where studies do not carry it.
 
     Every model's study must cover its cells (`ttt.cell.final.covers`), and all must have asked the same validation
     items at the same budgets, up to twice that of the cells. The verdict is that of the later budget that speaks most
-    against the suite. Without a split it is on the mean gain of all models.
+    against the suite. Where theta cannot be fitted to all of the models it is on the mean gain of all.
     """
+    if "adjusted" not in inputs.sides:
+        return SuiteSaturation(verdict="not judged", reason="no model was adjusted")
+    models = inputs.models
+    is_whole = len(fitted.models) == len(models) and not fitted.too_few
+    split = fitted.split if is_whole else None
     try:
         studied = _studied(tracker, inputs)
     except NotJudgedError as reason:
         return SuiteSaturation(verdict="not judged", reason=str(reason))
-    models = inputs.models
     judged = {
         later: judge_suite_items(
             np.stack([one.scores[later] - one.scores[one.budget] for one in studied]),
             [model.family for model in models] if options.cluster == "family" else None,
             None if split is None else split.is_newer,
-            None if split is None else [model.compute for model in models],
+            None if split is None else np.array([model.compute for model in models], float),
             tolerance=studied[0].tolerance,
         )
         for later in studied[0].later
@@ -74,12 +78,8 @@ def judge_suite(tracker: Tracker, inputs: Inputs, split: Split | None, options: 
 
 
 def suite_of(tracker: Tracker, inputs: Inputs, options: Options) -> SuiteSaturation:
-    """The verdict on one of several benches; of all models together where the split leaves a group empty."""
-    try:
-        split = split_models(inputs.models, options)
-    except SpecError:
-        split = None
-    return judge_suite(tracker, inputs, split, options)
+    """The verdict on one of several benches."""
+    return judge_suite(tracker, inputs, fitted_models(inputs.models, options), options)
 
 
 def _studied(tracker: Tracker, inputs: Inputs) -> list[StudiedModel]:

@@ -20,11 +20,13 @@ from ttt.comparison.conclusions import (
     VersionConclusions,
 )
 from ttt.comparison.contenders import ModelScore, Pair, VersionScore
+from ttt.comparison.findings import Fit
 from ttt.comparison.sentences import say
-from ttt.comparison.sentences.fits import floor_text
+from ttt.comparison.sentences.fits import floor_text, has_table
 from ttt.formatting import (
     DASH,
     UNIDENTIFIED,
+    count,
     decimal,
     flops,
     flops_interval,
@@ -65,39 +67,41 @@ def _comparison(conclusions: BenchConclusions, out: Terminal) -> None:
     out.print(Text(say(conclusions, "heading")))
     for line in conclusions.excluded:
         out.print(Text(f"excluded {line.model}: {line.reason}"))
-    out.print(_fits(conclusions))
+    if has_table(conclusions):
+        out.print(_fits(conclusions))
     out.print(_models(conclusions))
     if conclusions.final_by == "suite":  # where nothing is final the reasons say it
         out.print(Text(say(conclusions, "saturation")))
+    _pairs(conclusions.pairs or [], out)
 
 
 def _fits(conclusions: BenchConclusions) -> Table:
-    sides = [getattr(conclusions, side) for side in SIDES]
-    table = _table("", *SIDES, left=1)
-    table.add_row("theta", *(signed(fit.theta, UNIDENTIFIED) for fit in sides))
-    table.add_row("  standard error", *(decimal(fit.theta_se) for fit in sides))
-    table.add_row("  95 % interval", *(signed_interval(fit.theta_low, fit.theta_high) for fit in sides))
-    table.add_row("  p", *(probability(fit.theta_p) for fit in sides))
-    table.add_row("c_e, FLOPs", *(flops(fit.c_e, UNIDENTIFIED) for fit in sides))
-    table.add_row("  95 % interval", *(flops_interval(fit.c_e_low, fit.c_e_high) for fit in sides))
-    table.add_row("floor", *map(floor_text, sides))
-    table.add_row("R²", *(decimal(fit.r2) for fit in sides))
-    table.add_row("frontier area", *(decimal(getattr(conclusions.pareto_area, side)) for side in SIDES))
+    sides: dict[str, Fit] = {side: getattr(conclusions, side) for side in conclusions.sides}
+    table = _table("", *sides, left=1)
+    table.add_row("theta", *(signed(fit.theta, UNIDENTIFIED) for fit in sides.values()))
+    table.add_row("  standard error", *(decimal(fit.theta_se) for fit in sides.values()))
+    table.add_row("  95 % interval", *(signed_interval(fit.theta_low, fit.theta_high) for fit in sides.values()))
+    table.add_row("  p", *(probability(fit.theta_p) for fit in sides.values()))
+    table.add_row("c_e, FLOPs", *(flops(fit.c_e, UNIDENTIFIED) for fit in sides.values()))
+    table.add_row("  95 % interval", *(flops_interval(fit.c_e_low, fit.c_e_high) for fit in sides.values()))
+    table.add_row("floor", *map(floor_text, sides.values()))
+    table.add_row("R²", *(decimal(fit.r2) for fit in sides.values()))
+    table.add_row("frontier area", *(decimal(getattr(conclusions.pareto_area, side)) for side in sides))
     return table
 
 
 def _models(conclusions: BenchConclusions) -> Table:
-    rows = conclusions.models
-    table = _table("rank", "model", "base", "adjusted", "gain", "change", "tied", left=2)
+    rows, both = conclusions.models, len(conclusions.sides) > 1
+    table = _table("rank", "model", *conclusions.sides, *(("gain", "change") if both else ()), "tied", left=2)
     for row in rows[:MAX_ROWS]:
+        scores = {
+            "base": with_error(row.base, row.base_stderr),
+            "adjusted": with_error(row.adjusted, row.adjusted_stderr) + ("*" if row.kept_base else ""),
+        }
+        change = f"{row.rank_change:+d}".replace("-", "−") if row.rank_change else "="
+        moved = (signed(row.gain), change) if both else ()
         table.add_row(
-            str(row.rank_adjusted),
-            Text(row.model),
-            with_error(row.base, row.base_stderr),
-            with_error(row.adjusted, row.adjusted_stderr) + ("*" if row.kept_base else ""),
-            signed(row.gain),
-            f"{row.rank_change:+d}".replace("-", "−") if row.rank_change else "=",
-            str(row.tie_group),
+            str(row.rank), Text(row.model), *(scores[side] for side in conclusions.sides), *moved, str(row.tie_group)
         )
     notes = [f"and {len(rows) - MAX_ROWS} more in the report"] if len(rows) > MAX_ROWS else []
     table.caption = "; ".join(filter(None, (*notes, say(conclusions, "terminal ranking")))) or None
@@ -108,7 +112,8 @@ def _benches(conclusions: AgreementConclusions, out: Terminal) -> None:
     table = _table("benches", "before", "95 % interval", "after", "95 % interval", left=1)
     rows: list[tuple[str, Any]] = [(f"{pair.first}, {pair.second}: tau", pair) for pair in conclusions.pairs]
     for name, of in [*rows, ("first component's share", conclusions.first_component)]:
-        cells = [[decimal(getattr(of, s).estimate), _range(getattr(of, s).low, getattr(of, s).high)] for s in SIDES]
+        sides = (getattr(of, side) for side in SIDES)
+        cells = [(decimal(one.estimate), _range(one.low, one.high)) if one else (DASH, DASH) for one in sides]
         table.add_row(Text(name), *cells[0], *cells[1])
     for line in conclusions.excluded:
         out.print(Text(f"excluded {line.model}: {line.reason}"))
@@ -116,6 +121,8 @@ def _benches(conclusions: AgreementConclusions, out: Terminal) -> None:
 
 
 def _reformulation(conclusions: FormatConclusions, out: Terminal) -> None:
+    for line in conclusions.excluded:
+        out.print(Text(f"excluded {line.model}: {line.reason}"))
     table = _table("bench", "format", "scores", "theta", "95 % interval", "p", "c_e", "R²", left=3)
     for fit in conclusions.fits:
         table.add_row(
@@ -172,7 +179,9 @@ def _numbers(row: ModelScore | VersionScore) -> list[str]:
 
 
 def _pairs(of: Sequence[Pair], out: Terminal) -> None:
-    pairs = _table("second minus first", "difference", "95 % interval", "p", "p, all", "detectable", left=1)
+    names = ("difference", "95 % interval", "p", "p, all", "detectable", "items to decide")
+    of_models = not any(pair.bench for pair in of)
+    pairs = _table("second minus first", *(names if of_models else names[:-1]), left=1)
     for pair in of[:MAX_ROWS]:
         first, second = pair.first, pair.second
         if second.rpartition(" ")[0] == first.rpartition(" ")[0]:  # two versions of one model
@@ -184,6 +193,7 @@ def _pairs(of: Sequence[Pair], out: Terminal) -> None:
             probability(pair.p),
             probability(pair.p_adjusted),
             decimal(pair.minimum_detectable_difference),
+            *([count(pair.n_items_to_decide)] if of_models else ()),
         )
     if len(of) > MAX_ROWS:
         pairs.caption = f"and {len(of) - MAX_ROWS} more in the run's tables"

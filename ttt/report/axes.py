@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from ttt.comparison.conclusions import BenchConclusions
 from ttt.comparison.findings import Groups, ModelLine
 from ttt.formatting import clean, count
-from ttt.plotting import ALERT, INK, NEWER, NEWER_EDGE, OLDER, OLDER_EDGE, new_figure, quiet
+from ttt.plotting import ALERT, INK, MUTED, NEWER, NEWER_EDGE, OLDER, OLDER_EDGE, new_figure, quiet
 
 WIDE, NARROW = 9.2, 4.0  # inches: a page's width, and a phone's, where the panels stand below each other
 
@@ -20,7 +20,7 @@ WIDE, NARROW = 9.2, 4.0  # inches: a page's width, and a phone's, where the pane
 class Group(NamedTuple):
     """How one side of the split is drawn: recognised by shape as well as by colour."""
 
-    newer: bool
+    newer: bool | None
     fill: str
     edge: str
     marker: str
@@ -30,11 +30,15 @@ class Group(NamedTuple):
 GROUPS = (
     Group(False, OLDER, OLDER_EDGE, "o", "-"),
     Group(True, NEWER, NEWER_EDGE, "D", (0, (5, 2))),
+    Group(None, "white", MUTED, "s", "-"),
 )
+"""The last one is of models that are in neither: those that lack what the split goes by, or all where there is none."""
 
 
-def group_label(split: Groups, group: Group) -> str:
+def group_label(split: Groups | None, group: Group) -> str:
     """The split's own word for the group, with its number of models."""
+    if split is None or group.newer is None:
+        return "models" if split is None else "models of neither group"
     name, size = (split.newer, split.n_newer) if group.newer else (split.older, split.n_older)
     return f"{clean(name)} ({count(size)})"
 
@@ -44,12 +48,18 @@ def metric_label(conclusions: BenchConclusions) -> str:
     return f"score ({clean(conclusions.metric.replace(',none', ''))})"
 
 
-def panels(narrow: bool, height: float, **options: Any) -> tuple[Figure, list[Axes]]:
-    """Two panels with one y axis: side by side, or below each other for a narrow screen."""
-    if narrow:
-        figure, axes = new_figure(NARROW, 1.62 * height, rows=2, sharex=True, sharey=True, **options)
+TITLES = {"base": "Before adjusting", "adjusted": "After adjusting"}
+
+
+def panels(n: int, narrow: bool, height: float) -> tuple[Figure, list[Axes]]:
+    """A panel, or two with one y axis: side by side, or below each other for a narrow screen."""
+    if n == 1:
+        figure, one = new_figure(NARROW if narrow else 0.75 * WIDE, (0.81 if narrow else 1.0) * height)
+        axes = [one]
+    elif narrow:
+        figure, axes = new_figure(NARROW, 1.62 * height, rows=2, sharex=True, sharey=True)
     else:
-        figure, axes = new_figure(WIDE, height, columns=2, sharey=True, **options)
+        figure, axes = new_figure(WIDE, height, columns=2, sharey=True)
     for one in axes:
         quiet(one)
     return figure, list(axes)
@@ -68,7 +78,11 @@ def draw_points(
     """The models of each group at (x, y), with whiskers of 1.96 standard errors; which groups were drawn."""
     drawn = []
     for group in GROUPS:
-        rows = [row for row in models if row.newer == group.newer and getattr(row, x) is not None]
+        rows = [
+            row
+            for row in models
+            if row.newer == group.newer and getattr(row, x) is not None and getattr(row, y) is not None
+        ]
         if not rows:
             continue
         drawn.append(group)

@@ -16,6 +16,7 @@ from ttt.comparison.sentences.captions import fitted_floors, theta_text
 from ttt.plotting import INK, MUTED, OLDER, log_axis
 from ttt.report.axes import (
     GROUPS,
+    TITLES,
     Group,
     draw_points,
     group_handle,
@@ -29,27 +30,31 @@ from ttt.report.axes import (
 CHANCE_LINE: dict[str, Any] = {"color": MUTED, "linestyle": (0, (1, 2)), "linewidth": 1.3, "zorder": 1}
 FLOOR_LINE: dict[str, Any] = {**CHANCE_LINE, "linestyle": (0, (5, 2, 1, 2))}
 CROWD = 150  # models, beyond which their marks would hide the fit
-TITLES = (("base", "Before adjusting"), ("adjusted", "After adjusting"))
 
 
-def before_after(conclusions: BenchConclusions, narrow: bool = False) -> Figure:
-    """Two panels with the same axes."""
+def before_after(conclusions: BenchConclusions, narrow: bool = False) -> Figure | None:
+    """A panel for each half that there is, with the same axes; None where the compute of no model is known."""
     models = conclusions.models
-    figure, axes = panels(narrow, 4.3)
+    compute = [row.compute for row in models if row.compute]
+    if not compute:
+        return None
+    sides = conclusions.sides
+    figure, axes = panels(len(sides), narrow, 4.3)
     crowded = len(models) > CROWD
     drawn: set[Group] = set()
     curves = marks = False
-    for one, (side, title) in zip(axes, TITLES, strict=True):
+    for one, side in zip(axes, sides, strict=True):
         drawn |= set(
             draw_points(one, models, "compute", side, f"{side}_stderr", size=3.0 if crowded else 5.0, alpha=0.85)
         )
-        log_axis(one, "x", [row.compute for row in models], "pretraining compute (FLOPs)")
+        log_axis(one, "x", compute, "pretraining compute (FLOPs)")
         curves |= _draw_curves(one, getattr(conclusions.curves, side), order=3.5 if crowded else 2.5)
-        one.set_title(f"{title}\n{theta_text(getattr(conclusions, side))}", loc="left", fontsize=10.5, color=INK)
-    for one, (side, _) in zip(axes, TITLES, strict=True):
+        what = "" if conclusions.no_theta else f"\n{theta_text(getattr(conclusions, side))}"
+        one.set_title(f"{TITLES[side]}{what}", loc="left", fontsize=10.5, color=INK)
+    for one, side in zip(axes, sides, strict=True):
         marks |= _draw_levels(one, conclusions, side)
         one.set_ylabel(metric_label(conclusions) if one is axes[0] or narrow else "")
-    if narrow:
+    if narrow and len(axes) > 1:
         axes[0].set_xlabel("")
     _draw_legend(figure, conclusions, drawn, curves, marks, narrow)
     mark_provisional(figure, conclusions.provisional)
@@ -60,8 +65,9 @@ def _draw_curves(axes: Axes, curve: Curve | None, order: float) -> bool:
     """Fitted lines and, where given, the older group's band; False where there are none."""
     if curve is None:
         return False
-    for group in GROUPS:
-        line = curve.newer if group.newer else curve.older
+    older, newer, neither = GROUPS
+    lines = {neither: curve.older} if curve.newer is None else {older: curve.older, newer: curve.newer}
+    for group, line in lines.items():
         axes.plot(
             curve.compute, np.array(line, float), color=group.edge, linestyle=group.dashes, linewidth=1.6, zorder=order
         )
@@ -76,6 +82,8 @@ def _draw_levels(axes: Axes, conclusions: BenchConclusions, side: str) -> bool:
 
     Whether there is such a point.
     """
+    if conclusions.chance is None:
+        return False
     fit = getattr(conclusions, side)
     axes.axhline(conclusions.chance, **CHANCE_LINE)
     floor = conclusions.chance
@@ -103,11 +111,13 @@ def _draw_legend(
     handles: list[Any] = []
     labels: list[str] = []
     for group in (group for group in GROUPS if group in drawn):
-        line = group.dashes if curves else ""
+        has_line = curves and (group.newer is not None or conclusions.split is None)
+        line = group.dashes if has_line else ""
         handles.append(group_handle(group, line))
         labels.append(group_label(conclusions.split, group))
-    handles.append(Line2D([], [], **CHANCE_LINE))
-    labels.append("chance")
+    if conclusions.chance is not None:
+        handles.append(Line2D([], [], **CHANCE_LINE))
+        labels.append("chance")
     if fitted_floors(conclusions):
         handles.append(Line2D([], [], **FLOOR_LINE))
         labels.append("fitted floor")
@@ -116,5 +126,5 @@ def _draw_legend(
         labels.append("point of emergence, 95 %")
     if any(curve and curve.older_low for curve in (conclusions.curves.base, conclusions.curves.adjusted)):
         handles.append(Patch(color=OLDER, alpha=0.2, linewidth=0))
-        labels.append("95 % band, older group")
+        labels.append("95 % band, older group" if conclusions.split else "95 % band")
     legend(figure, handles, labels, narrow)

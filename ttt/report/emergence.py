@@ -54,7 +54,8 @@ def emergence(conclusions: BenchConclusions, narrow: bool = False) -> Figure | N
             line = _draw(one, ours, field, _end(budgets)) or line
             one.set_title(f"{title}{name}", loc="left", fontsize=10.5, color=INK)
     if missing is not None:
-        legend(figure, [line, missing], [clean(conclusions.split.older), "c_e not identified"], narrow)
+        older = clean(conclusions.split.older) if conclusions.split else "all models"
+        legend(figure, [line, missing], [older, "c_e not identified"], narrow)
     mark_provisional(figure, conclusions.provisional)
     return figure
 

@@ -15,6 +15,7 @@ from ttt.formatting import decimal
 from ttt.plotting import INK, OLDER, log_axis
 from ttt.report.axes import (
     GROUPS,
+    TITLES,
     draw_points,
     group_handle,
     group_label,
@@ -23,38 +24,45 @@ from ttt.report.axes import (
     metric_label,
     panels,
 )
-from ttt.report.before_after import TITLES
 from ttt.report.labels import Label, place_labels
 
 
-def frontier(conclusions: BenchConclusions, narrow: bool = False) -> Figure:
-    """Two panels with the staircase of unbeaten models, some of them named."""
-    stairs = {side: getattr(conclusions.frontier, side) for side, _ in TITLES}
-    models = conclusions.models
-    compute = [row.compute for row in models]
-    figure, axes = panels(narrow, 4.1)
+def frontier(conclusions: BenchConclusions, narrow: bool = False) -> Figure | None:
+    """A panel a half with the staircase of unbeaten models, some of them named; None where no compute is known."""
+    stairs = {side: steps for side in conclusions.sides if (steps := getattr(conclusions.frontier, side))}
+    if not stairs:
+        return None
+    models = [row for row in conclusions.models if row.compute]
+    compute = [row.compute for row in models if row.compute]
+    figure, axes = panels(len(stairs), narrow, 4.1)
     drawn = set()
-    for one, (side, title) in zip(axes, TITLES, strict=True):
+    has_older = False
+    for one, side in zip(axes, stairs, strict=True):
         drawn |= set(draw_points(one, models, "compute", side, size=4.6, alpha=0.75))
         log_axis(one, "x", compute, "pretraining compute (FLOPs)")
-        _draw_stairs(one, getattr(conclusions.frontier, f"{side}_older"), color=OLDER, width=3.5, alpha=0.35)
+        older = getattr(conclusions.frontier, f"{side}_older") or []
+        has_older |= bool(older)
+        _draw_stairs(one, older, color=OLDER, width=3.5, alpha=0.35)
         _draw_stairs(one, stairs[side])
-        added = f"area added by the newer group: {decimal(getattr(conclusions.pareto_area, side))}"
-        one.set_title(f"{title}\n{added}", loc="left", fontsize=10.5, color=INK)
+        area = getattr(conclusions.pareto_area, side)
+        added = "" if area is None else f"\narea added by the newer group: {decimal(area)}"
+        one.set_title(f"{TITLES[side]}{added}", loc="left", fontsize=10.5, color=INK)
         one.set_ylabel(metric_label(conclusions) if one is axes[0] or narrow else "")
-    if narrow:
+    if narrow and len(axes) > 1:
         axes[0].set_xlabel("")
     handles: list[Any] = [Line2D([], [], color=INK, linewidth=1.4)]
-    handles.append(Line2D([], [], color=OLDER, linewidth=3.5, alpha=0.35))
-    labels = ["frontier of all models", "frontier of the older group"]
+    labels = ["frontier of all models"]
+    if has_older:
+        handles.append(Line2D([], [], color=OLDER, linewidth=3.5, alpha=0.35))
+        labels.append("frontier of the older group")
     for group in (group for group in GROUPS if group in drawn):
         handles.append(group_handle(group))
         labels.append(group_label(conclusions.split, group))
     legend(figure, handles, labels, narrow)
     mark_provisional(figure, conclusions.provisional)
-    for one, (side, _) in zip(axes, TITLES, strict=True):
+    for one, side in zip(axes, stairs, strict=True):
         names = [Label(step.model, step.compute, step.score) for step in reversed(stairs[side])]
-        points = [(row.compute, getattr(row, side)) for row in models]
+        points = [(row.compute or 0.0, getattr(row, side)) for row in models]
         corners = [(step.compute, step.score) for step in stairs[side]]
         corners += [(one.get_xlim()[1], corners[-1][1])] if corners else []
         place_labels(one, names, points, corners, at_most=4 if narrow else 8, size=7.5)

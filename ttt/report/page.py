@@ -13,10 +13,11 @@ from markupsafe import Markup
 from ttt import formatting
 from ttt.comparison.conclusions import BenchConclusions
 from ttt.comparison.sentences import said, say
-from ttt.comparison.sentences.fits import INFERENCES, fits, floor_text
+from ttt.comparison.sentences.fits import INFERENCES, effects, fits, floor_text, has_table
 from ttt.formatting import clean
 from ttt.report import strips
 
+WHEN = {"base": "before", "adjusted": "after"}
 CONFOUND = (
     ("untouched", "Nobody trained on the test task"),
     ("both_trained", "Both halves trained on the test task"),
@@ -44,11 +45,13 @@ def page(conclusions: BenchConclusions, figures: Mapping[str, Drawn]) -> str:
             figures=figures,
             fits=fits(conclusions),
             inferences=INFERENCES,
+            has_table=has_table(conclusions),
             theta_scale=strips.difference_scale(fits(conclusions)),
-            effect_scale=strips.difference_scale([conclusions.direct_effect, conclusions.indirect_effect]),
+            effect_scale=strips.difference_scale(effects(conclusions)),
             confound=halves,
             confound_scale=strips.difference_scale([part for _, part in halves]),
             score_scale=strips.score_scale(conclusions),
+            pair_scale=strips.difference_scale(conclusions.pairs or []),
             say=partial(say, conclusions),
             said=partial(said, conclusions),
         )
@@ -78,6 +81,7 @@ def _environment() -> Environment:
         floor_text=floor_text,
         whiskers=strips.whiskers,
         width=strips.WIDTH,
+        WHEN=WHEN,
         DASH=formatting.DASH,
         UNIDENTIFIED=formatting.UNIDENTIFIED,
     )

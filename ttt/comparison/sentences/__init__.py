@@ -10,12 +10,13 @@ from __future__ import annotations
 from typing import Any
 
 from ttt.comparison.conclusions import Conclusions
-from ttt.comparison.sentences import benches, captions, confound, fits, saturation, summaries, tables
+from ttt.comparison.sentences import absent, benches, captions, confound, fits, saturation, summaries, tables
 from ttt.comparison.sentences.sentence import Sentence as Sentence
 
 SENTENCES: tuple[Sentence[Any], ...] = (
     *summaries.SENTENCES,
     *captions.SENTENCES,
+    *absent.SENTENCES,
     *fits.SENTENCES,
     *confound.SENTENCES,
     *saturation.SENTENCES,

@@ -9,12 +9,16 @@ from ttt.formatting import UNIDENTIFIED, decimal, signed, signed_interval
 
 
 def _taus(c: AgreementConclusions) -> list[str]:
-    return [
-        f"{pair.first} and {pair.second} {decimal(pair.base.estimate, digits=2)} before and "
-        f"{decimal(pair.adjusted.estimate, digits=2)} after adjusting"
-        for pair in c.pairs
-        if pair.base.estimate is not None
-    ]
+    """For each pair of benches of which tau is identified on a side."""
+    lines = []
+    for pair in c.pairs:
+        known = [
+            f"{decimal(of.estimate, digits=2)} {when}"
+            for when, of in (("before", pair.base), ("after", pair.adjusted))
+            if of is not None and of.estimate is not None
+        ]
+        lines += [f"{pair.first} and {pair.second} {' and '.join(known)} adjusting"] if known else []
+    return lines
 
 
 def _theta(fit: FormatFit) -> str:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from ttt.comparison.conclusions import BenchConclusions
 from ttt.comparison.findings import Fit
-from ttt.comparison.sentences.sentence import Sentence, always
-from ttt.formatting import count, decimal, first_few, known, signed, signed_interval
+from ttt.comparison.sentences.sentence import Sentence
+from ttt.formatting import count, decimal, first_few, signed, signed_interval
+
+
+def is_drawn(c: BenchConclusions) -> bool:
+    """Score against compute is drawn: the compute of a model is known."""
+    return any(row.compute for row in c.models)
 
 
 def has_curves(c: BenchConclusions) -> bool:
@@ -13,7 +18,13 @@ def has_curves(c: BenchConclusions) -> bool:
 
 
 def has_emergence(c: BenchConclusions) -> bool:
-    return known(c.base.c_e) is not None or known(c.adjusted.c_e) is not None
+    return any(fit is not None and fit.c_e is not None for fit in (c.base, c.adjusted))
+
+
+def areas(c: BenchConclusions) -> list[str]:
+    """The area that the newer group adds to the frontier, on the sides of which it is known."""
+    sides = {"before": c.pareto_area.base, "after": c.pareto_area.adjusted}
+    return [f"{decimal(area)} {when} adjusting" for when, area in sides.items() if area is not None]
 
 
 def fitted_floors(c: BenchConclusions) -> list[str]:
@@ -21,7 +32,7 @@ def fitted_floors(c: BenchConclusions) -> list[str]:
     return [
         f"{decimal(fit.floor)} {when} adjusting"
         for when, fit in (("before", c.base), ("after", c.adjusted))
-        if fit.floor_fitted
+        if fit is not None and fit.floor_fitted
     ]
 
 
@@ -47,12 +58,18 @@ def theta_text(fit: Fit) -> str:
     return f"θ = {signed(fit.theta)}" + (f"  (95 %: {interval})" if interval else "  (no interval)")
 
 
+def sides(c: BenchConclusions) -> str:
+    """Theta on the sides that there are."""
+    parts = [("Before", c.base), ("After", c.adjusted)]
+    return " ".join(f"{when} adjusting: {theta_text(fit)}." for when, fit in parts if fit is not None)
+
+
 SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
     Sentence(
         "before-after.marks",
         "before_after",
-        "the models of one bench are drawn",
-        always,
+        "the compute of a model is known",
+        is_drawn,
         lambda c: (
             "A mark is a model; whiskers reach 1.96 standard errors of its score to either side where they are known."
         ),
@@ -60,12 +77,19 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
     Sentence(
         "before-after.lines",
         "before_after",
-        "a curve is fitted on one side at least",
-        has_curves,
+        "a curve is fitted to two groups",
+        lambda c: has_curves(c) and c.split is not None,
         lambda c: (
             "The lines are one fit with a shared slope: θ is the distance between them, what the newer group scores "
             "above the older one at equal compute."
         ),
+    ),
+    Sentence(
+        "before-after.one-line",
+        "before_after",
+        "a curve is fitted to models that make no two groups",
+        lambda c: has_curves(c) and c.split is None,
+        lambda c: "The line is one fit to all models, which make no two groups.",
     ),
     Sentence(
         "before-after.chance-left",
@@ -77,8 +101,8 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
     Sentence(
         "before-after.chance",
         "before_after",
-        "no point of emergence is identified, or a floor is fitted in the place of chance",
-        lambda c: not has_emergence(c) or fitted_floors(c),
+        "the bench has a chance level, and no point of emergence is identified or a floor is fitted in its place",
+        lambda c: is_drawn(c) and c.chance is not None and (not has_emergence(c) or fitted_floors(c)),
         lambda c: f"The dotted line is chance ({decimal(c.chance)}).",
     ),
     Sentence(
@@ -94,12 +118,26 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
     Sentence(
         "emergence.older",
         "emergence",
+        "two budgets of adjusting or more were scored, of models of two groups",
+        lambda c: has_budgets(c) and c.split is not None,
+        lambda c: "For the older group alone.",
+    ),
+    Sentence(
+        "emergence.all",
+        "emergence",
+        "two budgets of adjusting or more were scored, of models that make no two groups",
+        lambda c: has_budgets(c) and c.split is None,
+        lambda c: "For all models.",
+    ),
+    Sentence(
+        "emergence.panels",
+        "emergence",
         "two budgets of adjusting or more were scored",
         has_budgets,
         lambda c: (
-            "For the older group alone. The point of emergence is the compute at which the score leaves its floor, R² "
-            "the share of the score’s variance that compute explains; whiskers are 95 % intervals, and one that runs "
-            "to the panel’s edge is open."
+            "The point of emergence is the compute at which the score leaves its floor, R² the share of the score’s "
+            "variance that compute explains; whiskers are 95 % intervals, and one that runs to the panel’s edge is "
+            "open."
         ),
     ),
     Sentence(
@@ -163,23 +201,36 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
     Sentence(
         "frontier.area",
         "frontier",
-        "the area that the newer group adds is known on both sides",
-        lambda c: known(c.pareto_area.base) is not None and known(c.pareto_area.adjusted) is not None,
+        "the area that the newer group adds is known, on one side at least",
+        areas,
         lambda c: (
-            f"The area that the newer group adds to the frontier is {decimal(c.pareto_area.base)} before adjusting and "
-            f"{decimal(c.pareto_area.adjusted)} after (score times decades of compute). Only what is left after "
-            "adjusting speaks of a better use of compute."
+            f"The area that the newer group adds to the frontier is {' and '.join(areas(c))} (score times decades of "
+            "compute). Only what is left after adjusting speaks of a better use of compute."
         ),
+    ),
+    Sentence(
+        "frontier.one",
+        "frontier",
+        "the compute of a model is known, and the area that a newer group adds is not",
+        lambda c: is_drawn(c) and not areas(c),
+        lambda c: "From a model on, its score can be had for its compute.",
     ),
     Sentence(
         "cost.time",
         "cost",
-        "the time of two models or more is known",
-        has_times,
+        "the time of two models or more is known, and they were adjusted",
+        lambda c: has_times(c) and "adjusted" in c.sides,
         lambda c: (
             "The time of a cell (adjusting and evaluating) against the adjusted score, for the models whose time is "
             "known."
         ),
+    ),
+    Sentence(
+        "cost.time-base",
+        "cost",
+        "the time of two models or more is known, and there are base scores alone",
+        lambda c: has_times(c) and "adjusted" not in c.sides,
+        lambda c: "The time of evaluating against the base score, for the models whose time is known.",
     ),
     Sentence(
         "description.provisional",
@@ -191,12 +242,9 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
     Sentence(
         "description.before-after",
         "figures/before_after",
-        "the models of one bench are drawn",
-        always,
-        lambda c: (
-            "Score against pretraining compute for both groups of models. "
-            f"Before adjusting: {theta_text(c.base)}. After adjusting: {theta_text(c.adjusted)}."
-        ),
+        "the compute of a model is known",
+        is_drawn,
+        lambda c: f"Score against pretraining compute. {sides(c)}",
     ),
     Sentence(
         "description.emergence",
@@ -208,58 +256,22 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
     Sentence(
         "description.frontier",
         "figures/frontier",
-        "the models of one bench are drawn",
-        always,
-        lambda c: (
-            "Best score to be had for a compute. Area that the newer group adds: "
-            f"{decimal(c.pareto_area.base)} before adjusting, {decimal(c.pareto_area.adjusted)} after."
-        ),
+        "the compute of a model is known",
+        is_drawn,
+        lambda c: "Best score to be had for a compute.",
+    ),
+    Sentence(
+        "description.frontier-area",
+        "figures/frontier",
+        "the area that the newer group adds is known, on one side at least",
+        areas,
+        lambda c: f"Area that the newer group adds: {' and '.join(areas(c))}.",
     ),
     Sentence(
         "description.cost",
         "figures/cost",
         "the time of two models or more is known",
         has_times,
-        lambda c: "Adjusted score against the time of each model's cell.",
-    ),
-    Sentence(
-        "absent.emergence",
-        "absent",
-        "fewer than two budgets of adjusting were scored",
-        lambda c: not has_budgets(c),
-        lambda c: "fewer than two budgets of adjusting were scored.",
-        "Emergence by budget",
-    ),
-    Sentence(
-        "absent.cost",
-        "absent",
-        "the time of fewer than two models is known",
-        lambda c: not has_times(c),
-        lambda c: "the time of fewer than two models is known.",
-        "Cost against score",
-    ),
-    Sentence(
-        "absent.discriminator",
-        "absent",
-        "nothing is concluded of the discriminator",
-        lambda c: c.discriminator is None,
-        lambda c: "it needs at least five models a group.",
-        "Discriminator test",
-    ),
-    Sentence(
-        "absent.confound",
-        "absent",
-        "the confound was asked for, and too few older models have the adjustments",
-        lambda c: c.confound is None and c.provenance.options.get("confound") != "none",
-        lambda c: "it needs older models that were adjusted for one epoch and for two, from the base model and on top.",
-        "The confound recreated",
-    ),
-    Sentence(
-        "absent.confound-not-asked",
-        "absent",
-        "the confound was not asked for",
-        lambda c: c.confound is None and c.provenance.options.get("confound") == "none",
-        lambda c: "it was not asked for.",
-        "The confound recreated",
+        lambda c: "Score against the time of each model's cell.",
     ),
 )

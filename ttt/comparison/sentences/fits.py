@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ttt.comparison.conclusions import BenchConclusions
 from ttt.comparison.findings import EffectSize, Fit
-from ttt.comparison.sentences.sentence import Sentence, always
+from ttt.comparison.sentences.sentence import Sentence
 from ttt.formatting import DASH, UNIDENTIFIED, decimal, percent, probability
 from ttt.stats.floor import FLOOR_LEVEL
 
@@ -13,15 +13,15 @@ NO_EFFECT = "the groups follow compute, or there are too few models to tell them
 
 
 def fits(c: BenchConclusions) -> list[Fit]:
-    """As the table of fits has them: by the inference that was asked for, and by the other."""
-    return [c.base, c.adjusted, c.other_inference.base, c.other_inference.adjusted]
+    """As the table of fits has them, of the sides that there are: by the inference asked for, and by the other."""
+    return [fit for of in (c, c.other_inference) for fit in (of.base, of.adjusted) if fit is not None]
 
 
-def remarks(name: str, base: Fit, adjusted: Fit) -> str:
+def remarks(name: str, base: Fit | None, adjusted: Fit | None) -> str:
     """What the fits by one inference remark of themselves; the same remark once. Empty where there is none."""
     where: dict[str, list[str]] = {}
     for fit, when in ((base, "before"), (adjusted, "after")):
-        if fit.note:
+        if fit and fit.note:
             where.setdefault(fit.note.rstrip("."), []).append(when)
     return " ".join(f"{INFERENCES[name]}, {' and '.join(when)} adjusting: {note}." for note, when in where.items())
 
@@ -34,7 +34,8 @@ def floor_text(fit: Fit) -> str:
 def chance_stands(c: BenchConclusions) -> list[str]:
     """The p value of chance on the sides where it was tested and not rejected."""
     sides = (("before", c.base), ("after", c.adjusted))
-    return [f"{when} adjusting p {probability(p)}" for when, fit in sides if (p := fit.floor_p or 0.0) > FLOOR_LEVEL]
+    tested = [(when, fit.floor_p) for when, fit in sides if fit is not None and fit.floor_p is not None]
+    return [f"{when} adjusting p {probability(p)}" for when, p in tested if p > FLOOR_LEVEL]
 
 
 def standard_errors(c: BenchConclusions) -> str:
@@ -44,26 +45,40 @@ def standard_errors(c: BenchConclusions) -> str:
         f"{when} adjusting theta's standard error is {own.theta_se:.3f} by {c.inference} inference and "
         f"{also.theta_se:.3f} by {other.name} inference"
         for when, own, also in (("before", c.base, other.base), ("after", c.adjusted, other.adjusted))
-        if own.theta_se is not None and also.theta_se is not None
+        if own and also and own.theta_se is not None and also.theta_se is not None
     )
     return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
-def leaves_out_zero(effect: EffectSize | Fit) -> int:
+def has_table(c: BenchConclusions) -> bool:
+    """There is something to show in a table of fits: theta could be fitted, or something else was."""
+    return not c.no_theta or any(fit.alpha is not None for fit in fits(c))
+
+
+def leaves_out_zero(effect: EffectSize | Fit | None) -> int:
     """1 or -1 where the interval lies above or below 0; 0 where it holds 0 or is not known."""
+    if effect is None:
+        return 0
     low, high = (effect.low, effect.high) if isinstance(effect, EffectSize) else (effect.theta_low, effect.theta_high)
     return 0 if low is None or high is None else 1 if low > 0 else -1 if high < 0 else 0
 
 
-def holds_zero(effect: EffectSize | Fit) -> bool:
+def holds_zero(effect: EffectSize | Fit | None) -> bool:
     """An interval is known, and 0 is in it."""
+    if effect is None:
+        return False
     low = effect.low if isinstance(effect, EffectSize) else effect.theta_low
     return low is not None and leaves_out_zero(effect) == 0
 
 
 def unidentified(c: BenchConclusions) -> EffectSize | None:
-    """The first effect that is not identified."""
-    return next((effect for effect in (c.direct_effect, c.indirect_effect) if effect.estimate is None), None)
+    """The first effect that is not identified though theta can be fitted."""
+    return next((effect for effect in effects(c) if effect.estimate is None and not c.no_theta), None)
+
+
+def effects(c: BenchConclusions) -> list[EffectSize]:
+    """Those of which the halves are there."""
+    return [effect for effect in (c.direct_effect, c.indirect_effect) if effect is not None]
 
 
 SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
@@ -71,14 +86,14 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
         "theta.remarks",
         "remarks",
         "a fit by the inference that was asked for remarks something of itself",
-        lambda c: remarks(c.inference, c.base, c.adjusted),
+        lambda c: has_table(c) and remarks(c.inference, c.base, c.adjusted),
         lambda c: remarks(c.inference, c.base, c.adjusted),
     ),
     Sentence(
         "theta.other-remarks",
         "remarks",
         "a fit by the other inference remarks something of itself",
-        lambda c: remarks(c.other_inference.name, c.other_inference.base, c.other_inference.adjusted),
+        lambda c: has_table(c) and remarks(c.other_inference.name, c.other_inference.base, c.other_inference.adjusted),
         lambda c: remarks(c.other_inference.name, c.other_inference.base, c.other_inference.adjusted),
     ),
     Sentence(
@@ -101,15 +116,15 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
     Sentence(
         "theta.lose-and-count",
         "inferences",
-        "the policy is raw",
-        lambda c: c.policy == "raw",
+        "there are both halves, and the policy is raw",
+        lambda c: c.n_lose is not None and c.policy == "raw",
         lambda c: f"{c.n_lose} of {c.n_models} models lose by adjusting and count as they are.",
     ),
     Sentence(
         "theta.lose-and-keep",
         "inferences",
-        "the policy is keep_best",
-        lambda c: c.policy == "keep_best",
+        "there are both halves, and the policy is keep_best",
+        lambda c: c.n_lose is not None and c.policy == "keep_best",
         lambda c: f"{c.n_lose} of {c.n_models} models lose by adjusting and keep their base score.",
     ),
     Sentence(
@@ -125,21 +140,28 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
         "theta.not-identified",
         "theta",
         "theta or c_e of a fit is not identified",
-        lambda c: any(fit.theta is None or fit.c_e is None for fit in fits(c)),
+        lambda c: has_table(c) and any(fit.theta is None or fit.c_e is None for fit in fits(c)),
         lambda c: (
             f"“{UNIDENTIFIED.capitalize()}” means that these models cannot settle the quantity; a number would be made "
             "up."
         ),
     ),
     Sentence(
-        "effects.what",
+        "effects.direct",
         "effects",
-        "the models of one bench were compared before and after adjusting",
-        always,
+        "there is the adjusted half, and theta can be fitted",
+        lambda c: c.direct_effect is not None and not c.no_theta,
         lambda c: (
             "The direct effect is how far the newer group is ahead when every model has had the same training on the "
-            "test task; the indirect effect is what that training takes away of its lead."
+            "test task."
         ),
+    ),
+    Sentence(
+        "effects.indirect",
+        "effects",
+        "there are both halves, and theta can be fitted",
+        lambda c: c.indirect_effect is not None and not c.no_theta,
+        lambda c: "The indirect effect is what that training takes away of its lead.",
     ),
     Sentence(
         "direct.none",
@@ -194,7 +216,7 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
         "effects.control",
         "effects control",
         "an effect is identified",
-        lambda c: c.direct_effect.estimate is not None or c.indirect_effect.estimate is not None,
+        lambda c: any(effect.estimate is not None for effect in effects(c)),
         lambda c: (
             "The effects control for compute piecewise linearly, with no assumption on where the score leaves chance."
         ),

@@ -108,8 +108,8 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
     Sentence(
         "saturation.not-judged",
         "saturation",
-        "the studies of the models do not carry a verdict on the suite",
-        lambda c: c.suite_saturation.verdict == "not judged",
+        "models were adjusted, and their studies do not carry a verdict on the suite",
+        lambda c: "adjusted" in c.sides and c.suite_saturation.verdict == "not judged",
         lambda c: _sentence(c.suite_saturation),
     ),
     Sentence(
