@@ -177,7 +177,7 @@ def minimum_detectable_difference(gain: npt.ArrayLike, power: float = 0.8, alpha
     test = TTestPower()
     upper = 3.0 / float(np.sqrt(n))
     while test.power(upper, n, alpha) < power:
-        upper *= 2
+        upper *= 1.2  # not far beyond: with two items the distribution is no number at twice the effect
     effect = optimize.brentq(lambda effect: float(test.power(effect, n, alpha)) - power, 0.0, upper)
     return float(effect * array.std(ddof=1))
 
