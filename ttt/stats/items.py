@@ -167,17 +167,18 @@ def paired_interval(gain: npt.ArrayLike, groups: npt.ArrayLike | None = None) ->
 def minimum_detectable_difference(gain: npt.ArrayLike, power: float = 0.8, alpha: float = 0.05) -> float:
     """Smallest true mean difference that a paired test over these items finds with the given power, score units.
 
-    gain has shape (n_items,): the paired differences, of which only the spread matters. The power of Student's t is
-    statsmodels'; its own search for the effect ends below 0 for some numbers of items (73, 1458).
+    gain has shape (n_items,): the paired differences, of which only the spread matters; NaN for fewer than three, or
+    where all are the same. The power of Student's t is statsmodels'; its own search for the effect ends below 0 for
+    some numbers of items (73, 1458).
     """
     array = _items(gain, "gain")
     n = len(array)
-    if n < 2 or not array.std() > 0:
+    if n < 3 or not array.std() > 0:
         return float("nan")
     test = TTestPower()
     upper = 3.0 / float(np.sqrt(n))
     while test.power(upper, n, alpha) < power:
-        upper *= 1.2  # not far beyond: with two items the distribution is no number at twice the effect
+        upper *= 2
     effect = optimize.brentq(lambda effect: float(test.power(effect, n, alpha)) - power, 0.0, upper)
     return float(effect * array.std(ddof=1))
 
