@@ -504,4 +504,4 @@ def matthews() -> BenchConclusions:
 
 def unfitted(note: str) -> Fit:
     """Nothing was fitted, and why."""
-    return Fit(None, None, None, None, None, None, None, None, None, None, None, note)
+    return replace(bare().base, note=note)
