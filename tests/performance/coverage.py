@@ -66,11 +66,14 @@ parameter of every fit, bootstrap replicates included; otherwise it is chance, a
 the rule. Where the curve then fits worse than a constant, nothing is called identified.
 
 {n_floors} draws a row over the {n_models} public models, correlation {correlation:g}; theta is {late:g} where c_e is
-1e23 FLOPs and {usual:g} where it is 1e22.1 (else); false positives at theta = 0. "At chance" holds the floor at what is
-said to be chance, as all fits did before; "as chosen" follows the rule. Per cent, but for the models set aside (mean)
-and the width (median, in score).
+1e23 FLOPs, and {usual:g} elsewhere, where c_e is 10^22.1; false positives at theta = 0. "At chance" holds the floor at
+what is said to be chance, as all fits did before; "as chosen" follows the rule. Per cent, but for the models set aside
+(mean) and the width (median, in score).
 
 {floor_table}
+
+A floor so near chance that chance is seldom rejected hardly moves theta, but it moves c_e: the interval of c_e then
+covers less often than it says (floor 0.02 above chance).
 
 Measured within about {floor_error:.1f} points (one standard error).
 

@@ -64,11 +64,6 @@ def worlds() -> list[Planted]:
         ("floor 0.02 above chance", USUAL, 0.25, _from(0.27)),
         ("no valid answers below 2e9 parameters", USUAL, 0.25, _no_answers(2e9)),
         ("chance 0.5 said, 0.25 true", USUAL, 0.5, _from(0.25)),
-        ("floor 0.02 above chance, c_e 1e23", LATE, 0.25, _from(0.27)),
-        ("floor 0.09 below chance", USUAL, 0.449, _from(0.359)),
-        ("no valid answers below 3e9, c_e 1e23", LATE, 0.25, _no_answers(3e9)),
-        ("chance 0.25 said, 0 true", USUAL, 0.25, _from(0.0)),
-        ("chance as said, c_e 1e23", LATE, 0.25, _from(0.25)),
     )
     return [Planted(replace(world, name=name), chance, change) for name, world, chance, change in named]
 
