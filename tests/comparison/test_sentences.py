@@ -235,7 +235,7 @@ EXAMPLES: dict[str, Example] = {
     "emergence.crosses": Example("A cross means that the data do not say", FULL, NO_CROSS),
     "emergence.meaning": Example("what emerged there was knowing the task.", FULL, ONE_POINT),
     "frontier.area": Example("adds to the frontier is 0.181 before adjusting and 0.033 after", FULL, TWO),
-    "frontier.one": Example("From a model on, its score can be had", TWO, FULL),
+    "frontier.one": Example("A step is a model that no other one", TWO, FULL),
     "cost.time": Example("The time of a cell (adjusting and evaluating)", FULL, TIMELESS),
     "cost.time-base": Example("The time of evaluating against the base score,", BASE, UNTIMED),
     "description.provisional": Example("Provisional. Score against pretraining compute", PROVISIONAL, FULL),

@@ -423,6 +423,7 @@ def one_side(side: str, n_models: int = 12, **changes: Any) -> BenchConclusions:
         models=models,
         provisional=True,
         provisional_reasons=[f"the {other} half of all {n_models} models is missing"],
+        final_by=None,
         other_inference=replace(full.other_inference, **{other: None}, note=""),
         curves=replace(full.curves, **{other: None}),
         indirect_effect=None,
@@ -442,7 +443,7 @@ def one_side(side: str, n_models: int = 12, **changes: Any) -> BenchConclusions:
 def few(n_models: int = 2, **changes: Any) -> BenchConclusions:
     """Two models or three: nothing is fitted, every pair is tested."""
     full = bare()
-    models = ranked(full.models[:n_models])
+    models = [replace(row, newer=None) for row in ranked(full.models[:n_models])]
     steps = {name: getattr(_frontier(models), name) for name in ("base", "adjusted")}
     made = replace(
         full,

@@ -51,7 +51,6 @@ def page(conclusions: BenchConclusions, figures: Mapping[str, Drawn]) -> str:
             confound=halves,
             confound_scale=strips.difference_scale([part for _, part in halves]),
             score_scale=strips.score_scale(conclusions),
-            pair_scale=strips.difference_scale(conclusions.pairs or []),
             say=partial(say, conclusions),
             said=partial(said, conclusions),
         )

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from ttt.comparison.conclusions import BenchConclusions
-from ttt.comparison.contenders import Pair
 from ttt.comparison.findings import EffectSize, Fit, HalvesThetas
 from ttt.formatting import known
 
@@ -48,7 +47,7 @@ def score_scale(conclusions: BenchConclusions) -> Scale | None:
     return scale_of(values)
 
 
-def difference_scale(parts: Iterable[Fit | EffectSize | HalvesThetas | Pair]) -> Scale | None:
+def difference_scale(parts: Iterable[Fit | EffectSize | HalvesThetas]) -> Scale | None:
     """For differences with intervals, by any of the names they go by; 0 always has its place."""
-    names = ("theta", "theta_low", "theta_high", "estimate", "mean", "difference", "low", "high")
+    names = ("theta", "theta_low", "theta_high", "estimate", "mean", "low", "high")
     return scale_of([0.0, *(getattr(part, name, None) for part in parts for name in names)])

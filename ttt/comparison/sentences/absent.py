@@ -36,7 +36,7 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
         "what theta takes is not there",
         lambda c: c.no_theta,
         lambda c: f"what the newer group scores at equal compute needs {' and '.join(c.no_theta)}.",
-        "θ and its effects",
+        "θ",
     ),
     Sentence(
         "absent.compute",

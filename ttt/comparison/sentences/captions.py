@@ -213,7 +213,7 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
         "frontier",
         "the compute of a model is known, and the area that a newer group adds is not",
         lambda c: is_drawn(c) and not areas(c),
-        lambda c: "From a model on, its score can be had for its compute.",
+        lambda c: "A step is a model that no other one of less compute beats.",
     ),
     Sentence(
         "cost.time",

@@ -149,8 +149,8 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
     Sentence(
         "effects.direct",
         "effects",
-        "there is the adjusted half, and theta can be fitted",
-        lambda c: c.direct_effect is not None and not c.no_theta,
+        "there is the adjusted half, and the effect is known or theta can be fitted",
+        lambda c: c.direct_effect is not None and (c.direct_effect.estimate is not None or not c.no_theta),
         lambda c: (
             "The direct effect is how far the newer group is ahead when every model has had the same training on the "
             "test task."
@@ -159,8 +159,8 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
     Sentence(
         "effects.indirect",
         "effects",
-        "there are both halves, and theta can be fitted",
-        lambda c: c.indirect_effect is not None and not c.no_theta,
+        "there are both halves, and the effect is known or theta can be fitted",
+        lambda c: c.indirect_effect is not None and (c.indirect_effect.estimate is not None or not c.no_theta),
         lambda c: "The indirect effect is what that training takes away of its lead.",
     ),
     Sentence(
