@@ -15,6 +15,7 @@ from ttt.cli import terminal
 from ttt.cli.command import Command, heavy_imports
 from ttt.cli.offline import work_offline_if_silent
 from ttt.cli.request import CellCommand, parse_cells
+from ttt.comparison.sentences.saturation import on_suite
 from ttt.formatting import count, duration, flops, signed, signed_interval, with_error
 from ttt.spec import Cell, SpecError, Tracking, Trainer, check
 from ttt.study.space import StudySpec
@@ -26,6 +27,7 @@ class _Config(CellCommand):
     study: StudySpec
     ingested: bool
     from_share: float = Field(gt=0, lt=1)
+    cutoff: str
 
     @field_validator("benches")
     @classmethod
@@ -46,6 +48,7 @@ class Request:
     tracking: Tracking
     ingested: bool
     from_share: float
+    cutoff: str
 
 
 def parse(config: Mapping[str, Any]) -> Request:
@@ -54,7 +57,7 @@ def parse(config: Mapping[str, Any]) -> Request:
         if cell.adjustment.method == "none":
             raise SpecError("adjustment: 'none' has no budget to judge; name one that trains")
         asked.study.own_values(cell.adjustment, cell.model)
-    return Request(cell, asked.study, asked.trainer, asked.tracking, asked.ingested, asked.from_share)
+    return Request(cell, asked.study, asked.trainer, asked.tracking, asked.ingested, asked.from_share, asked.cutoff)
 
 
 def work(request: Request) -> dict[str, Any]:
@@ -66,7 +69,9 @@ def work(request: Request) -> dict[str, Any]:
         from ttt.study.ingested import judge_ingested
 
         cell = request.cell
-        judged = judge_ingested(tracker, cell.suite, cell.bench.name, request.from_share, request.study.tolerance)
+        judged = judge_ingested(
+            tracker, cell.suite, cell.bench.name, request.from_share, request.study.tolerance, request.cutoff
+        )
         return judged.model_dump(mode="json")
     work_offline_if_silent(request.cell)
     with heavy_imports():
@@ -133,6 +138,12 @@ def _show_ingested(result: IngestedVerdicts, out: terminal.Terminal) -> None:
     for correlation, counts in result.counts_if_correlated.items():
         named = ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
         out.print(f"If an item's scores at two checkpoints correlate {correlation}: {named}.")
+    suite = on_suite(result.suite_saturation)
+    out.print(f"{suite[:1].upper()}{suite[1:]}. No comparison is final by scores of its test.")
+    if result.without_checkpoints:
+        out.print(
+            f"Without these checkpoints, and not in the suite's verdict: {', '.join(result.without_checkpoints)}."
+        )
     for model, why in result.skipped.items():
         out.print(f"skipped {model}: {why}")
 

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.stores import adjustment, ask, made_models, planted, write, write_study
+from tests.stores import adjustment, ask, bench, made_models, planted, write, write_study
 from ttt.cell.read import items_tag
 from ttt.cell.study_result import CURVE
+from ttt.cell.suite_result import SuiteSaturation
 from ttt.comparison.conclude import conclude
 from ttt.comparison.conclusions import BenchConclusions
-from ttt.comparison.findings import SuiteSaturation
 from ttt.comparison.inputs import read_inputs
 from ttt.comparison.models import fitted_models
 from ttt.comparison.options import Options
 from ttt.comparison.suite import judge_suite
 from ttt.spec import SpecError
+from ttt.study.record import read_back
+from ttt.study.space import StudySpec
 from ttt.tracking import Tracker
 
 N_ITEMS, TOLERANCE = 3000, 0.01
@@ -197,3 +200,45 @@ def test_chosen_models_are_judged_one_by_one(store: Store) -> None:
     """What is concluded of two models hangs on each of them."""
     with pytest.raises(SpecError, match="final: these cells are not shown to be saturated"):
         ask(store.tracker, "items", ["sums"], Options(suite="made", final=True), [MODELS[0].name, MODELS[OPEN].name])
+
+
+def test_theta_is_judged_on_the_models_that_it_is_fitted_to_and_the_gain_on_all(store: Store) -> None:
+    options = Options(suite="made")
+    inputs = read_inputs(store.tracker, "sums", options)
+    whole = fitted_models(inputs.models, options)
+    assert whole.split is not None
+    part = replace(whole, models=whole.models[1:], split=replace(whole.split, is_newer=whole.split.is_newer[1:]))
+    without_facts = whole.models[0].model
+    suite = judge_suite(store.tracker, inputs, part, options)
+    assert (suite.verdict, suite.n_models, suite.theta_change is not None) == ("saturated", 7, True)
+    place = [model.name for model in MODELS].index(without_facts)
+    store.study(place, curve(place, 0.1))
+    suite = judge_suite(store.tracker, read_inputs(store.tracker, "sums", options), part, options)
+    assert (suite.verdict, suite.n_models, suite.rising) == ("not saturated", 8, [without_facts])
+    ungrouped = replace(whole, split=None)
+    store.study(place, flat(place))
+    suite = judge_suite(store.tracker, read_inputs(store.tracker, "sums", options), ungrouped, options)
+    assert (suite.verdict, set(suite.gains), suite.theta_change) == ("saturated", {"all"}, None)
+
+
+def test_several_benches_are_final_by_the_suite_of_each(store: Store) -> None:
+    other = bench("others")
+    if "made/others" not in store.tracker.experiments():
+        cells = [replace(cell, bench=other, tags={"ttt.saturated": "yes"}) for cell in CELLS]
+        write(store.tracker.root, cells)
+    asked = Options(suite="made", n_replicates=29)
+    final = ask(store.tracker, "benches", ["sums", "others"], asked.model_copy(update={"final": True}))
+    assert (final.provisional, final.provisional_reasons) == (False, [])
+    store.study(3, curve(3, 0.1))
+    reasons = ask(store.tracker, "benches", ["sums", "others"], asked).provisional_reasons
+    assert reasons[-1].startswith("sums: the suite is not saturated: model-003 gains more than the tolerance")
+    assert all(reason.startswith("sums: ") for reason in reasons)
+
+
+def test_a_study_without_items_of_its_own_is_not_read_back(tmp_path: Path) -> None:
+    """It is concluded anew, from the trials that there are."""
+    tracker, spec = write(tmp_path, CELLS[:1]), StudySpec(n_trials=3)
+    write_study(tracker, CELLS[0], curve(0), digest=None)
+    assert read_back(tracker, "made/sums", spec, "study of model-000") is None
+    write_study(tracker, CELLS[0], curve(0))
+    assert read_back(tracker, "made/sums", spec, "study of model-000") is not None

@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
+from ttt.cell.suite_result import SuiteChange, SuiteSaturation
 from ttt.comparison.conclusions import AgreementConclusions, BenchConclusions, FormatConclusions
 from ttt.comparison.contenders import Agreement, BenchPair, FirstComponent, Pair
 from ttt.comparison.findings import (
@@ -32,8 +33,6 @@ from ttt.comparison.findings import (
     RankingAgreement,
     RecreatedConfound,
     Step,
-    SuiteChange,
-    SuiteSaturation,
     Treatment,
 )
 
@@ -224,7 +223,7 @@ def suite_saturation(
     verdict = (
         "not saturated" if "not saturated" in verdicts else "saturated" if verdicts == {"saturated"} else "undecided"
     )
-    made = SuiteSaturation(verdict, "", 6400, 12800, 0.01, 12, 2000, gains, theta_change, [], 0.44)
+    made = SuiteSaturation(verdict, "", 6400, 12800, 0.01, 12, 2000, "validation items", gains, theta_change, [], 0.44)
     return replace(made, **changes)
 
 

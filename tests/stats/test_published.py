@@ -13,6 +13,7 @@ from ttt.stats.plateau import judge_scores
 from ttt.stats.ranking import kendall
 from ttt.stats.released_confound import never_trained, released_theta, split_as_released
 from ttt.stats.scaling import fit_scaling
+from ttt.stats.suite_plateau import judge_suite_scores
 
 pytestmark = [needs_published, pytest.mark.real]
 BENCHES = ("mmlu", "gsm8k")
@@ -172,3 +173,17 @@ def test_last_budgets_of_mmlu_are_not_unsaturated():
         verdicts.append(judge_scores([3000, 4000], scores, stderrs, 14042, correlation=0.7).rungs[0].verdict)
     assert verdicts.count("not saturated") == 0
     assert verdicts.count("saturated") > len(names) / 2
+
+
+@pytest.mark.parametrize(("bench", "before", "after"), [("mmlu", 3000, 4000), ("gsm8k", 20_000, 25_000)])
+def test_theta_changes_by_what_the_newer_group_gains_at_equal_compute(bench, before, after):
+    """The difference of the two fits, each with its own point of emergence, and the one regression of the gains."""
+    names = [m for m in step(bench, before) if m in step(bench, after)]
+    first, second = (np.array([step(bench, n)[m] for m in names]) for n in (before, after))
+    compute, newer = [facts()[m].compute for m in names], [float(facts()[m].newer) for m in names]
+    thetas = [
+        fit_scaling(compute, scores, newer, chance=CHANCE[bench], n_replicates=9).theta for scores in (first, second)
+    ]
+    families = [facts()[m].family for m in names]
+    judged = judge_suite_scores(second - first, np.full(len(names), 0.005), families, newer, compute)
+    assert judged.theta_change.estimate == pytest.approx(thetas[1] - thetas[0], abs=0.0005)

@@ -91,7 +91,7 @@ def test_trials_of_a_lost_journal_are_taken_from_their_runs(
     monkeypatch.setattr(TrialTraining, "_train", None)  # nothing is trained again
     tracker = Tracker(made.tracking)
     tracker.client.update_run(first.run_id, status="FAILED")
-    again, _ = do(Request(made.cell, made.study, made.trainer, made.tracking, False, 0.7))
+    again, _ = do(Request(made.cell, made.study, made.trainer, made.tracking, False, 0.7, made.cutoff))
     assert "journal.log is damaged" in caplog.text
     assert "base.json is damaged" in caplog.text
     assert [trial.scores for trial in again.trials] == [trial.scores for trial in first.trials]

@@ -109,7 +109,7 @@ def test_a_finished_cell_without_its_artifacts_is_done_again(root: Path) -> None
         assert found.info.run_id in said[-1]
     assert ["has no result.json" in said[0], "is damaged" in said[1], "another version" in said[2]] == [True] * 3
     with pytest.raises(SpecError, match="no adjusted cells on 'sums' with checkpoints"):
-        judge_ingested(tracker, "made", "sums", 0.1, 0.01)
+        judge_ingested(tracker, "made", "sums", 0.1, 0.01, "2023-11")
 
 
 def test_versions_whose_runs_are_gone_are_left_out(root: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ttt.cell.suite_result import SuiteSaturation
 from ttt.spec import Spec
 from ttt.stats.plateau import BudgetJudgement, Plateau, Verdict
 
@@ -157,6 +158,10 @@ class IngestedVerdicts(Spec):
     counts_if_correlated: dict[str, dict[Verdict, int]]
     basis: str
     models: tuple[IngestedVerdict, ...]
+    suite_saturation: SuiteSaturation
+    """By the checkpoints that most of the models have."""
+    without_checkpoints: tuple[str, ...]
+    """Models that lack these, on which the suite's verdict does not rest."""
     skipped: dict[str, str]
 
 

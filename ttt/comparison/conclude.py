@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 
 from ttt.cell.result import SIDES
+from ttt.cell.suite_result import SuiteSaturation
 from ttt.comparison.conclusions import BenchConclusions
 from ttt.comparison.confound import confound_of
 from ttt.comparison.discriminator import discriminator_of
 from ttt.comparison.emergence import Budgets, emergence_of, read_budgets
-from ttt.comparison.findings import Curves, Groups, OtherInference, SuiteSaturation, of_fields
+from ttt.comparison.findings import Curves, Groups, OtherInference, of_fields
 from ttt.comparison.fits import curve, effects, fit_of, fit_side, frontiers
 from ttt.comparison.gate import final_by, provisional_reasons, refuse_unless_final, treatment
 from ttt.comparison.inputs import Inputs, Table, judged, provenance, ranking_table, table_of

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from ttt.cell.suite_result import SuiteSaturation
 from ttt.comparison.contenders import BenchPair, FirstComponent, LeftOut, ModelOnBenches, ModelScore, Pair, VersionScore
 from ttt.comparison.findings import (
     Area,
@@ -29,7 +30,6 @@ from ttt.comparison.findings import (
     Provenance,
     RankingAgreement,
     RecreatedConfound,
-    SuiteSaturation,
     Treatment,
     plain,
 )

@@ -283,42 +283,6 @@ class Treatment:
 
 
 @dataclass(frozen=True)
-class SuiteChange:
-    """What a larger budget changes in a quantity of the suite: score units, 95 % bounds, the verdict on it alone."""
-
-    estimate: Number
-    low: Number
-    high: Number
-    verdict: str
-    n_models: int
-    n_clusters: int
-    note: str
-
-
-@dataclass(frozen=True)
-class SuiteSaturation:
-    """Whether the budget is enough for the suite: `saturated`, `not saturated`, `undecided` or `not judged` (`reason`).
-
-    By what the models gain on the validation items of their studies from `budget` to `later` (examples). `gains` are of
-    the groups `older` and `newer`, or of `all` models; `lowest_p` is the lowest of the models' p values, Holm's, of a
-    gain above the tolerance.
-    """
-
-    verdict: str
-    reason: str = ""
-    budget: int | None = None
-    later: int | None = None
-    tolerance: Number = None
-    n_models: int = 0
-    n_items: int = 0
-    gains: dict[str, SuiteChange] = field(default_factory=dict)
-    theta_change: SuiteChange | None = None
-    rising: list[str] = field(default_factory=list)
-    """Models that are shown to gain more than the tolerance."""
-    lowest_p: Number = None
-
-
-@dataclass(frozen=True)
 class Excluded:
     model: str
     reason: str

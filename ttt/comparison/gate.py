@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from ttt.comparison.findings import SuiteSaturation, Treatment
+from ttt.cell.suite_result import SuiteSaturation
+from ttt.comparison.findings import Treatment
 from ttt.comparison.inputs import Inputs
 from ttt.comparison.models import ModelRow
 from ttt.comparison.sentences.saturation import on_suite

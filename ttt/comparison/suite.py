@@ -15,18 +15,15 @@ import numpy.typing as npt
 from ttt.cell.final import covers, read_study
 from ttt.cell.read import read_items
 from ttt.cell.study_result import CURVE
+from ttt.cell.suite_result import SuiteSaturation, worst
 from ttt.comparison.cells import CellRow
-from ttt.comparison.findings import SuiteChange, SuiteSaturation, of_fields
 from ttt.comparison.inputs import Inputs
-from ttt.comparison.models import Fitted, fitted_models
+from ttt.comparison.models import Fitted, ModelRow, Split, fitted_models
 from ttt.comparison.options import Options
 from ttt.formatting import first_few
 from ttt.spec import SpecError
-from ttt.stats.suite_plateau import SuiteJudgement, judge_suite_items
+from ttt.stats.suite_plateau import judge_suite_items
 from ttt.tracking import Tracker
-
-GROUPS = ("older", "newer")
-ORDER = ("saturated", "undecided", "not saturated")
 
 
 @dataclass(frozen=True)
@@ -50,31 +47,40 @@ def judge_suite(tracker: Tracker, inputs: Inputs, fitted: Fitted, options: Optio
     """The verdict on the models of a comparison together; `not judged`, with the reason, where studies do not carry it.
 
     Every model's study must cover its cells (`ttt.cell.final.covers`), and all must have asked the same validation
-    items at the same budgets, up to twice that of the cells. The verdict is that of the later budget that speaks most
-    against the suite. Where theta cannot be fitted to all of the models it is on the mean gain of all.
+    items at the same budgets, up to twice that of the cells. It is on the mean gain of either group and theta of the
+    models that theta is fitted to; where these are not all models, or there are no groups, on the mean gain of all too.
+    Of several verdicts, by these and by the later budgets, it is the one that speaks most against the suite.
     """
     if "adjusted" not in inputs.sides:
         return SuiteSaturation(verdict="not judged", reason="no model was adjusted")
-    models = inputs.models
-    is_whole = len(fitted.models) == len(models) and not fitted.too_few
-    split = fitted.split if is_whole else None
     try:
         studied = _studied(tracker, inputs)
     except NotJudgedError as reason:
         return SuiteSaturation(verdict="not judged", reason=str(reason))
-    judged = {
-        later: judge_suite_items(
-            np.stack([one.scores[later] - one.scores[one.budget] for one in studied]),
-            [model.family for model in models] if options.cluster == "family" else None,
-            None if split is None else split.is_newer,
-            None if split is None else np.array([model.compute for model in models], float),
-            tolerance=studied[0].tolerance,
-        )
-        for later in studied[0].later
-    }
-    worst = max(judged, key=lambda later: ORDER.index(judged[later].verdict))
-    n_items = len(studied[0].scores[worst])
-    return _of_judgement(judged[worst], [model.model for model in models], studied[0].budget, worst, n_items)
+    suites: list[tuple[list[ModelRow], Split | None]] = []
+    if fitted.split is not None and not fitted.too_few:
+        suites.append((fitted.models, fitted.split))
+    if not suites or len(fitted.models) < len(inputs.models):
+        suites.append((inputs.models, None))
+    of = next(iter(studied.values()))
+    return worst([_judge(studied, models, split, later, options) for models, split in suites for later in of.later])
+
+
+def _judge(
+    studied: Mapping[str, StudiedModel], models: Sequence[ModelRow], split: Split | None, later: int, options: Options
+) -> SuiteSaturation:
+    """The verdict on some of the models by one of the later budgets."""
+    names = [model.model for model in models]
+    curves = [studied[name] for name in names]
+    gains = np.stack([one.scores[later] - one.scores[one.budget] for one in curves])
+    judged = judge_suite_items(
+        gains,
+        [model.family for model in models] if options.cluster == "family" else None,
+        None if split is None else split.is_newer,
+        None if split is None else np.array([model.compute for model in models], float),
+        tolerance=curves[0].tolerance,
+    )
+    return SuiteSaturation.of(judged, names, curves[0].budget, later, gains.shape[1], "validation items")
 
 
 def suite_of(tracker: Tracker, inputs: Inputs, options: Options) -> SuiteSaturation:
@@ -82,8 +88,8 @@ def suite_of(tracker: Tracker, inputs: Inputs, options: Options) -> SuiteSaturat
     return judge_suite(tracker, inputs, fitted_models(inputs.models, options), options)
 
 
-def _studied(tracker: Tracker, inputs: Inputs) -> list[StudiedModel]:
-    """What the models' studies kept, in the order of the models."""
+def _studied(tracker: Tracker, inputs: Inputs) -> dict[str, StudiedModel]:
+    """What the models' studies kept, by model."""
     runs = {run.info.run_id: run for run in tracker.runs(f"{inputs.suite}/{inputs.bench}", "saturation")}
     cells: dict[str, list[CellRow]] = {}
     for cell in inputs.cells:
@@ -103,7 +109,7 @@ def _studied(tracker: Tracker, inputs: Inputs) -> list[StudiedModel]:
         if len(values) > 1:
             groups = sorted(values.values(), key=len)
             raise NotJudgedError(f"the studies differ in their {what}: {first_few(groups[0])} from the others")
-    return [made[model.model] for model in inputs.models]
+    return made
 
 
 def _study_of(cells: Sequence[CellRow], runs: Mapping[str, Any]) -> Any:
@@ -130,21 +136,3 @@ def _read(tracker: Tracker, study: Any, cells: Sequence[CellRow]) -> StudiedMode
     if not later or later[-1] < 2 * n_examples:
         raise NotJudgedError(f"the study of {model} does not reach twice its {n_examples:,.0f} examples")
     return StudiedModel(scores, budget, later, result.tolerance, result.validation_digest)
-
-
-def _of_judgement(
-    judged: SuiteJudgement, names: Sequence[str], budget: int, later: int, n_items: int
-) -> SuiteSaturation:
-    gains = [of_fields(SuiteChange, gain) for gain in judged.gains]
-    return SuiteSaturation(
-        verdict=judged.verdict,
-        budget=budget,
-        later=later,
-        tolerance=judged.tolerance,
-        n_models=len(names),
-        n_items=n_items,
-        gains=dict(zip(GROUPS, gains, strict=True)) if len(gains) == len(GROUPS) else {"all": gains[0]},
-        theta_change=None if judged.theta_change is None else of_fields(SuiteChange, judged.theta_change),
-        rising=[names[place] for place in judged.rising],
-        lowest_p=float(judged.p.min()),
-    )

@@ -146,22 +146,40 @@ def _conditional_interval(gained: int, lost: int, n_items: int) -> tuple[float, 
 def paired_interval(gain: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> tuple[float, float]:
     """Bounds (95 %) of the mean of paired differences that hold up where few items differ, in closed form.
 
-    gain has shape (n_items,). Differences of -1, 0 and 1 get half an item more in each cell of the two-by-two table
-    (Agresti and Min 2005, Statistics in Medicine 24, 729): no interval of width zero because no item happened to
-    differ. Others get Student's t; groups make the interval wider, never narrower.
+    gain has shape (n_items,); the bounds are those of paired_intervals. Groups make the interval wider, never narrower.
     """
     array = _items(gain, "gain")
-    n = len(array)
+    lows, highs = paired_intervals(array[None])
+    low, high = float(lows[0]), float(highs[0])
+    if groups is None:
+        return low, high
     summary = item_mean(array, groups)
     half = float(stats.t.ppf(0.975, max(summary.n_groups - 1, 1))) * summary.se
-    low, high = summary.mean - half, summary.mean + half
-    if np.isin(array, (-1.0, 0.0, 1.0)).all():
-        gained, lost, total = (array > 0).sum() + 0.5, (array < 0).sum() + 0.5, n + 2.0
-        centre = (gained - lost) / total
-        spread = np.sqrt((gained + lost - (gained - lost) ** 2 / total) / total**2)
-        half = float(stats.norm.ppf(0.975) * spread)
-        low, high = np.fmin(low, centre - half), np.fmax(high, centre + half)
-    return float(low), float(high)
+    by_groups = (summary.mean - half, summary.mean + half)
+    if not np.isin(array, (-1.0, 0.0, 1.0)).all():
+        return by_groups
+    return float(np.fmin(low, by_groups[0])), float(np.fmax(high, by_groups[1]))
+
+
+def paired_intervals(gains: Array) -> tuple[Array, Array]:
+    """Lower and upper bounds (95 %) of the mean of each row of gains, shape (n_rows, n_items); both of shape (n_rows,).
+
+    Differences of -1, 0 and 1 get half an item more in each cell of the two-by-two table (Agresti and Min 2005,
+    Statistics in Medicine 24, 729): no interval of width zero because no item happened to differ. Others get Student's
+    t.
+    """
+    n = gains.shape[1]
+    mean = gains.mean(axis=1)
+    error = gains.std(axis=1, ddof=1) / np.sqrt(n) if n > 1 else np.full(len(gains), np.nan)
+    half = stats.t.ppf(0.975, max(n - 1, 1)) * error
+    up, down = gains == 1.0, gains == -1.0
+    gained, lost, total = up.sum(axis=1) + 0.5, down.sum(axis=1) + 0.5, n + 2.0
+    is_ternary = (up | down | (gains == 0.0)).all(axis=1)
+    centre = (gained - lost) / total
+    adjusted = stats.norm.ppf(0.975) * np.sqrt((gained + lost - (gained - lost) ** 2 / total) / total**2)
+    low = np.where(is_ternary, np.fmin(mean - half, centre - adjusted), mean - half)
+    high = np.where(is_ternary, np.fmax(mean + half, centre + adjusted), mean + half)
+    return low, high
 
 
 def minimum_detectable_difference(gain: npt.ArrayLike, power: float = 0.8, alpha: float = 0.05) -> float:

@@ -15,7 +15,7 @@ from scipy import stats
 
 from ttt.stats.checks import NAN, Array, Labels
 from ttt.stats.clusters import Clusters, choose_clusters
-from ttt.stats.items import paired_interval
+from ttt.stats.items import paired_intervals
 from ttt.stats.plateau import TOLERANCE, Verdict
 
 LEVEL = 0.05
@@ -88,8 +88,7 @@ def judge_suite_items(
         raise ValueError(
             f"items: shape {gains.shape}; finite gains of (n_models, n_items) are needed, two items or more"
         )
-    lows = np.array([paired_interval(row)[0] for row in gains])
-    return _judge(gains.mean(axis=1), lows, gains, clusters, newer, compute, tolerance)
+    return _judge(gains.mean(axis=1), paired_intervals(gains)[0], gains, clusters, newer, compute, tolerance)
 
 
 def judge_suite_scores(
@@ -192,14 +191,10 @@ def _refits(design: Array, gain: Array, clusters: Clusters) -> Array | None:
     """The first coefficient without each cluster; None where one of them leaves it not identified."""
     if clusters.n_clusters < 2:
         return None
-    refits = []
-    for cluster in range(clusters.n_clusters):
-        rows = clusters.codes != cluster
-        part = design[rows]
-        if np.linalg.matrix_rank(part) < design.shape[1] or len(part) < design.shape[1]:
-            return None
-        refits.append(float(np.linalg.lstsq(part, gain[rows], rcond=None)[0][0]))
-    return np.array(refits)
+    without = (1.0 - clusters.indicator.T)[:, :, None] * design
+    weights = np.linalg.pinv(without)[:, :1, :]
+    others = weights @ without  # of the first coefficient itself 1, and 0 of any other, where it is identified
+    return None if np.abs(others - np.eye(1, design.shape[1])).max() > 1e-6 else (weights[:, 0] @ gain)
 
 
 def _shared(weights: Array, items: Array, clusters: Clusters) -> float:

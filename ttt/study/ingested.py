@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from ttt.cell.result import CellResult
 from ttt.cell.study_result import SATURATED_TAG, IngestedVerdict, IngestedVerdicts
+from ttt.cell.suite_result import SuiteSaturation, worst
 from ttt.spec import SpecError
 from ttt.stats.plateau import Verdict, judge_scores
+from ttt.stats.suite_plateau import judge_suite_scores
 from ttt.tracking import Tracker
 
 log = logging.getLogger(__name__)
@@ -19,20 +24,27 @@ BASIS = (
     "independent, are wider than paired ones, and leave most cells undecided."
 )
 
+TEST_ITEMS = "items of the test, by totals alone"
+ScoredLadder = tuple[list[float], list[float], list[float], int]
+"""Budgets (examples), scores, their standard errors, and the number of items."""
 CORRELATIONS = (0.5, 0.8)
 """Of one item's scores at two checkpoints: what the verdicts would be if it were so. No tag rests on them."""
 
 
-def judge_ingested(tracker: Tracker, suite: str, bench: str, from_share: float, tolerance: float) -> IngestedVerdicts:
+def judge_ingested(
+    tracker: Tracker, suite: str, bench: str, from_share: float, tolerance: float, cutoff: str
+) -> IngestedVerdicts:
     """Judge every ingested, adjusted cell of a suite from the first checkpoint at `from_share` of its budget or more.
 
     That checkpoint is compared with every later one (`judge_scores`), and its verdict is the cell's tag
     `ttt.saturated`: if the budget before the last adds nothing more, the last one was enough. Cells with fewer than two
-    such checkpoints are skipped by name. Raises SpecError if the suite has no adjusted cells with checkpoints.
+    such checkpoints are skipped by name. The suite is judged by the checkpoints that most models have, those trained
+    from `cutoff` on as the newer group; they are scores of the test, and no comparison is final by that verdict. Raises
+    SpecError if the suite has no adjusted cells with checkpoints.
     """
     runs = [run for run in tracker.runs(f"{suite}/{bench}", "cell") if run.data.params.get("method") != "none"]
     results = tracker.read_jsons(runs, "result.json")
-    rows, skipped = [], {}
+    rows, ladders, skipped = [], {}, {}
     counts = {correlation: Counter[Verdict]() for correlation in (0.0, *CORRELATIONS)}
     for run, content in sorted(zip(runs, results, strict=True), key=lambda pair: pair[0].info.run_name):
         try:
@@ -43,6 +55,7 @@ def judge_ingested(tracker: Tracker, suite: str, bench: str, from_share: float, 
             continue
         if ladder is None:
             continue
+        ladders[result.model] = (ladder, run.data.params)
         by_correlation = {
             correlation: judge_scores(*ladder, correlation=correlation, tolerance=tolerance).rungs[0]
             for correlation in counts
@@ -78,6 +91,7 @@ def judge_ingested(tracker: Tracker, suite: str, bench: str, from_share: float, 
         )
     if not tracker.is_writable:
         log.warning(f"{tracker.root} cannot be written to: the verdicts are not put on its runs as tags")
+    on_suite, without = _judge_suite(ladders, tolerance, cutoff)
     named = {f"{c:g}": {verdict: counts[c][verdict] for verdict in SATURATED_TAG} for c in CORRELATIONS}
     return IngestedVerdicts(
         suite=suite,
@@ -88,8 +102,41 @@ def judge_ingested(tracker: Tracker, suite: str, bench: str, from_share: float, 
         counts_if_correlated=named,
         basis=BASIS,
         models=tuple(rows),
+        suite_saturation=on_suite,
+        without_checkpoints=without,
         skipped=skipped,
     )
+
+
+def _judge_suite(
+    ladders: Mapping[str, tuple[ScoredLadder, Mapping[str, str]]], tolerance: float, cutoff: str
+) -> tuple[SuiteSaturation, tuple[str, ...]]:
+    """The verdict by the most frequent checkpoints on the models that have them, and the other models.
+
+    `ladders` has a model's ladder and the params of its run.
+    """
+    budgets = Counter(tuple(ladder[0]) for ladder, _ in ladders.values()).most_common(1)[0][0]
+    there = {model: of for model, of in ladders.items() if set(budgets) <= set(of[0][0])}
+    params = [of for _, of in there.values()]
+    newer = np.array([of["trained"] >= cutoff for of in params], float)
+    places = [[ladder[0].index(budget) for budget in budgets] for ladder, _ in there.values()]
+    scores, errors = (
+        np.array([np.array(ladder[i])[at] for at, (ladder, _) in zip(places, there.values(), strict=True)])
+        for i in (1, 2)
+    )
+    verdicts = []
+    for place, later in enumerate(budgets[1:], 1):
+        judged = judge_suite_scores(
+            scores[:, place] - scores[:, 0],
+            np.hypot(errors[:, place], errors[:, 0]),
+            [of["family"] for of in params],
+            newer if 0 < newer.sum() < len(newer) else None,
+            [6.0 * float(of["n_params"]) * float(of["n_tokens"]) for of in params],
+            tolerance=tolerance,
+        )
+        n_items = max(ladder[3] for ladder, _ in there.values())
+        verdicts.append(SuiteSaturation.of(judged, list(there), int(budgets[0]), int(later), n_items, TEST_ITEMS))
+    return worst(verdicts), tuple(sorted(ladders.keys() - there))
 
 
 def _result(run: Any, content: Any) -> CellResult:
@@ -104,7 +151,7 @@ def _result(run: Any, content: Any) -> CellResult:
         ) from error
 
 
-def _ladder(result: CellResult, from_share: float) -> tuple[list[float], list[float], list[float], int] | None:
+def _ladder(result: CellResult, from_share: float) -> ScoredLadder | None:
     """Budgets, scores, their errors and the number of items, from `from_share` of the last checkpoint's budget on.
 
     None for a cell without checkpoints. Raises ValueError for one with fewer than two that can be judged.

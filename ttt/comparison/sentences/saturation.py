@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ttt.cell.suite_result import SuiteChange, SuiteSaturation
 from ttt.comparison.conclusions import BenchConclusions
-from ttt.comparison.findings import SuiteChange, SuiteSaturation
 from ttt.comparison.sentences.sentence import Sentence
 from ttt.formatting import UNIDENTIFIED, count, first_few, probability, signed, signed_interval
 
@@ -38,8 +38,7 @@ def _figures(suite: SuiteSaturation) -> str:
         changes.append(f"change of theta {_change(suite.theta_change)}")
     return (
         f"from {count(suite.budget)} to {count(suite.later)} examples {', '.join(changes)} "
-        f"(95 %; tolerance {suite.tolerance:g}; {count(suite.n_models)} models, "
-        f"{count(suite.n_items)} validation items)"
+        f"(95 %; tolerance {suite.tolerance:g}; {count(suite.n_models)} models, {count(suite.n_items)} {suite.items})"
     )
 
 
