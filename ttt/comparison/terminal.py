@@ -179,7 +179,7 @@ def _numbers(row: ModelScore | VersionScore) -> list[str]:
 
 
 def _pairs(of: Sequence[Pair], out: Terminal) -> None:
-    names = ("difference", "95 % interval", "p", "p, all", "detectable", "items to decide")
+    names = ("difference", "95 % interval", "p", "p, all", "detectable", "needed")
     of_models = not any(pair.bench for pair in of)
     pairs = _table("second minus first", *(names if of_models else names[:-1]), left=1)
     for pair in of[:MAX_ROWS]:

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from ttt.comparison.conclusions import BenchConclusions
 from ttt.comparison.findings import Groups, ModelLine
 from ttt.formatting import clean, count
-from ttt.plotting import ALERT, INK, MUTED, NEWER, NEWER_EDGE, OLDER, OLDER_EDGE, new_figure, quiet
+from ttt.plotting import ALERT, INK, NEWER, NEWER_EDGE, OLDER, OLDER_EDGE, new_figure, quiet
 
 WIDE, NARROW = 9.2, 4.0  # inches: a page's width, and a phone's, where the panels stand below each other
 
@@ -30,7 +30,7 @@ class Group(NamedTuple):
 GROUPS = (
     Group(False, OLDER, OLDER_EDGE, "o", "-"),
     Group(True, NEWER, NEWER_EDGE, "D", (0, (5, 2))),
-    Group(None, "white", MUTED, "s", "-"),
+    Group(None, "#C3C9D1", INK, "s", "-"),
 )
 """The last one is of models that are in neither: those that lack what the split goes by, or all where there is none."""
 

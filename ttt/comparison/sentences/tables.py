@@ -210,8 +210,8 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
         lambda c: any(pair.n_items for pair in c.pairs or ()),
         lambda c: (
             "On the items that both answered. “Won, lost” are the items on which the second does better, and worse. "
-            "“Detectable” is the smallest difference that so many items would show in four of five tests, “items to "
-            "decide” how many items of this kind would show a difference of the size seen."
+            "“Detectable” is the smallest difference that so many items would show in four of five tests, “needed” "
+            "how many items of this kind would show a difference of the size seen."
         ),
     ),
     Sentence(
