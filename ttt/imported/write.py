@@ -14,7 +14,7 @@ import pandas as pd
 
 from ttt.cell.items import item_means, paired_stderr
 from ttt.cell.params import cell_params, cell_tags
-from ttt.cell.result import CellResult, side_metrics, sides_as_gain
+from ttt.cell.result import CellResult, Side, side_metrics, sides_as_gain
 from ttt.imported.cells import Measured
 from ttt.imported.omissions import Omissions, legible
 from ttt.imported.pattern import Pattern
@@ -34,7 +34,8 @@ def write_cells(
 ) -> tuple[dict[str, int], list[Measured]]:
     """Write what is not there yet; counts of cells by what became of them, and the cells that are there now.
 
-    A cell that cannot be written is put into `omissions` and stops no other. UnwritableError if there are only such.
+    A cell that cannot be written, or would take base scores away from one that is there, is put into `omissions` and
+    stops no other. UnwritableError if there are only such.
     """
     there = {bench: _ingested(tracker, experiment) for bench, experiment in _experiments(cells).items()}
     new = [m for m in cells if m.key not in {run["key"] for run in there[m.cell.bench.name]}]
@@ -44,9 +45,14 @@ def write_cells(
     for i, measured in enumerate(new):
         tick("writing cells", i + 1, len(new))
         place = (measured.cell.model.name, measured.cell.label)
-        olds = [run["id"] for run in there[measured.cell.bench.name] if run["place"] == place]
+        olds = [run for run in there[measured.cell.bench.name] if run["place"] == place]
+        if measured.base is None and any(run["has_base"] for run in olds):
+            why = f"{measured.cell.label} on {measured.cell.bench.name} is there with base scores, which are not here"
+            omissions.skip("missing base", measured.adjusted.name, f"{why}: ingest the files of both from one folder")
+            faults.append(why)
+            continue
         try:
-            _write(measured, pattern, tracker, omissions, olds)
+            _write(measured, pattern, tracker, omissions, [run["id"] for run in olds])
         except UnwritableError as error:
             omissions.skip("not written", f"{measured.cell.label} on {measured.cell.bench.name}", str(error))
             faults.append(f"{measured.cell.label} on {measured.cell.bench.name}: {legible(str(error))}")
@@ -64,12 +70,13 @@ def _experiments(cells: list[Measured]) -> dict[str, str]:
 
 
 def _ingested(tracker: Tracker, experiment: str) -> list[dict[str, Any]]:
-    """The ingested cells of an experiment: run id, key, and (model, label)."""
+    """The ingested cells of an experiment: run id, key, (model, label), and whether base scores are among them."""
     return [
         {
             "id": run.info.run_id,
             "key": run.data.tags.get("ttt.key"),
             "place": (run.data.tags.get("ttt.model"), run.info.run_name),
+            "has_base": "base/score" in run.data.metrics,
         }
         for run in tracker.runs(experiment, "cell")
         if "ttt.ingested" in run.data.tags
@@ -105,7 +112,9 @@ def _log(measured: Measured, pattern: Pattern, run: RunLog, folder: Path, omissi
     cell = measured.cell
     tables = items_of(measured, folder, omissions)
     means = {name: _finite(item_means(table)) for name, table in tables.items()}
-    base, adjusted = ({**reading.side, **means.get(name, {})} for name, reading in measured.sides.items())
+    unknown: Side = {"score": None, "stderr": None}
+    sides = {name: {**reading.side, **means.get(name, {})} for name, reading in measured.sides.items()}
+    base, adjusted = sides.get("base", unknown), sides["adjusted"]
     gain = sides_as_gain(base, adjusted, _stderr_of_gain(measured, tables))
     run.metrics(side_metrics("base", base))
     for checkpoint in measured.checkpoints:
