@@ -17,7 +17,7 @@ from ttt.cli.offline import work_offline_if_silent
 from ttt.cli.request import CellCommand, parse_cells
 from ttt.comparison.sentences.saturation import on_suite
 from ttt.formatting import count, duration, flops, signed, signed_interval, with_error
-from ttt.spec import Cell, SpecError, Tracking, Trainer, check
+from ttt.spec import Cell, Count, SpecError, Tracking, Trainer, check
 from ttt.study.space import StudySpec
 
 
@@ -28,6 +28,14 @@ class _Config(CellCommand):
     ingested: bool
     from_share: float = Field(gt=0, lt=1)
     cutoff: str
+    budgets: tuple[Count, ...]
+
+    @field_validator("budgets")
+    @classmethod
+    def _two_budgets(cls, budgets: tuple[int, ...]) -> tuple[int, ...]:
+        if len(budgets) == 1:
+            raise ValueError("two or more budgets (examples) are needed, to compare the first with the others")
+        return budgets
 
     @field_validator("benches")
     @classmethod
@@ -49,6 +57,7 @@ class Request:
     ingested: bool
     from_share: float
     cutoff: str
+    budgets: tuple[int, ...] = ()
 
 
 def parse(config: Mapping[str, Any]) -> Request:
@@ -57,7 +66,9 @@ def parse(config: Mapping[str, Any]) -> Request:
         if cell.adjustment.method == "none":
             raise SpecError("adjustment: 'none' has no budget to judge; name one that trains")
         asked.study.own_values(cell.adjustment, cell.model)
-    return Request(cell, asked.study, asked.trainer, asked.tracking, asked.ingested, asked.from_share, asked.cutoff)
+    return Request(
+        cell, asked.study, asked.trainer, asked.tracking, asked.ingested, asked.from_share, asked.cutoff, asked.budgets
+    )
 
 
 def work(request: Request) -> dict[str, Any]:
@@ -70,7 +81,13 @@ def work(request: Request) -> dict[str, Any]:
 
         cell = request.cell
         judged = judge_ingested(
-            tracker, cell.suite, cell.bench.name, request.from_share, request.study.tolerance, request.cutoff
+            tracker,
+            cell.suite,
+            cell.bench.name,
+            request.from_share,
+            request.study.tolerance,
+            request.cutoff,
+            request.budgets,
         )
         return judged.model_dump(mode="json")
     work_offline_if_silent(request.cell)

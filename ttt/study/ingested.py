@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -32,15 +32,22 @@ CORRELATIONS = (0.5, 0.8)
 
 
 def judge_ingested(
-    tracker: Tracker, suite: str, bench: str, from_share: float, tolerance: float, cutoff: str
+    tracker: Tracker,
+    suite: str,
+    bench: str,
+    from_share: float,
+    tolerance: float,
+    cutoff: str,
+    budgets: Collection[int] = (),
 ) -> IngestedVerdicts:
     """Judge every ingested, adjusted cell of a suite from the first checkpoint at `from_share` of its budget or more.
 
     That checkpoint is compared with every later one (`judge_scores`), and its verdict is the cell's tag
-    `ttt.saturated`: if the budget before the last adds nothing more, the last one was enough. Cells with fewer than two
-    such checkpoints are skipped by name. The suite is judged by the checkpoints that most models have, those trained
-    from `cutoff` on as the newer group; they are scores of the test, and no comparison is final by that verdict. Raises
-    SpecError if the suite has no adjusted cells with checkpoints.
+    `ttt.saturated`: if the budget before the last adds nothing more, the last one was enough. Where `budgets` are given
+    (examples), these checkpoints are judged by instead, and no cell is tagged. Cells with fewer than two are skipped by
+    name. The suite is judged by the checkpoints that most models have, those trained from `cutoff` on as the newer
+    group; they are scores of the test, and no comparison is final by that verdict. Raises SpecError if the suite has no
+    adjusted cells with checkpoints.
     """
     runs = [run for run in tracker.runs(f"{suite}/{bench}", "cell") if run.data.params.get("method") != "none"]
     results = tracker.read_jsons(runs, "result.json")
@@ -49,13 +56,13 @@ def judge_ingested(
     for run, content in sorted(zip(runs, results, strict=True), key=lambda pair: pair[0].info.run_name):
         try:
             result = _result(run, content)
-            ladder = _ladder(result, from_share)
+            ladder = _ladder(result, from_share, budgets)
         except ValueError as error:
             skipped[str(run.info.run_name)] = str(error)
             continue
         if ladder is None:
             continue
-        ladders[result.model] = (ladder, run.data.params)
+        ladders[result.adjustment, result.model] = (ladder, run.data.params)
         by_correlation = {
             correlation: judge_scores(*ladder, correlation=correlation, tolerance=tolerance).rungs[0]
             for correlation in counts
@@ -67,7 +74,7 @@ def judge_ingested(
             f"from {rung.budget:,.0f} to {rung.later:,.0f} examples the score gains {rung.gain:+.3f} "
             f"({rung.low:+.3f} to {rung.high:+.3f}; tolerance {tolerance:g}), by totals"
         )
-        if tracker.is_writable:
+        if tracker.is_writable and not budgets:
             tracker.open(run.info.run_id).tags(
                 {
                     "ttt.saturated": SATURATED_TAG[rung.verdict],
@@ -89,7 +96,7 @@ def judge_ingested(
             f"suite: '{suite}' has no adjusted cells on '{bench}' with checkpoints to judge by; "
             "`python -m ttt.ingest path=... suite=...` makes them"
         )
-    if not tracker.is_writable:
+    if not tracker.is_writable and not budgets:
         log.warning(f"{tracker.root} cannot be written to: the verdicts are not put on its runs as tags")
     on_suite, without = _judge_suite(ladders, tolerance, cutoff)
     named = {f"{c:g}": {verdict: counts[c][verdict] for verdict in SATURATED_TAG} for c in CORRELATIONS}
@@ -109,14 +116,19 @@ def judge_ingested(
 
 
 def _judge_suite(
-    ladders: Mapping[str, tuple[ScoredLadder, Mapping[str, str]]], tolerance: float, cutoff: str
+    ladders: Mapping[tuple[str, str], tuple[ScoredLadder, Mapping[str, str]]], tolerance: float, cutoff: str
 ) -> tuple[SuiteSaturation, tuple[str, ...]]:
-    """The verdict by the most frequent checkpoints on the models that have them, and the other models.
+    """The verdict by the most frequent checkpoints of an adjustment on the models that have them, and the others.
 
-    `ladders` has a model's ladder and the params of its run.
+    `ladders` has, by adjustment and model, the ladder and the params of the run.
     """
-    budgets = Counter(tuple(ladder[0]) for ladder, _ in ladders.values()).most_common(1)[0][0]
-    there = {model: of for model, of in ladders.items() if set(budgets) <= set(of[0][0])}
+    common = Counter((adjustment, tuple(of[0][0])) for (adjustment, _), of in ladders.items())
+    chosen, budgets = common.most_common(1)[0][0]
+    there = {
+        model: of
+        for (adjustment, model), of in ladders.items()
+        if adjustment == chosen and set(budgets) <= set(of[0][0])
+    }
     params = [of for _, of in there.values()]
     newer = np.array([of["trained"] >= cutoff for of in params], float)
     places = [[ladder[0].index(budget) for budget in budgets] for ladder, _ in there.values()]
@@ -136,7 +148,10 @@ def _judge_suite(
         )
         n_items = max(ladder[3] for ladder, _ in there.values())
         verdicts.append(SuiteSaturation.of(judged, list(there), int(budgets[0]), int(later), n_items, TEST_ITEMS))
-    return worst(verdicts), tuple(sorted(ladders.keys() - there))
+    others = (
+        f"{model} {adjustment}" for adjustment, model in ladders if (adjustment, model in there) != (chosen, True)
+    )
+    return worst(verdicts), tuple(sorted(others))
 
 
 def _result(run: Any, content: Any) -> CellResult:
@@ -151,10 +166,11 @@ def _result(run: Any, content: Any) -> CellResult:
         ) from error
 
 
-def _ladder(result: CellResult, from_share: float) -> ScoredLadder | None:
+def _ladder(result: CellResult, from_share: float, budgets: Collection[int]) -> ScoredLadder | None:
     """Budgets, scores, their errors and the number of items, from `from_share` of the last checkpoint's budget on.
 
-    None for a cell without checkpoints. Raises ValueError for one with fewer than two that can be judged.
+    Or those of the budgets that are given. None for a cell without checkpoints. Raises ValueError for one with fewer
+    than two that can be judged.
     """
     if not result.checkpoints:
         return None
@@ -162,13 +178,14 @@ def _ladder(result: CellResult, from_share: float) -> ScoredLadder | None:
     points = {
         float(point["n_examples"] or 0): point
         for point in result.checkpoints
-        if (point["n_examples"] or 0) >= from_share * last
+        if ((point["n_examples"] or 0) in budgets if budgets else (point["n_examples"] or 0) >= from_share * last)
     }
     sound = [points[n] for n in sorted(points) if None not in (points[n]["score"], points[n]["stderr"])]
     if len(sound) < 2:
-        raise ValueError(f"{len(sound)} checkpoints with a score and an error from {from_share:g} of the budget on")
-    budgets, scores, errors = ([float(p[key] or 0) for p in sound] for key in ("n_examples", "score", "stderr"))
-    return budgets, scores, errors, _n_items(result, sound[-1])
+        which = f"of {sorted(budgets)} examples" if budgets else f"from {from_share:g} of the budget on"
+        raise ValueError(f"{len(sound)} checkpoints with a score and an error {which}")
+    there, scores, errors = ([float(p[key] or 0) for p in sound] for key in ("n_examples", "score", "stderr"))
+    return there, scores, errors, _n_items(result, sound[-1])
 
 
 def _n_items(result: CellResult, point: dict[str, float | None]) -> int:
