@@ -124,7 +124,7 @@ def test_models_at_chance_identify_nothing(tmp_path: Path) -> None:
     numbers = ("theta", "theta_se", "theta_low", "theta_high", "theta_p", "alpha", "c_e", "r2")
     for side in ("base", "adjusted"):
         assert [getattr(getattr(found, side), name) for name in numbers] == [None] * len(numbers)
-        assert "above chance" in getattr(found, side).note
+        assert "no model's score can be told from chance" in getattr(found, side).note
         assert getattr(found.curves, side) is None
         assert getattr(found.other_inference, side).theta is None
     assert found.direct_effect.estimate is found.indirect_effect.estimate is None
