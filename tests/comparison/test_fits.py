@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tests.performance.planted import World, draw, published_roster
-from ttt.comparison.fits import AT_CHANCE, curve, fit_of, fit_side, nothing_to_fit
+from ttt.comparison.fits import AT_CHANCE, curve, effects, fit_of, fit_side, nothing_to_fit
 from ttt.comparison.inputs import Table
 from ttt.comparison.options import Options
 
@@ -47,6 +49,23 @@ def test_models_that_are_set_aside_are_named() -> None:
     fit = fit_side(models, "base", "clustered", OPTIONS)
     assert fit_of(models, "base", fit).set_aside == [f"model-{i}" for i in np.flatnonzero(few)]
     assert curve(models, "base", fit, OPTIONS).older_low[0] > 0.2
+
+
+def test_models_that_are_set_aside_are_in_no_effect() -> None:
+    few = ROSTER.n_params < 2e9
+    sound = 0.25 + draw(ROSTER, WORLD, ROSTER.labels, np.random.default_rng(0))
+    adjusted = sound - 0.03 * ROSTER.newer + 0.001 * np.sin(np.arange(53))
+    models = table(adjusted, 0.25)
+    models = replace(models, scores={"base": np.where(few, 0.01, sound), "adjusted": adjusted})
+    fits = {side: fit_side(models, side, "clustered", OPTIONS) for side in models.scores}
+    direct, indirect = effects(models, fits, OPTIONS)
+    assert direct == effects(table(adjusted, 0.25), fits | {"base": None}, OPTIONS)[0]
+    assert indirect.estimate == pytest.approx(0.03, abs=0.002)
+    others = replace(models, scores={"base": np.where(~few, 0.01, sound), "adjusted": np.where(few, 0.01, sound)})
+    apart = {
+        side: replace(fits["base"], aside=tuple(np.flatnonzero(of))) for side, of in (("base", ~few), ("adjusted", few))
+    }
+    assert effects(others, apart, OPTIONS)[1].note == "too few models give answers before adjusting and after"
 
 
 def test_scores_below_chance_are_not_scores_at_chance() -> None:

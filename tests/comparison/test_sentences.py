@@ -225,6 +225,11 @@ EXAMPLES: dict[str, Example] = {
         by_budget({"left_out": ["llama-13b"], "n": 35}, {"left_out": []}),
         by_budget({"left_out": ["llama-13b"], "n": 35}),
     ),
+    "emergence.set-aside": Example(
+        "Left out of both are models that score below half of chance, as without valid answers: at 0 examples llama-7b",
+        by_budget({"examples": 0.0, "set_aside": ["llama-7b"]}, {}),
+        FULL,
+    ),
     "emergence.budgets-left-out": Example(
         "at which too few of the models were scored: 480,000 examples.",
         replace(FULL, budgets_left_out=[480_000.0]),
@@ -285,6 +290,11 @@ EXAMPLES: dict[str, Example] = {
         "gained more by adjusting than the older", replace(FULL, indirect_effect=effect(-0.2, -0.1)), FULL
     ),
     "effects.not-identified": Example("Not identified: the split follows compute.", BARE, FULL),
+    "effects.set-aside": Example(
+        "Models that the fits of the same scores leave out are in no effect: pythia-70m.",
+        replace(FULL, adjusted=replace(FULL.adjusted, set_aside=["pythia-70m"])),
+        FULL,
+    ),
     "effects.control": Example("The effects control for compute piecewise linearly", FULL, BARE),
     "discriminator.before": Example("in 64.0 % of cases (in five folds, balanced over the groups", FULL, BARE),
     "discriminator.null": Example("With the groups’ names shuffled it gets 50.3 %", FULL, NULLED),

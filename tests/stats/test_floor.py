@@ -126,3 +126,22 @@ def test_with_few_models_chance_is_not_tested():
     floor = choose_floor(x, group, np.full(6, 0.1), chance=0.3, clusters=None, n_replicates=99, seed=0)
     assert not floor.fitted
     assert np.isnan(floor.p)
+
+
+def test_models_that_give_no_answers_are_in_no_straight_line_either():
+    few = ROSTER.n_params < 2e9
+    sound = 0.25 + above_floor(LATE)
+    how = {"chance": 0.25, "n_replicates": 99}
+    (row,) = emergence(10**ROSTER.x, {0.0: np.where(few, 0.01, sound)}, clusters=ROSTER.labels, **how)
+    labels = [label for label, out in zip(ROSTER.labels, few, strict=True) if not out]
+    (rest,) = emergence(10 ** ROSTER.x[~few], {0.0: sound[~few]}, clusters=labels, **how)
+    assert row.aside == tuple(np.flatnonzero(few))
+    assert (row.n, rest.n) == (53, 53 - few.sum())
+    assert (row.r2, row.r2_low, row.r2_high) == (rest.r2, rest.r2_low, rest.r2_high)
+
+
+def test_on_a_scale_that_does_not_begin_at_0_no_model_is_without_answers():
+    x = np.linspace(20, 24, 12)
+    brier = np.where(x < 22.3, -0.74, -0.3 + 0.02 * (x - 22.3))  # turned round; guessing among four has -0.75
+    (row,) = emergence(10**x, {0.0: brier}, chance=-0.75, n_replicates=99)
+    assert row.aside == ()

@@ -76,7 +76,7 @@ def _conclusions(
     reasons = provisional_reasons(judged(inputs), inputs.reasons, suite)
     ranked = ranking_table(inputs, options)
     apart, tie_test = distinguishable(tracker, inputs, ranked)
-    direct, indirect = effects(table, options)
+    direct, indirect = effects(table, fits, options)
     area, frontier = frontiers(table)
     has_both = inputs.sides == SIDES
     emergence = emergence_of(budgets, inputs, table, older, options)

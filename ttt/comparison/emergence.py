@@ -135,7 +135,8 @@ def emergence_of(budgets: Budgets, inputs: Inputs, table: Table, older: Sequence
         ):
             without = [name for name, value in zip(names, values, strict=True) if np.isnan(value)]
             group = "older" if table.is_grouped else "all"
-            named = of_fields(EmergenceRow, row, group=group, measure=measure, left_out=without)
+            aside = [names[place] for place in row.aside]
+            named = of_fields(EmergenceRow, row, group=group, measure=measure, left_out=without, set_aside=aside)
             if measure == "gold_logprob":  # it has no level of chance that it could leave
                 named = replace(named, c_e=None, c_e_low=None, c_e_high=None, floor=None)
             rows.append(named)

@@ -141,6 +141,8 @@ class EmergenceRow:
     group: str
     measure: str
     left_out: list[str]
+    set_aside: list[str] = field(default_factory=list)
+    """Of the `n` models those that are in no fit, as they give no answers."""
 
 
 @dataclass(frozen=True)

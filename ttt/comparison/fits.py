@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -84,38 +85,48 @@ def curve(table: Table, side: str, fit: ScalingFit | None, options: Options) -> 
         lines["newer"] = fit.predict(10**grid, 1.0)
     if fit.inference == "paper":
         return of_fields(Curve, lines)
-    fitted = np.setdiff1d(np.arange(len(table.names)), fit.aside)
-    labels = None if table.clusters is None else np.asarray(table.clusters)[fitted]
-    assert table.chance is not None
-    x, newer, y = np.log10(table.compute[fitted]), table.newer[fitted], table.scores[side][fitted] - table.chance
+    of = table.without(fit.aside)
+    assert of.chance is not None
+    x, newer, y = np.log10(of.compute), of.newer, of.scores[side] - of.chance
     weights = resample_clusters(
-        choose_clusters(labels, newer), newer, options.replicates(len(x)), np.random.default_rng(options.seed)
+        choose_clusters(of.clusters, newer), newer, options.replicates(len(x)), np.random.default_rng(options.seed)
     )
-    draws = fit_hinge(x, newer, y, weights, free_floor=fit.floor_fitted).predict(grid, np.zeros(N_CURVE)) + table.chance
+    draws = fit_hinge(x, newer, y, weights, free_floor=fit.floor_fitted).predict(grid, np.zeros(N_CURVE)) + of.chance
     band = np.quantile(draws, (0.025, 0.975), axis=0)
     return of_fields(Curve, {**lines, "older_low": band[0], "older_high": band[1]})
 
 
-def effects(table: Table, options: Options) -> tuple[EffectSize | None, EffectSize | None]:
+def effects(
+    table: Table, fits: Mapping[str, ScalingFit | None], options: Options
+) -> tuple[EffectSize | None, EffectSize | None]:
     """The direct effect (what is left after adjusting) and the indirect one (what adjusting takes away).
 
-    None where the half that it is of is missing.
+    Of the models that the fits of the same sides are of: what gives no answers would make the learning of an answer's
+    form a part of an effect. None where the half that it is of is missing.
     """
-    shared: dict[str, Any] = {"clusters": table.clusters, "inference": options.inference}
+    shared: dict[str, Any] = {"inference": options.inference}
     if "adjusted" not in table.scores:
         return None, None
     if table.no_groups:
         nothing = _effect(None, f"it needs {table.no_groups}")
         return nothing, nothing if "base" in table.scores else None
-    adjusted = table.scores["adjusted"]
+    aside = {side: set(fit.aside) if fit else set() for side, fit in fits.items()}
+    of = table.without(aside["adjusted"])
     left = "" if table.chance is None else nothing_to_fit(table, "adjusted")
-    direct = None if left else direct_effect(table.compute, adjusted, table.newer, **shared)
+    direct = (
+        None if left else direct_effect(of.compute, of.scores["adjusted"], of.newer, clusters=of.clusters, **shared)
+    )
     if "base" not in table.scores:
         return _effect(direct, left), None
     before = "" if table.chance is None else nothing_to_fit(table, "base")
-    base = table.scores["base"]
-    both = left and before
-    indirect = None if both else indirect_effect(table.compute, base, adjusted, table.newer, **shared)
+    if left and before:
+        return _effect(direct, left), _effect(None, before)
+    of = table.without(aside["base"] | aside["adjusted"])
+    if len(of.names) < MIN_MODELS or len(np.unique(of.newer)) < len(SIDES):
+        return _effect(direct, left), _effect(None, "too few models give answers before adjusting and after")
+    indirect = indirect_effect(
+        of.compute, of.scores["base"], of.scores["adjusted"], of.newer, clusters=of.clusters, **shared
+    )
     return _effect(direct, left), _effect(indirect, before)
 
 

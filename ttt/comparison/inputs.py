@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -174,6 +174,19 @@ class Table:
     @property
     def is_grouped(self) -> bool:
         return bool(self.newer.any())
+
+    def without(self, places: Collection[int]) -> Table:
+        """The table without the models in some places."""
+        kept = [place for place in range(len(self.names)) if place not in places]
+        return replace(
+            self,
+            names=[self.names[place] for place in kept],
+            compute=self.compute[kept],
+            scores={side: of[kept] for side, of in self.scores.items()},
+            stderrs={side: of[kept] for side, of in self.stderrs.items()},
+            newer=self.newer[kept],
+            clusters=None if self.clusters is None else [self.clusters[place] for place in kept],
+        )
 
 
 def table_of(inputs: Inputs, fitted: Fitted, options: Options) -> Table:

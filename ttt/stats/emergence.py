@@ -17,7 +17,8 @@ class EmergenceAtBudget:
 
     c_e and its bounds are NaN and `identified` False where the data do not say where the score leaves its floor; a
     single bound of NaN is open. `floor` is chance, or fitted where the scores of this budget reject chance. r2 is the
-    share of variance that a straight line in log10 C explains.
+    share of variance that a straight line in log10 C explains. `aside` are the positions of models that are in neither,
+    as they give no answers.
     """
 
     examples: float
@@ -31,6 +32,7 @@ class EmergenceAtBudget:
     r2_high: float
     alpha: float
     floor: float
+    aside: tuple[int, ...]
 
 
 def line_r2(x: Array, y: Array, weights: Array | None = None) -> Array:
@@ -71,14 +73,16 @@ def emergence(
         known = ~np.isnan(values)
         x, y, none = checked_inputs(flops[known], values[known], None)
         fit = fit_scaling(flops[known], y, chance=chance, clusters=labels[known], n_replicates=n_replicates, seed=seed)
-        chosen = choose_clusters(labels[known], none)
+        fitted = np.setdiff1d(np.arange(len(y)), fit.aside)
+        x, y, none = x[fitted], y[fitted], none[fitted]
+        chosen = choose_clusters(labels[known][fitted], none)
         draws = line_r2(x, y, resample_clusters(chosen, none, n_replicates, np.random.default_rng(seed)))
         draws = draws[np.isfinite(draws)]
         low, high = np.quantile(draws, (0.025, 0.975)) if len(draws) else (NAN, NAN)
         rows.append(
             EmergenceAtBudget(
                 examples=float(examples),
-                n=len(y),
+                n=int(known.sum()),
                 c_e=fit.c_e,
                 c_e_low=fit.c_e_low,
                 c_e_high=fit.c_e_high,
@@ -88,6 +92,7 @@ def emergence(
                 r2_high=float(high),
                 alpha=fit.alpha,
                 floor=fit.floor,
+                aside=tuple(np.flatnonzero(known)[list(fit.aside)].tolist()),
             )
         )
     return rows

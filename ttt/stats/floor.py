@@ -98,11 +98,12 @@ def without_answers(x: Array, group: Array, score: Array, chance: float) -> npt.
     A model that answers in no valid format scores near 0, and says nothing of how scores rise with compute. Models
     below half of chance are such a group if no others are within a quarter of chance of them, and if a level of their
     own beside a floor at chance fits better than one floor for all: as many parameters, so the smaller residual sum of
-    squares decides. x is log10 compute.
+    squares decides. x is log10 compute. On a scale that does not begin at 0 (log-probabilities, Brier scores turned
+    round) half of chance means nothing, and no model is set aside.
     """
     low = score < chance / 2
     rest, nobody = ~low, np.zeros(len(score), bool)
-    if not low.any() or rest.sum() < MIN_MODELS or len(np.unique(group[rest])) < len(np.unique(group)):
+    if chance <= 0 or not low.any() or rest.sum() < MIN_MODELS or len(np.unique(group[rest])) < len(np.unique(group)):
         return nobody
     if score[rest].min() - score[low].max() < chance / 4:
         return nobody

@@ -46,6 +46,15 @@ def models_left_out(c: BenchConclusions) -> list[list[str]]:
     return [list(names) for names in {tuple(row.left_out) for row in c.emergence}] if has_budgets(c) else []
 
 
+def in_no_fit(c: BenchConclusions) -> list[str]:
+    """The models that are left out of the fit of a budget, each budget of the score once."""
+    return [
+        f"at {'all' if row.examples is None else count(row.examples)} examples {first_few(row.set_aside)}"
+        for row in c.emergence
+        if row.measure == "score" and row.set_aside
+    ]
+
+
 def has_times(c: BenchConclusions) -> bool:
     return sum(bool(row.seconds) for row in c.models) > 1
 
@@ -159,6 +168,16 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
             "Not every budget has the same models, but all that were scored there "
             f"({min(row.n for row in c.emergence)} to {max(row.n for row in c.emergence)}); points of different models "
             "are not joined."
+        ),
+    ),
+    Sentence(
+        "emergence.set-aside",
+        "emergence",
+        "at a budget models are left out of c_e and R2, as they give no answers",
+        lambda c: has_budgets(c) and in_no_fit(c),
+        lambda c: (
+            "Left out of both are models that score below half of chance, as without valid answers: "
+            f"{'; '.join(in_no_fit(c))}."
         ),
     ),
     Sentence(

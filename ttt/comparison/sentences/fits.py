@@ -5,7 +5,7 @@ from __future__ import annotations
 from ttt.comparison.conclusions import BenchConclusions
 from ttt.comparison.findings import EffectSize, Fit
 from ttt.comparison.sentences.sentence import Sentence
-from ttt.formatting import DASH, UNIDENTIFIED, decimal, percent, probability
+from ttt.formatting import DASH, UNIDENTIFIED, decimal, first_few, percent, probability
 from ttt.stats.floor import FLOOR_LEVEL
 
 INFERENCES = {"clustered": "Clustered inference", "paper": "The paper's inference"}
@@ -79,6 +79,11 @@ def unidentified(c: BenchConclusions) -> EffectSize | None:
 def effects(c: BenchConclusions) -> list[EffectSize]:
     """Those of which the halves are there."""
     return [effect for effect in (c.direct_effect, c.indirect_effect) if effect is not None]
+
+
+def set_aside(c: BenchConclusions) -> list[str]:
+    """Models that are left out of the fits by the inference asked for, as they give no answers."""
+    return sorted({name for fit in (c.base, c.adjusted) if fit is not None for name in fit.set_aside})
 
 
 SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
@@ -211,6 +216,13 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
         "an effect is not identified",
         unidentified,
         lambda c: f"Not identified: {getattr(unidentified(c), 'note', '') or NO_EFFECT}.",
+    ),
+    Sentence(
+        "effects.set-aside",
+        "effects control",
+        "an effect is identified, and models that give no answers are left out of a fit of its sides",
+        lambda c: set_aside(c) and any(effect.estimate is not None for effect in effects(c)),
+        lambda c: f"Models that the fits of the same scores leave out are in no effect: {first_few(set_aside(c))}.",
     ),
     Sentence(
         "effects.control",
