@@ -59,7 +59,10 @@ def test_models_that_are_set_aside_are_in_no_effect() -> None:
     models = replace(models, scores={"base": np.where(few, 0.01, sound), "adjusted": adjusted})
     fits = {side: fit_side(models, side, "clustered", OPTIONS) for side in models.scores}
     direct, indirect = effects(models, fits, OPTIONS)
-    assert direct == effects(table(adjusted, 0.25), fits | {"base": None}, OPTIONS)[0]
+    assert (
+        direct
+        == effects(replace(models, scores={"base": sound, "adjusted": adjusted}), fits | {"base": None}, OPTIONS)[0]
+    )
     assert indirect.estimate == pytest.approx(0.03, abs=0.002)
     others = replace(models, scores={"base": np.where(~few, 0.01, sound), "adjusted": np.where(few, 0.01, sound)})
     apart = {
