@@ -15,6 +15,7 @@ NAN = float("nan")
     [
         (formatting.decimal(0.25), "0.250"),
         (formatting.decimal(-0.013), "−0.013"),
+        (formatting.with_error(-0.029, 0.02), "−0.029 ± 0.020"),
         (formatting.decimal(NAN), "—"),
         (formatting.signed(0.0684), "+0.068"),
         (formatting.signed(-0.00499), "−0.005"),

@@ -20,7 +20,7 @@ def with_error(value: float | None, stderr: float | None) -> str:
     """`0.251 ± 0.012`, the second the standard error, here and everywhere; a dash for what is not known."""
     if value is None:
         return DASH
-    return f"{value:.3f}" if stderr is None else f"{value:.3f} ± {stderr:.3f}"
+    return decimal(value) if stderr is None else f"{decimal(value)} ± {decimal(stderr)}"
 
 
 def known(value: Any) -> float | None:

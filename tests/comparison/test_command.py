@@ -16,12 +16,15 @@ from mlflow import MlflowClient
 from rich.console import Console
 
 from tests.comparison.test_compare import QUICK, concluded
+from tests.report import fakes
 from tests.stores import ask
+from ttt.cli.terminal import Terminal
 from ttt.compare import COMMAND
 from ttt.comparison import terminal
 from ttt.comparison.conclusions import BenchConclusions, from_json
 from ttt.comparison.options import Options
 from ttt.comparison.terminal import show_conclusions
+from ttt.formatting import probability, signed_interval, with_error
 from ttt.report import comparison as drawing
 from ttt.tracking import Tracker
 
@@ -118,6 +121,26 @@ def test_names_are_shown_as_they_are(store: Tracker) -> None:
     out = Console(width=120, record=True, file=io.StringIO())
     show_conclusions(found, out)
     assert "[red]<b>name" in out.export_text()
+
+
+@pytest.mark.parametrize("has_items", [True, False])
+def test_tables_keep_their_numbers_whole_in_80_columns(has_items: bool) -> None:
+    names = ["stablelm-base-alpha-7b-v2", "internlm2-base-20b"]
+    two = fakes.few()
+    assert two.pairs is not None
+    nothing = {} if has_items else {"minimum_detectable_difference": None, "n_items_to_decide": None}
+    pairs = [replace(pair, first=names[0], second=names[1], **nothing) for pair in two.pairs]
+    rows = [replace(row, model=name) for row, name in zip(two.models, names, strict=True)]
+    out = Terminal(width=80, file=io.StringIO())
+    show_conclusions(replace(two, models=rows, pairs=pairs), out)
+    shown = out.file.getvalue()  # type: ignore[attr-defined]
+    assert max(map(len, shown.splitlines())) <= 80
+    for pair in pairs:
+        assert signed_interval(pair.low, pair.high) in shown
+        assert probability(pair.p) in shown
+    assert all(with_error(row.adjusted, row.adjusted_stderr) in shown for row in rows)
+    assert [f"{side} scores" in shown for side in ("base", "adjusted")] == [True, True]
+    assert ("detectable" in shown) == ("needed" in shown) == has_items
 
 
 def test_comparing_needs_no_torch() -> None:

@@ -100,6 +100,7 @@ TWO, MATTHEWS = fakes.few(), fakes.matthews()
 APART = fakes.few(models=[replace(row, tie_group=i) for i, row in enumerate(TWO.models, start=1)])
 UNTIMED = replace(BASE, models=[replace(row, seconds=None) for row in BASE.models])
 ONE_ERA = replace(FULL, split=None, no_theta=["two groups of models"], curves=replace(FULL.curves, adjusted=None))
+LEVEL = fakes.few(models=[replace(row, adjusted=0.3) for row in TWO.models])
 NO_COMPUTE = fakes.few(models=[replace(row, compute=None) for row in TWO.models])
 assert TWO.pairs is not None
 BY_ERRORS = replace(TWO, pairs=[replace(pair, n_items=None) for pair in TWO.pairs])
@@ -107,12 +108,12 @@ NO_TEST = replace(TWO, pairs=[replace(pair, n_items=None, p=None) for pair in TW
 
 EXAMPLES: dict[str, Example] = {
     "summary.neither-identified": Example(
-        "score at equal compute is not identified, before adjusting or after.",
+        "score more at equal compute is not identified, before adjusting or after.",
         sides(UNKNOWN, UNKNOWN),
         sides(UNKNOWN, OPEN),
     ),
     "summary.only-after-identified": Example(
-        "score at equal compute is not identified; after it they score higher (+0.100, 95 % interval +0.050 to +0.150",
+        "score more at equal compute is not identified; after it they score higher (+0.100, 95 % interval +0.050",
         sides(UNKNOWN, AHEAD),
         sides(AHEAD, AHEAD),
     ),
@@ -144,9 +145,10 @@ EXAMPLES: dict[str, Example] = {
         replace(BASE, base=UNKNOWN),
     ),
     "summary.one-side-not-identified": Example(
-        "score at equal compute before adjusting is not identified.", replace(BASE, base=UNKNOWN), BASE
+        "score more at equal compute before adjusting is not identified.", replace(BASE, base=UNKNOWN), BASE
     ),
     "summary.best-apart": Example("and is distinguished from every other of the 2 models.", APART, TWO),
+    "summary.best-level": Example("have the same score after adjusting (0.300), the highest of 2 models.", LEVEL, TWO),
     "summary.best-tied": Example("scores highest after adjusting", TWO, FULL),
     "summary.no-theta": Example("(theta) is not fitted: it needs at least 4 models (there are 2).", TWO, FULL),
     "summary.adjusted-missing": Example("The adjusted half is missing: how much of a difference", BASE, ADJUSTED),
@@ -314,13 +316,13 @@ EXAMPLES: dict[str, Example] = {
     "heading.models": Example("published/mmlu: 12 models, adjusted by full; ", FULL, AGREE),
     "ranking.tau": Example("ranking before and after adjusting is 0.742 (95 %: 0.611 to 0.834)", FULL, BARE),
     "ranking.by-adjusted": Example("By the score after adjusting. “Saturated”", ADJUSTED, BASE),
-    "ranking.by-base": Example("By the base score. ± is", BASE, FULL),
+    "ranking.by-base": Example("By the base score. Models", BASE, FULL),
     "ranking.moved": Example("“Moved” counts places won or lost by adjusting.", FULL, BASE),
     "ranking.columns": Example("Models with the same number under “tie”", FULL, AGREE),
     "ranking.paired": Example("Ties are tested on the same items,", FULL, replace(FULL, tie_test="unpaired")),
     "ranking.unpaired": Example("Ties are tested by standard errors alone,", replace(FULL, tie_test="unpaired"), FULL),
     "ranking.kept-base": Example("a model that lost by adjusting keeps its base score,", KEPT, FULL),
-    "ranking.errors": Example("± is one standard error;", FULL, NO_ERRORS),
+    "ranking.errors": Example("± is one standard error.", FULL, NO_ERRORS),
     "ranking.asterisk": Example("* its base score, which is better", KEPT, FULL),
     "pairs.what": Example("keeps false discoveries among all pairs", TWO, FULL),
     "pairs.items": Example("On the items that both answered.", TWO, BY_ERRORS),
@@ -405,3 +407,36 @@ def test_the_page_has_no_sentence_of_its_own(file: Path) -> None:
     strings = re.findall(r'(?s)"([^"]*)"', "".join(re.findall(r"(?s)\{%.*?%\}|\{\{.*?\}\}", source)))
     pieces = [" ".join(html.unescape(piece).split()) for piece in [*re.split(r"<[^>]*>|\|", text), *strings]]
     assert not [piece for piece in pieces if re.search(r"[a-z)]\.(\s|$)", piece) or len(piece.split()) > 9]
+
+
+def test_a_theta_without_an_interval_is_not_called_unidentified() -> None:
+    """A group of a single model: the table beside the sentence has the number."""
+    alone = fit(0.067, note="theta has no interval: one side of the split is a single model")
+    why = "(theta has no interval: one side of the split is a single model)"
+    both = say(sides(alone, fit(0.004)), "summary")
+    assert (
+        f"more at equal compute is +0.067 (no interval) before adjusting, and is +0.004 (no interval) after it {why}."
+        in both
+    )
+    assert f"is +0.067 (no interval) {why}; after it they score higher" in " ".join(
+        say(sides(alone, AHEAD), "summary").split()
+    )
+    assert f"after it theta is +0.067 (no interval) {why}." in say(sides(AHEAD, alone), "summary")
+    assert f"more at equal compute before adjusting is +0.067 (no interval) {why}." in say(
+        replace(BASE, base=alone), "summary"
+    )
+    assert "not identified" not in both
+
+
+def test_where_only_the_papers_inference_keeps_chance_its_disagreement_says_so() -> None:
+    fitted, kept = replace(AHEAD, floor_fitted=True), replace(OPEN, floor_fitted=False)
+    differs = sides(fitted, OPEN, other_inference=OtherInference("paper", kept, OPEN))
+    assert "By the paper's inference, which keeps chance as the floor though scores reject it, the diff" in say(
+        differs, "summary"
+    )
+    other = replace(differs, base=kept, other_inference=OtherInference("clustered", fitted, OPEN), inference="paper")
+    assert "unknown c_e, which fit the floor too, the difference before adjusting is significant" in say(
+        other, "summary"
+    )
+    alike = sides(AHEAD, OPEN, other_inference=OtherInference("paper", OPEN, OPEN))
+    assert "By the paper's inference the difference" in say(alike, "summary")

@@ -49,6 +49,21 @@ def test_bad_files_are_skipped_by_name(folder: Path, conf: Path) -> None:
         assert why in report["skipped"][reason][f"{names[fault]}/results_1.json"], fault
 
 
+@pytest.mark.parametrize(("score", "error"), [(-0.04, 0.02), (45.2, 2.1)])
+def test_scores_by_a_metric_of_another_scale_are_taken_as_they_are(
+    folder: Path, conf: Path, score: float, error: float
+) -> None:
+    bench = json.loads((conf / "bench" / "letters.yaml").read_text())
+    write(conf / "bench" / "cola.yaml", {**bench, "name": "cola", "metric": "mcc,none", "tasks": ["cola"]})
+    for name, of in {"small": (score, error), "other": (score, -error)}.items():
+        entry = {"mcc,none": of[0], "mcc_stderr,none": of[1], "alias": "cola"}
+        write(folder / name / "results_1.json", results("cola", results={"cola": entry}))
+    report, tracker = ingest(folder, conf=[str(conf)])
+    run = cell(tracker, "cola", "small none s0")
+    assert (run.data.metrics["base/score"], run.data.metrics["base/score_stderr"]) == (score, error)
+    assert f"is {-error}, which is below 0" in report["skipped"]["broken"]["other/results_1.json"]
+
+
 def test_what_is_only_written_otherwise_is_read(folder: Path, conf: Path) -> None:
     encodings = {"small": "utf-16", "other": "utf-8-sig"}
     for name, encoding in encodings.items():

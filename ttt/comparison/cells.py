@@ -16,14 +16,13 @@ from ttt.comparison.alike import HINT, models_of
 from ttt.comparison.current import params_now, with_trainings
 from ttt.comparison.options import Options
 from ttt.spec import SpecError, nearest
+from ttt.tasks.metrics import is_proportion
 from ttt.tracking import Tracker
 
 TAGS = ("ttt.model", "ttt.adjustment", "ttt.seed")
 """What a cell is read by; MLflow's UI lets anybody remove them."""
 NONE = "none"
 """The adjustment of a cell that holds the base score alone."""
-PROPORTIONS = ("acc", "acc_norm", "acc_bytes", "acc_mutual_info", "exact_match", "f1", "pass@1")
-"""Metrics of lm-eval whose score is a part of 1; others may have any scale."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +148,7 @@ def _fault(run: Any, side: str, key: str) -> str:
     if not math.isfinite(value):
         return f"{_where(run)}: {side} score {value}, which is no number"
     metric = str(run.data.params.get("metric", ""))
-    if metric.partition(",")[0] in PROPORTIONS and not 0 <= value <= 1:
+    if is_proportion(metric) and not 0 <= value <= 1:
         return f"{_where(run)}: {side} score {value}, which is not between 0 and 1 as '{metric}' is"
     return ""
 

@@ -28,6 +28,7 @@ from ttt.formatting import (
     UNIDENTIFIED,
     count,
     decimal,
+    first_few,
     flops,
     flops_interval,
     probability,
@@ -92,7 +93,8 @@ def _fits(conclusions: BenchConclusions) -> Table:
 
 def _models(conclusions: BenchConclusions) -> Table:
     rows, both = conclusions.models, len(conclusions.sides) > 1
-    table = _table("rank", "model", *conclusions.sides, *(("gain", "change") if both else ()), "tied", left=2)
+    moves = ("gain", "change") if both else ()
+    table = _table("rank", "model", *conclusions.sides, *moves, "tied", left=2, folded="model")
     for row in rows[:MAX_ROWS]:
         scores = {
             "base": with_error(row.base, row.base_stderr),
@@ -103,8 +105,9 @@ def _models(conclusions: BenchConclusions) -> Table:
         table.add_row(
             str(row.rank), Text(row.model), *(scores[side] for side in conclusions.sides), *moved, str(row.tie_group)
         )
-    notes = [f"and {len(rows) - MAX_ROWS} more in the report"] if len(rows) > MAX_ROWS else []
-    table.caption = "; ".join(filter(None, (*notes, say(conclusions, "terminal ranking")))) or None
+    notes = [f"and {len(rows) - MAX_ROWS} more in the report."] if len(rows) > MAX_ROWS else []
+    said = [say(conclusions, place) for place in ("errors", "terminal ranking")]
+    table.caption = " ".join(filter(None, [*notes, *said])) or None
     return table
 
 
@@ -179,34 +182,46 @@ def _numbers(row: ModelScore | VersionScore) -> list[str]:
 
 
 def _pairs(of: Sequence[Pair], out: Terminal) -> None:
-    names = ("difference", "95 % interval", "p", "p, all", "detectable", "needed")
-    of_models = not any(pair.bench for pair in of)
-    pairs = _table("second minus first", *(names if of_models else names[:-1]), left=1)
-    for pair in of[:MAX_ROWS]:
-        first, second = pair.first, pair.second
-        if second.rpartition(" ")[0] == first.rpartition(" ")[0]:  # two versions of one model
-            first = first.rpartition(" ")[2]
-        pairs.add_row(
-            Text(f"{second} − {first} {pair.scores or ''}".rstrip()),
-            signed(pair.difference),
-            signed_interval(pair.low, pair.high, pair.note or DASH),
-            probability(pair.p),
-            probability(pair.p_adjusted),
-            decimal(pair.minimum_detectable_difference),
-            *([count(pair.n_items_to_decide)] if of_models else ()),
-        )
-    if len(of) > MAX_ROWS:
-        pairs.caption = f"and {len(of) - MAX_ROWS} more in the run's tables"
-    if of:
-        out.print(pairs)
+    """A table for each half, with the columns of which anything is known."""
+    for scores in dict.fromkeys(pair.scores for pair in of):
+        pairs = [pair for pair in of if pair.scores == scores]
+        columns = {
+            "difference": [signed(pair.difference) for pair in pairs],
+            "95 % interval": [signed_interval(pair.low, pair.high) for pair in pairs],
+            "p": [probability(pair.p) for pair in pairs],
+            "p, all": [probability(pair.p_adjusted) for pair in pairs],
+            "detectable": [decimal(pair.minimum_detectable_difference) for pair in pairs],
+            "needed": [count(pair.n_items_to_decide) for pair in pairs],
+        }
+        if any(pair.bench for pair in pairs):  # versions, whose table has no room for it
+            del columns["needed"]
+        known = {name: values for name, values in columns.items() if set(values) != {DASH}}
+        table = _table("second minus first", *known, left=1, folded="second minus first")
+        table.title = f"{scores} scores" if scores else None
+        for row in list(zip(map(_names, pairs), *known.values(), strict=True))[:MAX_ROWS]:
+            table.add_row(*row)
+        notes = [f"and {len(pairs) - MAX_ROWS} more in the run's tables"] if len(pairs) > MAX_ROWS else []
+        for note in dict.fromkeys(pair.note for pair in pairs if pair.p is None and pair.note):
+            notes += [f"{note}: {first_few([str(_names(pair)) for pair in pairs if pair.note == note])}"]
+        table.caption = Text("; ".join(notes)) if notes else None
+        out.print(table)
+
+
+def _names(pair: Pair) -> Text:
+    first, second = pair.first, pair.second
+    if second.rpartition(" ")[0] == first.rpartition(" ")[0]:  # two versions of one model
+        first = first.rpartition(" ")[2]
+    return Text(f"{second} − {first}")
 
 
 def _range(low: Any, high: Any) -> str:
     return DASH if low is None or high is None else f"{decimal(low)} to {decimal(high)}"
 
 
-def _table(*columns: str, left: int) -> Table:
+def _table(*columns: str, left: int, folded: str | None = None) -> Table:
+    """The first `left` columns to the left. Where room is short the numbers give way, or the one that is `folded`."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for i, name in enumerate(columns):
-        table.add_column(name, justify="left" if i < left else "right", no_wrap=i < left, overflow="fold")
+        stays = name != folded if folded else i < left
+        table.add_column(name, justify="left" if i < left else "right", no_wrap=stays, overflow="fold")
     return table

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ttt.imported.results import Results, UnusableError, stderr_of
 from ttt.spec import Bench
-from ttt.tasks.metrics import metric_name
+from ttt.tasks.metrics import is_proportion, metric_name
 
 
 def check_protocol(results: Results, bench: Bench, tasks: Sequence[str]) -> bool:
@@ -42,7 +42,8 @@ def side(results: Results, bench: Bench, tasks: Sequence[str]) -> dict[str, floa
     `score` is that of the bench's task, size-weighted where it has several. Benches whose `paper_score` says so have
     `score_paper` and `score_paper_stderr` of the plain mean over all entries that make up the bench, groups and the
     whole included, as the release of arXiv 2407.07890 takes it.
-    Raises UnusableError if the file lacks a task or the metric, or a score or its error is outside 0 to 1.
+    Raises UnusableError if the file lacks a task or the metric, an error is below 0, or a score or its error is beyond
+    1 or below 0 by a metric whose scores are a part of 1.
     """
     if missing := [task for task in tasks if task not in results.scores]:
         listed = ", ".join(results.top[:5])
@@ -54,11 +55,13 @@ def side(results: Results, bench: Bench, tasks: Sequence[str]) -> dict[str, floa
     metrics = dict(results.scores[tasks[0]]) if len(tasks) == 1 else _pooled(results, bench, tasks)
     entries = list(dict.fromkeys(entry for task in tasks for entry in results.within(task)))
     listed_scores = {e: results.scores[e][bench.metric] for e in entries if bench.metric in results.scores[e]}
-    for key in (bench.metric, stderr_of(bench.metric)):
+    low, high = (0.0, 1.0) if is_proportion(bench.metric) else (-math.inf, math.inf)
+    for key, least in ((bench.metric, low), (stderr_of(bench.metric), 0.0)):
         of_entries = {e: results.scores[e][key] for e in entries if key in results.scores[e]}
         for entry, value in {**({"the bench": metrics[key]} if key in metrics else {}), **of_entries}.items():
-            if not 0 <= value <= 1:
-                raise UnusableError("broken", f"'{key}' of {entry} is {value}, which is not between 0 and 1")
+            if not least <= value <= high:
+                where = "not between 0 and 1" if high == 1 else "below 0"
+                raise UnusableError("broken", f"'{key}' of {entry} is {value}, which is {where}")
     by_paper: dict[str, float | None] = {}
     if bench.paper_score == "mean_of_entries":
         by_paper["score_paper"] = sum(listed_scores.values()) / len(listed_scores)

@@ -56,7 +56,7 @@ def choose_clusters(labels: Sequence[object] | npt.NDArray[np.generic] | None, g
     if min(sides) < MIN_CLUSTERS:
         note = (
             f"only {min(sides)} cluster(s) on one side of the split, {MIN_CLUSTERS} are needed: models are taken as "
-            "independent, so the interval leaves out what the models of a cluster share"
+            "independent, so intervals leave out what the models of a cluster share"
         )
         return Clusters(own, n_models, "models", note)
     return Clusters(codes, int(codes.max()) + 1, "clusters", "")

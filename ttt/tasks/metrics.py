@@ -14,6 +14,12 @@ OWN_NAMES = ("score", "stderr", "score_paper", "brier", "gold_logprob", "n_trunc
 """What a side of a cell has beside lm-eval's metrics: one of theirs that is called so bears its filter's name."""
 N_CHARACTERS = 200
 """Of a metric's name, which with its side and `_stderr` must stay within MLflow's 250."""
+PROPORTIONS = ("acc", "acc_norm", "acc_bytes", "acc_mutual_info", "exact_match", "f1", "pass@1")
+
+
+def is_proportion(key: str) -> bool:
+    """Whether scores by lm-eval's "metric,filter" are a part of 1; those of others may have any scale."""
+    return key.partition(",")[0] in PROPORTIONS
 
 
 def metric_name(key: str) -> str:

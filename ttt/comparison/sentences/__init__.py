@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 from ttt.comparison.conclusions import Conclusions
-from ttt.comparison.sentences import absent, benches, captions, confound, fits, saturation, summaries, tables
+from ttt.comparison.sentences import absent, benches, best, captions, confound, fits, saturation, summaries, tables
 from ttt.comparison.sentences.sentence import Sentence as Sentence
 
 SENTENCES: tuple[Sentence[Any], ...] = (
+    *best.SENTENCES,
     *summaries.SENTENCES,
     *captions.SENTENCES,
     *absent.SENTENCES,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from ttt.comparison.conclusions import BenchConclusions
-from ttt.comparison.findings import Fit, ModelLine
+from ttt.comparison.findings import Fit
+from ttt.comparison.sentences.best import when
 from ttt.comparison.sentences.sentence import Sentence
-from ttt.formatting import clean, decimal, first_few, probability, signed, signed_interval
+from ttt.formatting import probability, signed, signed_interval
 
 Finding = Literal["ahead", "behind", "open", "none"]
 STATES = {"ahead": "score higher", "behind": "score lower", "open": "show no significant difference"}
@@ -42,11 +43,6 @@ def the_one_side(c: BenchConclusions) -> Fit | None:
     return None if len(c.sides) > 1 or c.no_theta else c.base or c.adjusted
 
 
-def when(c: BenchConclusions) -> str:
-    """When models were ranked: after adjusting, where there is that half."""
-    return "after adjusting" if "adjusted" in c.sides else "before adjusting"
-
-
 def newer(c: BenchConclusions) -> str:
     assert c.split is not None
     return f"the models of the newer group ({c.split.newer})"
@@ -66,6 +62,20 @@ def _why(side: Fit | None) -> str:
     return f" ({side.note})" if side and side.note else ""
 
 
+def _unsure(side: Fit | None) -> str:
+    """What is said of a theta of which no interval is known."""
+    if side is None or side.theta is None:
+        return "is not identified"
+    return f"is {signed(side.theta)} (no interval)"
+
+
+def _neither(c: BenchConclusions) -> str:
+    what = f"What {newer(c)} score more at equal compute"
+    if c.base is not None and c.adjusted is not None and c.base.theta is c.adjusted.theta is None:
+        return f"{what} is not identified, before adjusting or after{_why(c.base)}."
+    return f"{what} {_unsure(c.base)} before adjusting, and {_unsure(c.adjusted)} after it{_why(c.base)}."
+
+
 def _lead_before(c: BenchConclusions) -> str:
     return f"At equal compute {newer(c)} {STATES[before(c)]} before adjusting ({figures(c.base)})"
 
@@ -81,6 +91,16 @@ def other_inference_differs(c: BenchConclusions) -> list[str]:
             what = "is not significant" if finding(other) == "open" else "is significant"
             clauses.append(f"the difference {side} adjusting {what} ({figures(other)})")
     return clauses
+
+
+def _floor_differs(c: BenchConclusions) -> str:
+    """Where the paper's inference alone keeps chance as the floor, though scores reject it: two curves are fitted."""
+    paper, own = (c, c.other_inference) if c.inference == "paper" else (c.other_inference, c)
+    pairs = ((paper.base, own.base), (paper.adjusted, own.adjusted))
+    if not any(its and mine and mine.floor_fitted and not its.floor_fitted for its, mine in pairs):
+        return ""
+    verb = "keeps chance as the floor though scores reject it" if c.inference != "paper" else "fit the floor too"
+    return f", which {verb},"
 
 
 def is_saturated(c: BenchConclusions) -> bool:
@@ -101,24 +121,13 @@ def _indirect_effect(c: BenchConclusions) -> str:
     )
 
 
-def best(c: BenchConclusions) -> list[ModelLine]:
-    """The model with the highest score, and those that are not distinguished from it."""
-    return [row for row in c.models if row.tie_group == 1]
-
-
-def _best(c: BenchConclusions) -> str:
-    first = best(c)[0]
-    score = first.base if first.adjusted is None else first.adjusted
-    return f"{clean(first.model)} scores highest {when(c)} ({decimal(score)})"
-
-
 SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
     Sentence(
         "summary.neither-identified",
         "summary",
         "neither side's theta is identified with an interval",
         lambda c: fits_both(c) and before(c) == after(c) == "none",
-        lambda c: f"What {newer(c)} score at equal compute is not identified, before adjusting or after{_why(c.base)}.",
+        _neither,
     ),
     Sentence(
         "summary.only-after-identified",
@@ -126,7 +135,7 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
         "theta is identified with an interval after adjusting and not before",
         lambda c: fits_both(c) and before(c) == "none" != after(c),
         lambda c: (
-            f"Before adjusting, what {newer(c)} score at equal compute is not identified{_why(c.base)}; "
+            f"Before adjusting, what {newer(c)} score more at equal compute {_unsure(c.base)}{_why(c.base)}; "
             f"after it they {STATES[after(c)]} ({figures(c.adjusted)})."
         ),
     ),
@@ -135,7 +144,7 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
         "summary",
         "theta is identified with an interval before adjusting and not after",
         lambda c: fits_both(c) and before(c) != "none" == after(c),
-        lambda c: f"{_lead_before(c)}; after it theta is not identified{_why(c.adjusted)}.",
+        lambda c: f"{_lead_before(c)}; after it theta {_unsure(c.adjusted)}{_why(c.adjusted)}.",
     ),
     Sentence(
         "summary.difference-goes",
@@ -178,22 +187,8 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
         "summary",
         "one half is missing, and of the other theta is not identified with an interval",
         lambda c: the_one_side(c) is not None and finding(the_one_side(c)) == "none",
-        lambda c: f"What {newer(c)} score at equal compute {when(c)} is not identified{_why(the_one_side(c))}.",
-    ),
-    Sentence(
-        "summary.best-apart",
-        "summary",
-        "theta is not fitted, and the best model is distinguished from all others",
-        lambda c: c.no_theta and len(best(c)) == 1,
-        lambda c: f"{_best(c)}, and is distinguished from every other of the {c.n_models} models.",
-    ),
-    Sentence(
-        "summary.best-tied",
-        "summary",
-        "theta is not fitted, and the best model is not distinguished from all others",
-        lambda c: c.no_theta and len(best(c)) > 1,
         lambda c: (
-            f"{_best(c)}, and is not distinguished from {first_few([clean(row.model) for row in best(c)[1:]], 4)}."
+            f"What {newer(c)} score more at equal compute {when(c)} {_unsure(the_one_side(c))}{_why(the_one_side(c))}."
         ),
     ),
     Sentence(
@@ -244,7 +239,7 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
         "summary",
         "the inference that was not asked for finds significance where the other does not, or the other way round",
         other_inference_differs,
-        lambda c: f"By {OTHER[c.other_inference.name]} {' and '.join(other_inference_differs(c))}.",
+        lambda c: f"By {OTHER[c.other_inference.name]}{_floor_differs(c)} {' and '.join(other_inference_differs(c))}.",
     ),
     Sentence(
         "summary.provisional-unsaturated",

@@ -148,7 +148,7 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
         "the models of one bench are ranked",
         always,
         lambda c: (
-            f"{ERRORS}. Models with the same number under “tie” are not distinguished from the first of them, and "
+            "Models with the same number under “tie” are not distinguished from the first of them, and "
             "their order means little."
         ),
     ),
@@ -181,17 +181,17 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
     ),
     Sentence(
         "ranking.errors",
-        "terminal ranking",
+        "errors",
         "the standard error of a score is known",
         lambda c: any(known(row.base_stderr) is not None or known(row.adjusted_stderr) is not None for row in c.models),
-        lambda c: f"{ERRORS};",
+        lambda c: f"{ERRORS}.",
     ),
     Sentence(
         "ranking.asterisk",
         "terminal ranking",
         "a model keeps its base score",
         lambda c: any(row.kept_base for row in c.models),
-        lambda c: "* its base score, which is better",
+        lambda c: "* its base score, which is better.",
     ),
     Sentence(
         "pairs.what",
