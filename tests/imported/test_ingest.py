@@ -267,6 +267,15 @@ def test_bad_requests_get_one_message(folder: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "mlruns").exists(), "a wrong request leaves nothing behind"
 
 
+def test_numbers_of_task_data_by_a_bench_are_refused_with_the_name(folder: Path, tmp_path: Path) -> None:
+    published = (CONF / "ingest" / "published.yaml").read_text()
+    old = published.replace("{mmluaux: 99_842}", "{mmlu: 99_842}")
+    write(tmp_path / "mine" / "ingest" / "published.yaml", old)
+    with pytest.raises(SpecError, match=r"published.yaml: n_task_data: 'mmlu' is a bench.*, write 'mmluaux'"):
+        ingest(folder, conf=[str(tmp_path / "mine")])
+    assert not (tmp_path / "mlruns").exists()
+
+
 def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(folder / "base" / "[bold]-mmlu.json", mmlu())
     command = Command("ingest", parse, work, show)

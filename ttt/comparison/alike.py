@@ -24,6 +24,8 @@ LENGTH = 80
 NAMES = ("name", "part_of")
 """What a data set is called, which matters to nothing."""
 EARLIER = "cells of an earlier ttt, which recorded no digests: whether their data were the same is not known"
+ENTRIES = "ttt.ingested_entries"
+"""The tag of an imported cell whose score is of other entries than the bench's tasks (`ttt.imported.pattern`)."""
 HINT = "leave cells out with exclude=[model or run id, ...]"
 
 
@@ -121,6 +123,12 @@ def reasons_of(runs: Sequence[Run]) -> list[str]:
             f"imported results are compared with cells that were measured here, and their precision, software and "
             f"hardware are not known: {models_of(imported)}"
         )
+        by = _by([run for run in imported if ENTRIES in run.data.tags], lambda run: run.data.tags[ENTRIES])
+        reasons += [
+            f"imported scores are those of lm-eval's {entries} and not of the bench's own tasks, by which the others "
+            f"were measured here; they may count answers or weigh parts otherwise: {models_of(of)}"
+            for entries, of in sorted(by.items())
+        ]
     return reasons
 
 

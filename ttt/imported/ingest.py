@@ -34,6 +34,7 @@ def ingest(
     names, samples = files_of(folder)
     patterns = by_fit(folder, names, patterns)
     pattern = patterns[0]
+    _refuse_benches_as_task_data(pattern, definitions)
     omissions = Omissions()
     readings = read_folder(folder, names, patterns, definitions, omissions, lambda i, n: tick("reading files", i, n))
     cells = list(cells_of(readings, suite, omissions))
@@ -64,6 +65,18 @@ def ingest(
             "notes": omissions.notes,
         }
         return {"run_id": _record(report, key, tracker), **report}
+
+
+def _refuse_benches_as_task_data(pattern: Pattern, definitions: Definitions) -> None:
+    """Raise SpecError for a bench in `n_task_data`, by which no number of examples would be known, without a word."""
+    for name in sorted(set(pattern.n_task_data) & set(definitions.names("bench"))):
+        data = definitions.bench(name).task_data_name
+        if data != name:
+            instead = f"write {data!r}" if data else "which has none"
+            raise SpecError(
+                f"ingest/{pattern.name}.yaml: n_task_data: {name!r} is a bench, and the numbers are by the names of "
+                f"task data: for what this bench is adjusted on, {instead}"
+            )
 
 
 def _report_key(folder: Path, cells: list[Measured], pattern: Pattern, omissions: Omissions) -> str:

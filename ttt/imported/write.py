@@ -94,6 +94,8 @@ def _write(measured: Measured, pattern: Pattern, tracker: Tracker, omissions: Om
     """
     cell = measured.cell
     tags = cell_tags(cell, measured.key, files=None) | {"ttt.ingested": pattern.name}
+    if entries := pattern.entries.get(cell.bench.name):
+        tags["ttt.ingested_entries"] = ", ".join(entries)
     try:
         # Without a key to be taken up by: what others measured takes milliseconds to write, and is written anew.
         with tracker.run(f"{cell.suite}/{cell.bench.name}", cell.label, tags) as run:
