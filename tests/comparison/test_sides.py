@@ -68,6 +68,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
             *suite(adjusted_only(full), "adjusteds"),
             *suite([*full[:8], *base_only(full[8:])], "some"),
             *suite([full[0], *base_only(full[1:])], "one"),
+            *suite([*adjusted_only(full), *base_only(full[:5])], "apart"),
+            *suite([*full[:8], *adjusted_only(full[8:]), *base_only(full[8:10])], "some-apart"),
             *suite(two, "two"),
             *suite(full[:3], "three"),
             *suite(full[:1], "alone"),
@@ -162,6 +164,21 @@ def test_models_with_one_half_are_left_out_by_name_where_others_have_both(store:
 def test_one_adjusted_model_among_base_models_leaves_the_base_scores(store: Tracker) -> None:
     found = concluded(store, "one")
     assert (found.n_models, found.sides, found.adjustment) == (12, ["base"], "none")
+
+
+def test_halves_in_two_cells_are_not_called_missing(store: Tracker) -> None:
+    two_cells = "base and adjusted scores are in two cells, so that they are not compared with each other (ingest the "
+    two_cells += "results of both in one folder)"
+    found = concluded(store, "apart")
+    assert found.sides == ["adjusted"]
+    names = ", ".join(f"model-{i:03d}" for i in range(5))
+    assert found.provisional_reasons == ["the base half of 7 of 12 models is missing", f"{two_cells}: {names}"]
+    some = concluded(store, "some-apart")
+    assert {line.model: line.reason for line in some.excluded} == {
+        **{f"model-{i:03d}": two_cells for i in (8, 9)},
+        **{f"model-{i:03d}": "the base half is missing" for i in (10, 11)},
+    }
+    assert f"{two_cells} of 2 models, which are left out: model-008, model-009" in some.provisional_reasons
 
 
 def test_two_models_are_ranked_and_tested_on_their_items(store: Tracker, tmp_path: Path) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ttt.cell.result import SIDES
 from ttt.comparison.cells import NONE, CellRow, cell_rows
 from ttt.comparison.findings import Excluded
 from ttt.formatting import first_few
+
+APART = (
+    "base and adjusted scores are in two cells, so that they are not compared with each other (ingest the results of "
+    "both in one folder)"
+)
 
 
 @dataclass(frozen=True)
@@ -24,10 +29,18 @@ class Halves:
     reasons: list[str]
     """Why the comparison is not final: models are left out that nobody asked to leave out."""
 
+    apart: list[str] = field(default_factory=list)
+    """Models of which the other half is there, in a cell of its own."""
+
     def missing(self, useful: Sequence[str]) -> list[str]:
-        """A line on a half that would be of use and that no model has: without it nothing is final."""
+        """A line on a half that would be of use and that no compared cell has: without it nothing is final."""
         n = len({cell.model for cell in self.cells})
-        return [f"the {side} half of all {n} models is missing" for side in useful if side not in self.sides]
+        which = f"{n - len(self.apart)} of {n}" if self.apart else f"all {n}"
+        return [
+            f"the {side} half of {which} models is missing"
+            for side in useful
+            if side not in self.sides and len(self.apart) < n
+        ]
 
 
 def read_halves(runs: Sequence[Any], adjustment: str, key_of: Callable[[Sequence[Any]], str]) -> Halves:
@@ -45,8 +58,16 @@ def read_halves(runs: Sequence[Any], adjustment: str, key_of: Callable[[Sequence
     if len(complete) > 1 or (complete and not bases):
         names = sorted({run.data.tags["ttt.model"] for run in bases} - complete)
         left_out = [Excluded(model, _lacks("adjusted", adjustment)) for model in names if not sides.get(model)]
+        own = {run.data.tags["ttt.model"] for run in bases}
         left_out += [
-            Excluded(model, _lacks("base" if "adjusted" in of else "adjusted", adjustment))
+            Excluded(
+                model,
+                _lacks("adjusted", adjustment)
+                if "adjusted" not in of
+                else APART
+                if model in own
+                else _lacks("base", ""),
+            )
             for model, of in sorted(sides.items())
             if of != SIDES
         ]
@@ -61,7 +82,10 @@ def read_halves(runs: Sequence[Any], adjustment: str, key_of: Callable[[Sequence
     there = {cell.model for cell in rows[side]}
     names = sorted({run.data.tags["ttt.model"] for run in [*adjusted, *bases]} - there)
     left_out = [Excluded(model, _lacks(side, adjustment)) for model in names]
-    return Halves(rows[side], (side,), key, left_out, _reasons(left_out, adjustment))
+    reasons = _reasons(left_out, adjustment)
+    if apart := sorted({cell.model for cell in rows["adjusted"]} & own - complete):
+        reasons.append(f"{APART}: {first_few(apart)}")
+    return Halves(rows[side], (side,), key, left_out, reasons, apart)
 
 
 def _base_runs(runs: Sequence[Any], adjustment: str) -> list[Any]:
@@ -95,8 +119,8 @@ def _lacks(side: str, adjustment: str) -> str:
 def _reasons(left_out: Sequence[Excluded], adjustment: str) -> list[str]:
     """A line on each half that models lack which are left out without having been asked for."""
     lines = []
-    for side in SIDES:
-        names = [line.model for line in left_out if line.reason == _lacks(side, adjustment)]
+    for reason in (*(_lacks(side, adjustment) for side in SIDES), APART):
+        names = [line.model for line in left_out if line.reason == reason]
         if names:
-            lines.append(f"{_lacks(side, adjustment)} of {len(names)} models, which are left out: {first_few(names)}")
+            lines.append(f"{reason} of {len(names)} models, which are left out: {first_few(names)}")
     return lines

@@ -26,7 +26,8 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
         lambda c: c.sides == ["adjusted"],
         lambda c: (
             "the ranking and θ of the same models as they are, what each gained by adjusting, and the indirect effect. "
-            "python -m ttt.run adjustment=none makes it, and so does python -m ttt.ingest of a leaderboard."
+            "python -m ttt.run with an adjustment makes both halves, and so does python -m ttt.ingest of base and "
+            "adjusted results in one folder."
         ),
         "The base half",
     ),
