@@ -26,6 +26,7 @@ MODULES = sorted(
 
 FLOORS = (
     ("faults",),
+    ("resources",),
     ("spec", "masking", "stopping", "formatting", "stats"),
     ("files", "catalogue", "plotting"),
     ("cli", "tasks"),

@@ -17,7 +17,8 @@ import ttt.report
 from tests.report import fakes
 from ttt.cell.suite_result import SuiteChange
 from ttt.comparison.conclusions import BenchConclusions, Conclusions
-from ttt.comparison.findings import EffectSize, Fit, OtherInference, ReleasedSplit
+from ttt.comparison.demonstrations import ReleasedSplit
+from ttt.comparison.findings import EffectSize, Fit, OtherInference
 from ttt.comparison.sentences import SENTENCES, Sentence, say
 from ttt.comparison.terminal import show_conclusions
 from ttt.report.comparison import FIGURES, describe

@@ -12,12 +12,11 @@ from typing import Any
 from ttt.cell.suite_result import SuiteChange, SuiteSaturation
 from ttt.comparison.conclusions import AgreementConclusions, BenchConclusions, FormatConclusions
 from ttt.comparison.contenders import Agreement, BenchPair, FirstComponent, Pair
+from ttt.comparison.demonstrations import Accuracy, Discriminator, HalvesThetas, RecreatedConfound
 from ttt.comparison.findings import (
-    Accuracy,
     Area,
     Curve,
     Curves,
-    Discriminator,
     Division,
     EffectSize,
     EmergenceRow,
@@ -26,12 +25,10 @@ from ttt.comparison.findings import (
     FormatFit,
     Frontier,
     Groups,
-    HalvesThetas,
     ModelLine,
     OtherInference,
     Provenance,
     RankingAgreement,
-    RecreatedConfound,
     Step,
     Treatment,
 )

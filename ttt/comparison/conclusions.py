@@ -13,10 +13,10 @@ from pydantic import TypeAdapter
 
 from ttt.cell.suite_result import SuiteSaturation
 from ttt.comparison.contenders import BenchPair, FirstComponent, LeftOut, ModelOnBenches, ModelScore, Pair, VersionScore
+from ttt.comparison.demonstrations import Discriminator, RecreatedConfound
 from ttt.comparison.findings import (
     Area,
     Curves,
-    Discriminator,
     Division,
     EffectSize,
     EmergenceRow,
@@ -29,7 +29,6 @@ from ttt.comparison.findings import (
     OtherInference,
     Provenance,
     RankingAgreement,
-    RecreatedConfound,
     Treatment,
     plain,
 )

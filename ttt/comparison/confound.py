@@ -13,7 +13,8 @@ import numpy as np
 from ttt.cell.result import SIDES
 from ttt.comparison.alike import BENCH, OF_MODEL, RECIPE, TASK_DATA, refuse_mixed
 from ttt.comparison.cells import cell_rows
-from ttt.comparison.findings import HalvesThetas, RecreatedConfound, ReleasedSplit, of_fields
+from ttt.comparison.demonstrations import HalvesThetas, RecreatedConfound, ReleasedSplit
+from ttt.comparison.findings import of_fields
 from ttt.comparison.inputs import Array, Inputs, Table
 from ttt.comparison.models import MIN_MODELS, model_rows
 from ttt.comparison.options import MANY_MODELS, Options

@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from ttt.cell.result import SIDES
+from ttt.comparison.demonstrations import Accuracy, Discriminator
 from ttt.comparison.emergence import Budgets
-from ttt.comparison.findings import Accuracy, Discriminator, of_fields
+from ttt.comparison.findings import of_fields
 from ttt.comparison.inputs import Array, Inputs, Table
 from ttt.comparison.options import MANY_MODELS, Options
 from ttt.spec import SpecError

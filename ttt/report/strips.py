@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from ttt.comparison.conclusions import BenchConclusions
-from ttt.comparison.findings import EffectSize, Fit, HalvesThetas
+from ttt.comparison.demonstrations import HalvesThetas
+from ttt.comparison.findings import EffectSize, Fit
 from ttt.formatting import known
 
 WIDTH, MARGIN = 120.0, 6.0  # CSS pixels

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ttt.comparison.conclusions import BenchConclusions
-from ttt.comparison.findings import Discriminator, RecreatedConfound
+from ttt.comparison.demonstrations import Discriminator, RecreatedConfound
 from ttt.comparison.sentences.sentence import Sentence
 from ttt.formatting import count, first_few, flops, known, percent, probability, signed
 from ttt.stats.confound import MIN_UNITS
