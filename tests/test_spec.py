@@ -29,7 +29,7 @@ def test_every_fault_at_once() -> None:
 
 
 def test_vllm_is_asked_for_only_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ttt.spec.find_spec", lambda name: None)
+    monkeypatch.setattr("ttt.resources.find_spec", lambda name: None)
     with pytest.raises(SpecError, match=r"trainer\.generator: 'vllm' is not installed"):
         check(Trainer, {"generator": "vllm"}, "trainer")
 
@@ -37,7 +37,7 @@ def test_vllm_is_asked_for_only_where_it_is(monkeypatch: pytest.MonkeyPatch) -> 
 def test_who_generates_is_part_of_the_key_where_something_is_generated(
     conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ttt.spec.find_spec", lambda name: "found")
+    monkeypatch.setattr("ttt.resources.find_spec", lambda name: "found")
     by_torch, by_vllm = (Trainer(precision="32", generator=generator) for generator in ("torch", "vllm"))
     letters, texts = (request(conf, tmp_path, bench=bench).cells[0].bench for bench in ("sums", "sums_generate"))
     assert arithmetic(by_vllm, letters) == arithmetic(by_torch, letters) == arithmetic(by_torch, texts) == "32"
