@@ -429,15 +429,23 @@ def test_a_theta_without_an_interval_is_not_called_unidentified() -> None:
     assert "not identified" not in both
 
 
-def test_where_only_the_papers_inference_keeps_chance_its_disagreement_says_so() -> None:
+def test_where_one_inference_alone_keeps_chance_as_the_floor_its_disagreement_says_so() -> None:
     fitted, kept = replace(AHEAD, floor_fitted=True), replace(OPEN, floor_fitted=False)
-    differs = sides(fitted, OPEN, other_inference=OtherInference("paper", kept, OPEN))
-    assert "By the paper's inference, which keeps chance as the floor though scores reject it, the diff" in say(
-        differs, "summary"
+    differs = sides(fitted, OPEN, other_inference=OtherInference("paper", kept, AHEAD))
+    said = say(differs, "summary")
+    assert (
+        "the difference before adjusting is not significant (+0.010, 95 % interval −0.020 to +0.030; with chance"
+        in said
     )
+    assert said.count("with chance as the floor, which the scores reject") == 1, "after adjusting both have one floor"
     other = replace(differs, base=kept, other_inference=OtherInference("clustered", fitted, OPEN), inference="paper")
-    assert "unknown c_e, which fit the floor too, the difference before adjusting is significant" in say(
-        other, "summary"
-    )
-    alike = sides(AHEAD, OPEN, other_inference=OtherInference("paper", OPEN, OPEN))
-    assert "By the paper's inference the difference" in say(alike, "summary")
+    assert "+0.050 to +0.150; with its floor fitted)" in say(other, "summary")
+
+
+def test_two_benches_of_one_format_are_called_by_their_names() -> None:
+    alike = replace(FORMATS, fits=[replace(one, format="multiple_choice") for one in FORMATS.fits])
+    names = {one.bench for one in FORMATS.fits}
+    assert len(names) > 1
+    assert all(f"{name} " in say(alike, "summary") for name in names)
+    assert "multiple_choice" not in say(alike, "summary")
+    assert "multiple_choice" in say(replace(FORMATS, fits=alike.fits[-1:]), "summary")

@@ -198,11 +198,14 @@ def _pairs(of: Sequence[Pair], out: Terminal) -> None:
         known = {name: values for name, values in columns.items() if set(values) != {DASH}}
         table = _table("second minus first", *known, left=1, folded="second minus first")
         table.title = f"{scores} scores" if scores else None
+        if len(known) > 4:  # names have what room is left
+            table.padding, table.show_edge = (0, 0, 0, 0), False
         for row in list(zip(map(_names, pairs), *known.values(), strict=True))[:MAX_ROWS]:
             table.add_row(*row)
         notes = [f"and {len(pairs) - MAX_ROWS} more in the run's tables"] if len(pairs) > MAX_ROWS else []
         for note in dict.fromkeys(pair.note for pair in pairs if pair.p is None and pair.note):
-            notes += [f"{note}: {first_few([str(_names(pair)) for pair in pairs if pair.note == note])}"]
+            names = [str(_names(pair)) for pair in pairs if pair.note == note]
+            notes += [f"{note}: {first_few(names)}" if len(names) < len(pairs) else note]
         table.caption = Text("; ".join(notes)) if notes else None
         out.print(table)
 

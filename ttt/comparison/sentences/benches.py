@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from ttt.comparison.conclusions import AgreementConclusions, FormatConclusions
-from ttt.comparison.findings import FormatFit
 from ttt.comparison.sentences.sentence import Sentence
-from ttt.formatting import UNIDENTIFIED, decimal, signed, signed_interval
+from ttt.formatting import UNIDENTIFIED, clean, decimal, signed, signed_interval
 
 
 def _taus(c: AgreementConclusions) -> list[str]:
@@ -21,9 +20,14 @@ def _taus(c: AgreementConclusions) -> list[str]:
     return lines
 
 
-def _theta(fit: FormatFit) -> str:
-    interval = "" if fit.theta_low is None else f" ({signed_interval(fit.theta_low, fit.theta_high)})"
-    return f"{fit.format} {fit.scores} {signed(fit.theta, UNIDENTIFIED)}{interval}"
+def _thetas(c: FormatConclusions) -> str:
+    """By format, or by bench where two benches have one format."""
+    has_own = len({fit.format for fit in c.fits}) == len({fit.bench for fit in c.fits})
+    return "; ".join(
+        f"{fit.format if has_own else clean(fit.bench)} {fit.scores} {signed(fit.theta, UNIDENTIFIED)}"
+        + ("" if fit.theta_low is None else f" ({signed_interval(fit.theta_low, fit.theta_high)})")
+        for fit in c.fits
+    )
 
 
 SENTENCES = (
@@ -48,7 +52,7 @@ SENTENCES = (
         "summary",
         "theta of one format at least is identified",
         lambda c: any(fit.theta is not None for fit in c.fits),
-        lambda c: f"What the newer group scores more at equal compute: {'; '.join(map(_theta, c.fits))}.",
+        lambda c: f"What the newer group scores more at equal compute: {_thetas(c)}.",
         about=FormatConclusions,
     ),
     Sentence[FormatConclusions](

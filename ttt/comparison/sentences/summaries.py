@@ -89,18 +89,15 @@ def other_inference_differs(c: BenchConclusions) -> list[str]:
     ):
         if finding(other) not in ("none", finding(own)):
             what = "is not significant" if finding(other) == "open" else "is significant"
-            clauses.append(f"the difference {side} adjusting {what} ({figures(other)})")
+            clauses.append(f"the difference {side} adjusting {what} ({figures(other)}{_other_floor(own, other)})")
     return clauses
 
 
-def _floor_differs(c: BenchConclusions) -> str:
-    """Where the paper's inference alone keeps chance as the floor, though scores reject it: two curves are fitted."""
-    paper, own = (c, c.other_inference) if c.inference == "paper" else (c.other_inference, c)
-    pairs = ((paper.base, own.base), (paper.adjusted, own.adjusted))
-    if not any(its and mine and mine.floor_fitted and not its.floor_fitted for its, mine in pairs):
+def _other_floor(own: Fit | None, other: Fit | None) -> str:
+    """Where one curve starts from chance, which the scores reject, and the other's floor is fitted."""
+    if own is None or other is None or bool(own.floor_fitted) == bool(other.floor_fitted):
         return ""
-    verb = "keeps chance as the floor though scores reject it" if c.inference != "paper" else "fit the floor too"
-    return f", which {verb},"
+    return "; with its floor fitted" if other.floor_fitted else "; with chance as the floor, which the scores reject"
 
 
 def is_saturated(c: BenchConclusions) -> bool:
@@ -239,7 +236,7 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
         "summary",
         "the inference that was not asked for finds significance where the other does not, or the other way round",
         other_inference_differs,
-        lambda c: f"By {OTHER[c.other_inference.name]}{_floor_differs(c)} {' and '.join(other_inference_differs(c))}.",
+        lambda c: f"By {OTHER[c.other_inference.name]} {' and '.join(other_inference_differs(c))}.",
     ),
     Sentence(
         "summary.provisional-unsaturated",
