@@ -207,6 +207,11 @@ def test_three_models_without_items_are_tested_by_their_errors(store: Tracker) -
     assert "standard errors" in found.pairs[0].note
 
 
+def test_no_model_with_the_half_that_is_of_use_is_not_called_the_only_one(store: Tracker) -> None:
+    with pytest.raises(SpecError, match="no model has the half that is asked for on 'sums': at least 2 models"):
+        read_inputs(store, "sums", Options(**{**QUICK, "suite": "adjusteds"}), sides=("base",))
+
+
 def test_one_model_is_no_comparison(store: Tracker) -> None:
     with pytest.raises(SpecError, match="model-000 is the only one with a score on 'sums': at least 2 models"):
         concluded(store, "alone")

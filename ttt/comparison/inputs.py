@@ -90,8 +90,8 @@ def read_inputs(
     models = model_rows(halves.cells, options.policy if len(halves.sides) == len(SIDES) else "raw")
     if len(models) < MIN_COMPARED:
         raise SpecError(
-            f"{models[0].model if models else 'no model'} is the only one with a score on '{bench}': at least "
-            f"{MIN_COMPARED} models are needed to compare"
+            (f"{models[0].model} is the only one with a score" if models else "no model has the half that is asked for")
+            + f" on '{bench}': at least {MIN_COMPARED} models are needed to compare"
             + "".join(f"\n{line.model}: {line.reason}" for line in halves.left_out)
         )
     if not asked.get("higher_is_better", True):
