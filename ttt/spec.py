@@ -53,9 +53,10 @@ class Model(Spec):
     revision: str = "main"
     n_params: Count
     """N, parameters."""
-    n_tokens: Count
-    """D, tokens of pretraining."""
-    trained: Month
+    n_tokens: Count | None = None
+    """D, tokens of pretraining, where it is known: fits of score against compute take it."""
+    trained: Month | None = None
+    """When pretraining ended, where it is known: older and newer models are told apart by it."""
     kind: Literal["base", "instruct"] = "base"
     languages: tuple[str, ...] = ("en",)
     path: str | None = None
@@ -73,9 +74,9 @@ class Model(Spec):
     """Anything else that a comparison may split by."""
 
     @property
-    def compute(self) -> float:
-        """C = 6 N D, FLOPs of pretraining (Kaplan et al. 2020, section 2.1)."""
-        return 6.0 * self.n_params * self.n_tokens
+    def compute(self) -> float | None:
+        """C = 6 N D, FLOPs of pretraining (Kaplan et al. 2020, section 2.1); None where D is not known."""
+        return 6.0 * self.n_params * self.n_tokens if self.n_tokens else None
 
     @model_validator(mode="after")
     def _has_source(self) -> Model:

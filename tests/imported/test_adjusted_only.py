@@ -73,3 +73,17 @@ def test_base_scores_that_come_later_supersede_them_and_stay(folder: Path) -> No
     assert (again["n_new"], again["n_superseded"]) == (1, 0)
     assert "with base scores" in again["skipped"]["missing base"]["e3/gsm8kaux/pythia-1b-gsm8k.json"]
     assert cell(tracker, "gsm8k", "pythia-1b full s0").info.run_id == run.info.run_id
+
+
+def test_models_of_which_little_is_known_are_ranked_and_what_a_fit_lacks_is_said(folder: Path, tmp_path: Path) -> None:
+    for i, name in enumerate(MODELS):
+        known: dict[str, Any] = {"n_tokens": 10**10} if i else {"trained": "2024-01"}
+        model = {"name": name, "family": "own", "hub": f"someone/{name}", "n_params": 10**8, **known}
+        write(tmp_path / "conf" / "model" / f"{name}.yaml", model)
+    report, tracker = ingest(folder, conf=[str(tmp_path / "conf")])
+    assert (report["n_new"], report["skipped"]) == (4, {})
+    options = Options(suite="theirs", n_replicates=49, n_permutations=1)
+    found = conclude(tracker, read_inputs(tracker, "gsm8k", options), options)
+    assert [row.model for row in found.models] == [*reversed(MODELS)]
+    assert [row.compute for row in found.models] == [6e18, 6e18, 6e18, None]
+    assert "at least 4 models whose compute is known (there are 3)" in found.no_theta[0]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ttt.cell.result import CellResult
 from ttt.files.rows import DataFiles
 from ttt.formatting import with_error
-from ttt.spec import Bench, Cell
+from ttt.spec import Bench, Cell, Model
 from ttt.tasks.commits import commits_of_bench, commits_of_task_data
 
 TYPES = {"32": "float32", "bf16": "bfloat16"}
@@ -20,9 +20,8 @@ def card(cell: Cell, result: CellResult, source: str, precision: str, files: Dat
     lines = [
         f"# {cell.label} on {bench.name}",
         "",
-        f"{model.name} ({model.family}, {model.kind}, {model.n_params:,} parameters, {model.n_tokens:,} tokens of "
-        f"pretraining, {model.compute:.3g} FLOPs, {model.trained}), loaded from `{source}`, "
-        f"in {TYPES[number]}{', generating with vLLM' if generator else ''}.",
+        f"{model.name} ({model.family}, {model.kind}, {model.n_params:,} parameters, {_pretraining(model)}), "
+        f"loaded from `{source}`, in {TYPES[number]}{', generating with vLLM' if generator else ''}.",
         "",
         f"| {bench.metric} | score ± standard error |",
         "|---|---|",
@@ -54,6 +53,12 @@ def card(cell: Cell, result: CellResult, source: str, precision: str, files: Dat
     if result.warnings:
         lines += ["", "Warnings:", "", *(f"- {warning}" for warning in result.warnings)]
     return "\n".join(lines) + "\n"
+
+
+def _pretraining(model: Model) -> str:
+    """What is known of a model's pretraining."""
+    size = f"{model.n_tokens:,} tokens of pretraining, {model.compute:.3g} FLOPs" if model.n_tokens else ""
+    return ", ".join(filter(None, [size, model.trained])) or "pretraining unknown"
 
 
 def paired(gain: Mapping[str, float | None], bench: Bench) -> str:

@@ -84,18 +84,20 @@ def adjusting_params(cell: Cell, source: str, precision: str) -> dict[str, Any]:
 
 
 def model_params(model: Model, source: str) -> dict[str, Any]:
-    return {
+    """A model's facts; what is not known of it is left out."""
+    facts = {
         "model": model.name,
         "family": model.family,
         "kind": model.kind,
         "n_params": model.n_params,
         "n_tokens": model.n_tokens,
-        "compute": f"{model.compute:.4g}",
+        "compute": f"{model.compute:.4g}" if model.compute else None,
         "trained": model.trained,
         "languages": ",".join(model.languages),
         "facts": json.dumps(dict(model.facts), sort_keys=True, default=str),
         "source": source,
     }
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def adjustment_params(cell: Cell) -> dict[str, Any]:
