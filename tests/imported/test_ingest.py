@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import subprocess
@@ -20,10 +19,8 @@ from ttt.cli.command import CONF, Command
 from ttt.imported.results import read, stderr_of
 from ttt.imported.scores import side
 from ttt.ingest import parse, show, work
-from ttt.spec import SpecError, Tracking
-from ttt.tracking import Tracker
+from ttt.spec import SpecError
 
-PUBLISHED = Path(__file__).parents[2] / "shared" / "published"
 SUBJECTS = {"stem": {"anatomy": 50, "virology": 150}, "other": {"marketing": 200, "nutrition": 100}}
 
 Answer = dict[str, Any]
@@ -296,32 +293,3 @@ def test_ingest_does_not_import_torch() -> None:
     modules = "import sys, ttt.ingest, ttt.imported.ingest"
     code = f"{modules}; assert not {{'torch', 'lm_eval', 'transformers'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-@pytest.mark.real
-def test_the_published_results(tmp_path: Path) -> None:
-    if not PUBLISHED.is_dir():
-        pytest.skip("needs the published results in ../shared/published, which are not here")
-    tracking = {"root": str(tmp_path / "mlruns")}
-    asked = {"path": str(PUBLISHED), "suite": "theirs", "pattern": None, "conf": [], "output": None}
-    report = work(parse({**asked, "tracking": tracking}))
-    assert report["seconds"] < 60
-    with (PUBLISHED / "MODELS.tsv").open(encoding="utf-8") as table:
-        models = {row["name"] for row in csv.DictReader(table, delimiter="\t")}
-    assert list(report["skipped"]) == ["model without facts"]
-    assert all("gpt-neo" in name for name in report["skipped"]["model without facts"])
-    assert (
-        report["n_files"] == len(list(PUBLISHED.rglob("*.json"))) == report["n_files_used"] + report["n_files_skipped"]
-    )
-    tracker = Tracker(Tracking(**tracking))
-    for bench, metric in (("mmlu", "acc,none"), ("gsm8k", "exact_match,flexible-extract")):
-        runs = {run.info.run_name: run for run in tracker.runs(f"theirs/{bench}", "cell")}
-        assert {run.data.tags["ttt.model"] for run in runs.values()} == models
-        for model in models:
-            metrics = runs[f"{model} full s0"].data.metrics
-            for name, file in (("base", f"base/{model}-{bench}"), ("adjusted", f"e3/{bench}aux/{model}-{bench}")):
-                results = json.loads((PUBLISHED / f"{file}.json").read_text())["results"]
-                assert metrics[f"{name}/score"] == results[bench][metric]
-                plain = sum(e[metric] for e in results.values()) / len(results)
-                by_paper = f"{name}/score_paper" if bench == "mmlu" else f"{name}/score"
-                assert metrics[by_paper] == pytest.approx(plain, abs=1e-12)
