@@ -257,7 +257,12 @@ def test_every_command_names_ones_own_folder_alike(command: str, tmp_path: Path)
     for override in (f"conf={folder}", f"+conf={folder}"):
         assert Composer(command, [override]).folders == by_flag.folders
     assert Composer(command, [f"conf={folder}"], str(folder)).folders == by_flag.folders
-    assert Composer(command, ["conf=null"]).folders == []
+    assert Composer(command, ["conf=null"]).folders == Composer(command, ["conf=[]"]).folders == []
+    quoted, other = f"'{folder}'", tmp_path / "other"
+    other.mkdir()
+    assert Composer(command, [f"conf=[{quoted},{other}]"]).folders == [str(folder), str(other)]
+    with pytest.raises(SpecError, match="folders, as a list, are wanted"):
+        Composer(command, ["conf=[1]"])
     with pytest.raises(SpecError, match=r"conf: there is no folder .*nowhere"):
         Composer(command, ["conf=nowhere"])
 

@@ -16,7 +16,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 
 ONE_PATH = re.compile(r"tracking\.root|tracking\.uri|output|lab\.folder|study\.storage|path|conf")
-"""Fields with one path or address, which are never swept over."""
+"""Fields with one path or address (`conf` may also have a list), which are never swept over."""
 PATHS = re.compile(r"model\.path|model\.gguf_file|bench\.files\.\w+|bench\.task_data(\.\d+|\[\d+\])\.files")
 """Fields with a path, or with several: a sweep, or a list."""
 
@@ -57,11 +57,14 @@ def flags(arguments: argparse.Namespace) -> list[str]:
 def as_written(text: str) -> str:
     """An override, its value quoted where it is a path that Hydra would not read as it stands.
 
-    Of the fields that may hold several paths the value is one path if there is a file or folder of that very name.
+    Of the fields that may hold several paths (and of a list for `conf`) the value is one path if there is a file or
+    folder of that very name.
     """
     key, equals, value = text.partition("=")
     field = key.lstrip("+")
-    meant = ONE_PATH.fullmatch(field) or (PATHS.fullmatch(field) and os.path.lexists(os.path.expanduser(value)))
+    is_there = os.path.lexists(os.path.expanduser(value))
+    is_list = field == "conf" and value.startswith("[") and not is_there
+    meant = (ONE_PATH.fullmatch(field) and not is_list) or (PATHS.fullmatch(field) and is_there)
     if not equals or not meant or value in ("", "null") or "${" in value or _is_read(text, value):
         return text
     return f"{key}={quoted(value)}"

@@ -58,7 +58,10 @@ class Composer:
         named = [place for o in given if field_of(o) != "conf" for place in names_in(o, "folders")]
         self.packages = [place for place in named if place.startswith("pkg://")]
         self.folders = [own_folder(folder, "--config-dir")] if folder else []
-        self.folders += [own_folder(str(o.value())) for o in given if field_of(o) == "conf" and o.value() is not None]
+        for override in given:
+            if field_of(override) == "conf" and (value := override.value()) is not None:
+                values = names_in(override, "folders") if isinstance(value, list) else [str(value)]
+                self.folders += [own_folder(value) for value in values]
         self.folders += [
             own_folder(place.removeprefix("file://"), "hydra.searchpath")
             for place in named
