@@ -145,6 +145,17 @@ def test_nothing_is_final_without_a_half(store: Tracker, name: str, message: str
         concluded(store, name, final=True)
 
 
+def test_a_half_that_was_not_asked_for_is_not_called_missing(store: Tracker) -> None:
+    said = "adjustment=none asks for base scores; a final comparison is of both halves"
+    with pytest.raises(SpecError, match=f"final: {said}"):
+        concluded(store, "three", final=True, adjustment="none")
+    found = concluded(store, "three", adjustment="none")
+    assert found.provisional_reasons == [said]
+    assert "missing" not in found.summary
+    never_made = concluded(store, "bases", adjustment="none").provisional_reasons
+    assert never_made == ["the adjusted half of all 12 models is missing"]
+
+
 def test_a_half_that_is_missing_by_request_hinders_no_final_word(store: Tracker) -> None:
     rest = tuple(f"model-{i:03d}" for i in range(8, 12))
     assert not concluded(store, "some", final=True, exclude=rest).provisional

@@ -31,9 +31,13 @@ class Halves:
 
     apart: list[str] = field(default_factory=list)
     """Models of which the other half is there, in a cell of its own."""
+    is_base_asked_for: bool = False
+    """There are adjusted halves, which `adjustment=none` leaves aside."""
 
     def missing(self, useful: Sequence[str]) -> list[str]:
         """A line on a half that would be of use and that no compared cell has: without it nothing is final."""
+        if self.is_base_asked_for and "adjusted" in useful:
+            return ["adjustment=none asks for base scores; a final comparison is of both halves"]
         n = len({cell.model for cell in self.cells})
         which = f"{n - len(self.apart)} of {n}" if self.apart else f"all {n}"
         return [
@@ -85,7 +89,10 @@ def read_halves(runs: Sequence[Any], adjustment: str, key_of: Callable[[Sequence
     reasons = _reasons(left_out, adjustment)
     if apart := sorted({cell.model for cell in rows["adjusted"]} & own - complete):
         reasons.append(f"{APART}: {first_few(apart)}")
-    return Halves(rows[side], (side,), key, left_out, reasons, apart)
+    is_base_asked_for = adjustment == NONE and any(
+        run.data.tags["ttt.adjustment"] != NONE and "adjusted/score" in run.data.metrics for run in runs
+    )
+    return Halves(rows[side], (side,), key, left_out, reasons, apart, is_base_asked_for)
 
 
 def _base_runs(runs: Sequence[Any], adjustment: str) -> list[Any]:

@@ -203,8 +203,8 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
         "there are base scores alone",
         lambda c: c.sides == ["base"],
         lambda c: (
-            "The adjusted half is missing: how much of a difference is training on the test task, and goes when every "
-            "model has had the same, is not known."
+            "The adjusted half is not compared: how much of a difference is training on the test task, and goes when "
+            "every model has had the same, is not known."
         ),
     ),
     Sentence(
