@@ -143,6 +143,21 @@ def test_identical_scores_are_no_certainty(tmp_path: Path) -> None:
     assert "not identified" in found.summary
 
 
+def test_the_best_is_apart_from_every_other_only_where_each_is_tested_apart(tmp_path: Path) -> None:
+    """A tie group is tested against its first model alone, and a later one with a wide error may be tied with the best.
+
+    Of two others the second scores less, and what is known of its score is far less."""
+    errors = {"adjusted/score_stderr": 0.2}
+    cells = [
+        replace(cell, base=score, adjusted=score, metrics=more)
+        for cell, score, more in zip(planted(made_models(3), 0.1), (0.9, 0.7, 0.6), ({}, {}, errors), strict=True)
+    ]
+    found = compared(write(tmp_path, cells), "made")
+    assert [row.tie_group for row in found.models] == [1, 2, 2]
+    assert [row.tied_with_best for row in found.models] == [True, False, True]
+    assert "model-000 scores highest after adjusting (0.900), and is not distinguished from model-002." in found.summary
+
+
 def test_a_split_along_compute_identifies_no_theta(tmp_path: Path) -> None:
     cells = sorted(planted(made_models(10), theta=0.1), key=lambda made: made.model.compute)
     dated = [

@@ -98,7 +98,9 @@ ERRORS = sides(replace(OPEN, theta_se=0.02), OPEN)
 
 BASE, ADJUSTED = fakes.one_side("base"), fakes.one_side("adjusted")
 TWO, MATTHEWS = fakes.few(), fakes.matthews()
-APART = fakes.few(models=[replace(row, tie_group=i) for i, row in enumerate(TWO.models, start=1)])
+APART = fakes.few(
+    models=[replace(row, tie_group=i, tied_with_best=i == 1) for i, row in enumerate(TWO.models, start=1)]
+)
 UNTIMED = replace(BASE, models=[replace(row, seconds=None) for row in BASE.models])
 ONE_ERA = replace(FULL, split=None, no_theta=["two groups of models"], curves=replace(FULL.curves, adjusted=None))
 LEVEL = fakes.few(models=[replace(row, adjusted=0.3) for row in TWO.models])
@@ -106,6 +108,9 @@ NO_COMPUTE = fakes.few(models=[replace(row, compute=None) for row in TWO.models]
 assert TWO.pairs is not None
 BY_ERRORS = replace(TWO, pairs=[replace(pair, n_items=None) for pair in TWO.pairs])
 NO_TEST = replace(TWO, pairs=[replace(pair, n_items=None, p=None) for pair in TWO.pairs])
+
+UNPAIRED = replace(FULL, tie_test="unpaired")
+PARTLY = replace(UNPAIRED, models=[replace(FULL.models[0], adjusted_stderr=None), *FULL.models[1:]])
 
 EXAMPLES: dict[str, Example] = {
     "summary.neither-identified": Example(
@@ -152,7 +157,7 @@ EXAMPLES: dict[str, Example] = {
     "summary.best-level": Example("have the same score after adjusting (0.300), the highest of 2 models.", LEVEL, TWO),
     "summary.best-tied": Example("scores highest after adjusting", TWO, FULL),
     "summary.no-theta": Example("(theta) is not fitted: it needs at least 4 models (there are 2).", TWO, FULL),
-    "summary.adjusted-missing": Example("The adjusted half is missing: how much of a difference", BASE, ADJUSTED),
+    "summary.adjusted-missing": Example("The adjusted half is not compared: how much of a difference", BASE, ADJUSTED),
     "summary.base-missing": Example("The base half is missing: what adjusting changed", ADJUSTED, BASE),
     "summary.used": Example("models without are left out (3).", replace(FULL, n_without_half=3), FULL),
     "summary.indirect-effect": Example(
@@ -321,7 +326,11 @@ EXAMPLES: dict[str, Example] = {
     "ranking.moved": Example("“Moved” counts places won or lost by adjusting.", FULL, BASE),
     "ranking.columns": Example("Models with the same number under “tie”", FULL, AGREE),
     "ranking.paired": Example("Ties are tested on the same items,", FULL, replace(FULL, tie_test="unpaired")),
-    "ranking.unpaired": Example("Ties are tested by standard errors alone,", replace(FULL, tie_test="unpaired"), FULL),
+    "ranking.unpaired": Example(
+        "Ties are tested by standard errors alone,", UNPAIRED, replace(BARE, tie_test="unpaired")
+    ),
+    "ranking.untested": Example("Ties could not be tested", replace(BARE, tie_test="unpaired"), UNPAIRED),
+    "ranking.partly-tested": Example(f"of {FULL.models[0].model} no standard error is known", PARTLY, UNPAIRED),
     "ranking.kept-base": Example("a model that lost by adjusting keeps its base score,", KEPT, FULL),
     "ranking.errors": Example("± is one standard error.", FULL, NO_ERRORS),
     "ranking.asterisk": Example("* its base score, which is better", KEPT, FULL),
@@ -346,7 +355,11 @@ EXAMPLES: dict[str, Example] = {
         "Kendall's tau over 12 models: not identified.", fakes.agreement(None, None), AGREE
     ),
     "formats.theta": Example("equal compute: cloze base +0.068 (+0.029 to +0.108);", FORMATS, fakes.formats(UNKNOWN)),
-    "formats.not-identified": Example("is not identified in any format.", fakes.formats(UNKNOWN), FORMATS),
+    "formats.not-identified": Example(
+        "is not identified in any format: a fit needs at least 4 models (there are 2).",
+        fakes.formats(fit(None, note="a fit needs at least 4 models (there are 2)")),
+        FORMATS,
+    ),
 }
 
 

@@ -161,7 +161,15 @@ def bare() -> BenchConclusions:
     fit = Fit(None, None, None, None, None, None, None, None, None, None, None, None, None, [], None, note)
     effect = EffectSize(None, None, None, None, None, None, None, note)
     models = [
-        replace(line, base_stderr=None, adjusted_stderr=None, gain_stderr=None, seconds=None, tie_group=1)
+        replace(
+            line,
+            base_stderr=None,
+            adjusted_stderr=None,
+            gain_stderr=None,
+            seconds=None,
+            tie_group=1,
+            tied_with_best=True,
+        )
         for line in full.models
     ]
     return replace(
@@ -257,6 +265,7 @@ def ranked(models: Sequence[ModelLine]) -> list[ModelLine]:
             rank_adjusted=rank,
             rank_change=ranks[line.model] - rank,
             tie_group=1 + rank // 4,
+            tied_with_best=rank < 4,
         )
         for rank, line in enumerate(after, start=1)
     ]
@@ -298,6 +307,7 @@ def _model(draw: random.Random, i: int, n_models: int, chance: float) -> ModelLi
         rank_adjusted=0,
         rank_change=0,
         tie_group=0,
+        tied_with_best=False,
     )
 
 

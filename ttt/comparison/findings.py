@@ -176,6 +176,8 @@ class ModelLine:
     rank_adjusted: int | None
     rank_change: int | None
     tie_group: int
+    tied_with_best: bool
+    """Not distinguished from the model with the highest score, itself included."""
 
     @property
     def rank(self) -> int:

@@ -32,6 +32,7 @@ def model_lines(inputs: Inputs, table: Table, fitted: Fitted, apart: Apart) -> l
     numbers["tie_group"] = tie_groups(table.scores[ordering], apart)
     if len(table.scores) == len(SIDES):
         numbers["rank_change"] = rank_changes(table.scores["base"], table.scores["adjusted"])
+    best = int(np.argmax(table.scores[ordering]))
     missing = dict.fromkeys({"rank_base", "rank_adjusted", "rank_change"} - numbers.keys())
     newer = (
         {}
@@ -48,6 +49,7 @@ def model_lines(inputs: Inputs, table: Table, fitted: Fitted, apart: Apart) -> l
             saturation=model.saturated,
             n_seeds=len(model.run_ids),
             newer=newer.get(model.model),
+            tied_with_best=not apart[best, i],
             **missing,
             **{name: int(of[i]) for name, of in numbers.items()},
         )

@@ -25,9 +25,18 @@ def _thetas(c: FormatConclusions) -> str:
     has_own = len({fit.format for fit in c.fits}) == len({fit.bench for fit in c.fits})
     return "; ".join(
         f"{fit.format if has_own else clean(fit.bench)} {fit.scores} {signed(fit.theta, UNIDENTIFIED)}"
+        + (f" ({fit.note})" if fit.theta is None and fit.note else "")
         + ("" if fit.theta_low is None else f" ({signed_interval(fit.theta_low, fit.theta_high)})")
         for fit in c.fits
     )
+
+
+def _reasons(c: FormatConclusions) -> str:
+    """Why theta is not identified: once, where it is for one reason in every format."""
+    notes = list(dict.fromkeys(fit.note for fit in c.fits if fit.note))
+    if len(notes) > 1:
+        notes = [f"{clean(fit.bench)} {fit.scores}: {fit.note}" for fit in c.fits if fit.note]
+    return f": {'; '.join(notes)}" if notes else ""
 
 
 SENTENCES = (
@@ -60,7 +69,7 @@ SENTENCES = (
         "summary",
         "theta of no format is identified",
         lambda c: all(fit.theta is None for fit in c.fits),
-        lambda c: f"What the newer group scores more at equal compute is {UNIDENTIFIED} in any format.",
+        lambda c: f"What the newer group scores more at equal compute is {UNIDENTIFIED} in any format{_reasons(c)}.",
         about=FormatConclusions,
     ),
 )

@@ -15,7 +15,7 @@ def when(c: BenchConclusions) -> str:
 
 def best(c: BenchConclusions) -> list[ModelLine]:
     """The model with the highest score, and those that are not distinguished from it."""
-    return [row for row in c.models if row.tie_group == 1]
+    return [row for row in c.models if row.tied_with_best]
 
 
 def _score(row: ModelLine) -> float | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ttt.comparison.conclusions import BenchConclusions, Conclusions
 from ttt.comparison.sentences.captions import is_drawn
 from ttt.comparison.sentences.sentence import Sentence, always
-from ttt.formatting import ERRORS, clean, decimal, known
+from ttt.formatting import ERRORS, clean, decimal, first_few, known
 
 
 def _heading(c: BenchConclusions) -> str:
@@ -32,6 +32,21 @@ def _tau(c: BenchConclusions) -> str:
         f"Kendall’s τ between the ranking before and after adjusting is {decimal(tau.tau_before_after)}{interval}; "
         "1 would be the same order, 0 no more in common than chance."
     )
+
+
+def _errors(c: BenchConclusions) -> dict[str, float]:
+    """The known standard errors of the scores by which models are ranked, by model."""
+    errors = {row.model: known(row.adjusted_stderr if "adjusted" in c.sides else row.base_stderr) for row in c.models}
+    return {model: error for model, error in errors.items() if error is not None}
+
+
+def without_error(c: BenchConclusions) -> list[str]:
+    return [clean(row.model) for row in c.models if row.model not in _errors(c)]
+
+
+def has_tests(c: BenchConclusions) -> bool:
+    """Two models at least could be tested by their standard errors."""
+    return len(_errors(c)) > 1 and max(_errors(c).values()) > 0
 
 
 def has_theta(c: BenchConclusions) -> bool:
@@ -163,10 +178,27 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
         "ranking.unpaired",
         "ranking",
         "models were tested by their standard errors, as some have kept no items",
-        lambda c: c.tie_test == "unpaired",
+        lambda c: c.tie_test == "unpaired" and has_tests(c),
         lambda c: (
             "Ties are tested by standard errors alone, as if every model had answered questions of its own: there may "
             "be too many ties, not too few."
+        ),
+    ),
+    Sentence(
+        "ranking.partly-tested",
+        "ranking",
+        "models were tested by their standard errors, and of some none is known",
+        lambda c: c.tie_test == "unpaired" and has_tests(c) and without_error(c),
+        lambda c: f"Untested, and tied with all: of {first_few(without_error(c))} no standard error is known.",
+    ),
+    Sentence(
+        "ranking.untested",
+        "ranking",
+        "no two models could be tested",
+        lambda c: c.tie_test == "unpaired" and not has_tests(c),
+        lambda c: (
+            "Ties could not be tested, as neither the same items nor two standard errors are known: that all models "
+            "are tied is no finding."
         ),
     ),
     Sentence(
