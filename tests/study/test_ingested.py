@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.imported.test_ingest import gsm8k
 from tests.ingested import cell, ingest, write
+from tests.stores import adjustment, made_models, planted
+from tests.stores import write as make_store
 from ttt.saturate import COMMAND
-from ttt.spec import Tracking
+from ttt.spec import SpecError, Tracking
+from ttt.study.ingested import judge_ingested
 from ttt.tracking import Tracker
 
 LADDERS = {
@@ -73,6 +77,16 @@ def test_what_is_assumed_of_the_items_decides_more_and_tags_nothing(ingested: Tr
     assert result["counts_if_correlated"]["0.8"]["undecided"] == 0
     tags = cell(ingested, "gsm8k", "pythia-70m full s0").data.tags
     assert tags["ttt.saturated"] == "undecided"
+
+
+def test_seeds_of_one_model_are_refused_by_name_and_nothing_is_tagged(tmp_path: Path) -> None:
+    """One of them would be judged with the suite, and the other lost without a word."""
+    one, other = planted(made_models(2), 0.1)
+    full, more = adjustment("full"), adjustment("more", examples=2000)
+    tracker = make_store(tmp_path, [one, replace(one, seed=1), replace(one, adjustment=more), other])
+    with pytest.raises(SpecError, match=f"{one.model.name} {full.name} s0, {one.model.name} {full.name} s1$"):
+        judge_ingested(tracker, "made", "sums", 0.4, 0.05, "2023-11")
+    assert all("ttt.saturated_by" not in run.data.tags for run in tracker.runs("made/sums", "cell"))
 
 
 def test_a_suite_without_checkpoints_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

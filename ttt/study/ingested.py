@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,10 +47,11 @@ def judge_ingested(
     (examples), these checkpoints are judged by instead, and no cell is tagged. Cells with fewer than two are skipped by
     name. The suite is judged by the checkpoints that most models have, those trained from `cutoff` on as the newer
     group; they are scores of the test, and no comparison is final by that verdict. Raises SpecError if the suite has no
-    adjusted cells with checkpoints.
+    adjusted cells with checkpoints, or several of one model and adjustment.
     """
     runs = [run for run in tracker.runs(f"{suite}/{bench}", "cell") if run.data.params.get("method") != "none"]
     results = tracker.read_jsons(runs, "result.json")
+    _refuse_several(runs, results)
     rows, ladders, skipped = [], {}, {}
     counts = {correlation: Counter[Verdict]() for correlation in (0.0, *CORRELATIONS)}
     for run, content in sorted(zip(runs, results, strict=True), key=lambda pair: pair[0].info.run_name):
@@ -113,6 +114,20 @@ def judge_ingested(
         without_checkpoints=without,
         skipped=skipped,
     )
+
+
+def _refuse_several(runs: Sequence[Any], results: Sequence[Any]) -> None:
+    """SpecError for seeds of one model and adjustment: the suite's verdict would count one of them alone."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for run, content in zip(runs, results, strict=True):
+        if content is not None and content.get("checkpoints"):
+            cell = run.data.tags["ttt.model"], run.data.tags["ttt.adjustment"]
+            names.setdefault(cell, []).append(str(run.info.run_name))
+    if several := sorted(", ".join(sorted(of)) for of in names.values() if len(of) > 1):
+        raise SpecError(
+            f"suite: several cells with checkpoints are of one model and adjustment, of which one can be judged: "
+            f"{'; '.join(several)}"
+        )
 
 
 def _judge_suite(
