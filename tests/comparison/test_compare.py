@@ -231,6 +231,23 @@ def test_the_confound_is_recreated_where_its_adjustments_are(tmp_path: Path) -> 
         concluded(store, confound="paper", exclude=_large(cells))
 
 
+def test_what_gives_no_answers_is_in_no_half_and_meets_no_classifier(tmp_path: Path) -> None:
+    cells = list(planted(made_models(), theta=0.0))
+    older = sorted((cell for cell in cells if cell.model.trained < "2023-11"), key=lambda cell: cell.model.compute)
+    silent = {cell.model.name for cell in older[:3]}
+    cells = [replace(cell, base=0.01) if cell.model.name in silent else cell for cell in cells]
+    steps = [
+        replace(cell, adjustment=adjustment(name), adjusted=cell.adjusted)
+        for cell in cells
+        for name in ("epochs_1", "epochs_2", "epochs_1_2")
+    ]
+    found = concluded(write(tmp_path, [*cells, *steps]))
+    assert set(found.base.set_aside) == set(found.confound.set_aside) == set(found.discriminator.set_aside) == silent
+    assert (found.confound.n_models, found.confound.left_out) == (9, [])
+    assert abs(found.confound.untouched.mean) < 0.03
+    assert (found.discriminator.base.n_older, found.discriminator.adjusted.n_older) == (9, 12)
+
+
 def _large(cells: list[Made]) -> tuple[str, ...]:
     """Older models that the release's design would train, but for three."""
     large = [cell.model for cell in cells if cell.model.compute > 6.48e21 and cell.model.trained < "2023-11"]

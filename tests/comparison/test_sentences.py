@@ -308,6 +308,12 @@ EXAMPLES: dict[str, Example] = {
     "discriminator.null": Example("With the groups’ names shuffled it gets 50.3 %", FULL, NULLED),
     "discriminator.after": Example("Against the older models after adjusting it gets 52.0 % (p 0.410)", FULL, BARE),
     "discriminator.leave-one-out": Example("as the paper does, it is 64.6 % before and 52.2 % after", FULL, BARE),
+    "discriminator.set-aside": Example(
+        "and not in this, are pythia-70m.",
+        replace(FULL, discriminator=replace(FULL.discriminator, set_aside=["pythia-70m"])),
+        FULL,
+    ),
+    "confound.set-aside": Example("without valid answers, are pythia-70m.", confound(set_aside=["pythia-70m"]), FULL),
     "confound.what": Example("two at random, 500 times (30 models in 12 families, each of which", FULL, BARE),
     "confound.paper": Example("1 of up to 6.48 × 10²¹ FLOPs are never in the half that trains;", PAPER, FULL),
     "confound.keep-best": Example("(policy keep_best).", confound(policy="keep_best"), PAPER),

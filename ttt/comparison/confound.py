@@ -15,6 +15,7 @@ from ttt.comparison.alike import BENCH, OF_MODEL, RECIPE, TASK_DATA, refuse_mixe
 from ttt.comparison.cells import cell_rows
 from ttt.comparison.demonstrations import HalvesThetas, RecreatedConfound, ReleasedSplit
 from ttt.comparison.findings import of_fields
+from ttt.comparison.fits import silent
 from ttt.comparison.inputs import Array, Inputs, Table
 from ttt.comparison.models import MIN_MODELS, model_rows
 from ttt.comparison.options import MANY_MODELS, Options
@@ -38,10 +39,11 @@ def confound_of(
     families, of those that have the adjustments on every bench of the suite on which any has; the smallest never train;
     the trained half is adjusted by the whole adjustment from the base model; and the better of before and after counts,
     whatever the policy. `free_floor`: as the fits of all models have it, before adjusting and after.
-    None where it is not asked for, or fewer than four older models have the adjustments. SpecError for cells that
-    cannot be compared: each adjustment is one recipe at one budget, the two that end alike are the same recipe, and
-    bench, precision and models are those of the whole comparison; and for the release's design where these models
-    cannot follow it.
+    What gives no answers in any of the states is left out by ttt's own design, as in the effects.
+    None where it is not asked for, or fewer than four older models are left that have the adjustments. SpecError for
+    cells that cannot be compared: each adjustment is one recipe at one budget, the two that end alike are the same
+    recipe, and bench, precision and models are those of the whole comparison; and for the release's design where these
+    models cannot follow it.
     """
     if options.confound == "none" or table.chance is None:
         return None
@@ -59,6 +61,15 @@ def confound_of(
             raise SpecError(f"confound=paper: {len(common)} older models have the adjustments {', '.join(names)}{_AND}")
         return None
     scores = _scores(tracker, inputs, names, common)
+    if as_released:
+        silenced = np.zeros(len(common), bool)
+    else:
+        of_older = table.without([i for i in range(len(table.names)) if table.names[i] not in common])
+        silenced = np.any([silent(of_older, column, options) for column in scores], axis=0)
+    set_aside = [model for model, is_silent in zip(common, silenced, strict=True) if is_silent]
+    common, scores = [model for model in common if model not in set_aside], [of[~silenced] for of in scores]
+    if len(common) < MIN_MODELS:
+        return None
     places = [older[model] for model in common]
     compute = table.compute[places]
     untrained = never_trained(compute) if as_released else np.zeros(len(common), bool)
@@ -87,7 +98,8 @@ def confound_of(
         policy="keep_best" if keep_best else "raw",
         adjustments=dict(zip(type(options.confound_adjustments).model_fields, names, strict=True)),
         untrained=[model for model, is_small in zip(common, untrained, strict=True) if is_small],
-        left_out=[model for model in older if model not in common],
+        left_out=[model for model in older if model not in allowed],
+        set_aside=set_aside,
         released_split=_released_split(common, compute, scores, table.chance) if as_released else None,
     )
 

@@ -5,7 +5,7 @@ Fields are keys of the JSON, as in `ttt.comparison.findings`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ttt.comparison.findings import Number
 
@@ -29,6 +29,8 @@ class Discriminator:
     n_permutations: int
     base: Accuracy
     adjusted: Accuracy
+    set_aside: list[str] = field(default_factory=list)
+    """Models that give no answers, before adjusting or after."""
 
 
 @dataclass(frozen=True)
@@ -74,3 +76,5 @@ class RecreatedConfound:
     left_out: list[str]
     """Older models that lack one of the adjustments."""
     released_split: ReleasedSplit | None
+    set_aside: list[str] = field(default_factory=list)
+    """Older models that give no answers, and are in no half."""

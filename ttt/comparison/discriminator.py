@@ -10,6 +10,7 @@ from ttt.cell.result import SIDES
 from ttt.comparison.demonstrations import Accuracy, Discriminator
 from ttt.comparison.emergence import Budgets
 from ttt.comparison.findings import of_fields
+from ttt.comparison.fits import silent
 from ttt.comparison.inputs import Array, Inputs, Table
 from ttt.comparison.options import MANY_MODELS, Options
 from ttt.spec import SpecError
@@ -21,15 +22,18 @@ FEW_PERMUTATIONS = 19  # each costs five fits; with many models the null is narr
 def discriminator_of(inputs: Inputs, table: Table, budgets: Budgets, options: Options) -> Discriminator | None:
     """Balanced accuracies against the older base models and the adjusted ones; None with too few of either group.
 
-    A budget in between (`discriminator_examples`) leaves out the older models that were not scored there.
+    A budget in between (`discriminator_examples`) leaves out the older models that were not scored there. What gives no
+    answers is left out as in the fits: a classifier would learn nothing of it but that.
     """
     if not table.is_grouped or len(table.scores) < len(SIDES):
         return None
-    old, new = table.newer == 0, table.newer == 1
+    old, new = table.newer == 0, (table.newer == 1) & ~silent(table, table.scores["base"], options)
     n_permutations = min(options.n_permutations, FEW_PERMUTATIONS if len(table.names) > MANY_MODELS else 10**9)
     accuracies: dict[str, Accuracy] = {}
+    aside = ~(old | new)
     for side, scores in (("base", table.scores["base"]), ("adjusted", _adjusted(inputs, table, budgets, options))):
-        known = old & np.isfinite(scores)
+        known = old & np.isfinite(scores) & ~silent(table, scores, options)
+        aside |= old & np.isfinite(scores) & ~known
         if min(known.sum(), new.sum()) < N_FOLDS:
             return None
         accuracies[side] = of_fields(
@@ -43,7 +47,12 @@ def discriminator_of(inputs: Inputs, table: Table, budgets: Budgets, options: Op
                 seed=options.seed,
             ),
         )
-    return Discriminator(options.discriminator_examples, n_permutations, **accuracies)
+    return Discriminator(
+        options.discriminator_examples,
+        n_permutations,
+        **accuracies,
+        set_aside=[table.names[i] for i in np.flatnonzero(aside)],
+    )
 
 
 def _adjusted(inputs: Inputs, table: Table, budgets: Budgets, options: Options) -> Array:

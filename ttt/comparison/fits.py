@@ -7,15 +7,17 @@ from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy import stats
 
 from ttt.cell.result import SIDES
 from ttt.comparison.findings import Area, Curve, EffectSize, Fit, Frontier, Step, of_fields
-from ttt.comparison.inputs import Table
+from ttt.comparison.inputs import Array, Table
 from ttt.comparison.models import MIN_MODELS
 from ttt.comparison.options import Options
 from ttt.stats.clusters import choose_clusters, resample_clusters
 from ttt.stats.effects import Effect, direct_effect, indirect_effect
+from ttt.stats.floor import without_answers
 from ttt.stats.frontier import ParetoFrontier, frontier, frontier_gain
 from ttt.stats.hinge import fit_hinge
 from ttt.stats.scaling import Inference, ScalingFit, fit_scaling
@@ -55,6 +57,17 @@ def fit_side(table: Table, side: str, inference: Inference, options: Options) ->
         n_replicates=options.replicates(len(table.names)),
         seed=options.seed,
     )
+
+
+def silent(table: Table, scores: Array, options: Options) -> npt.NDArray[np.bool_]:
+    """Models whose scores, of shape (n_models,), are of no answers by the rule of the floor; NaN is no such score.
+
+    Nobody by the paper's inference, whose fits leave nobody out either.
+    """
+    of, known = np.zeros(len(scores), bool), np.isfinite(scores)
+    if options.inference != "paper" and table.chance is not None:
+        of[known] = without_answers(np.log10(table.compute[known]), table.newer[known], scores[known], table.chance)
+    return of
 
 
 def fit_of(table: Table, side: str, fit: ScalingFit | None) -> Fit | None:

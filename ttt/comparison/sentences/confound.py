@@ -101,6 +101,13 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
         ),
     ),
     Sentence(
+        "discriminator.set-aside",
+        "discriminator",
+        "a model gives no answers, before adjusting or after",
+        lambda c: c.discriminator is not None and c.discriminator.set_aside,
+        _of_discriminator(lambda test: f"Without valid answers, and not in this, are {first_few(test.set_aside)}."),
+    ),
+    Sentence(
         "confound.what",
         "confound",
         "the confound is recreated",
@@ -157,6 +164,13 @@ SENTENCES: tuple[Sentence[BenchConclusions], ...] = (
                 f"{', '.join(dict.fromkeys(made.adjustments.values()))}: {first_few(made.left_out)}."
             )
         ),
+    ),
+    Sentence(
+        "confound.set-aside",
+        "confound",
+        "an older model gives no answers in one of the states of the confound",
+        lambda c: c.confound is not None and c.confound.set_aside,
+        _of_confound(lambda made: f"In no half, as without valid answers, are {first_few(made.set_aside)}."),
     ),
     Sentence(
         "confound.null",
