@@ -64,7 +64,11 @@ def _draw_gains(axes: Axes, result: StudyResult) -> None:
 
 
 def study_figures(study: Study) -> dict[str, Figure]:
-    """Optuna's own plots that the study has enough trials for: several finished ones, and something that was varied."""
+    """Optuna's own plots that the study has enough trials for: several finished ones, and something that was varied.
+
+    Of one trial they show nothing that the curve of budgets does not, and take longer to draw than it takes to train a
+    small model.
+    """
     import matplotlib
     from optuna.trial import TrialState
 
@@ -73,7 +77,8 @@ def study_figures(study: Study) -> dict[str, Figure]:
     import optuna.visualization.matplotlib as plots
 
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    if not complete:
+    ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+    if not complete or len(ended) < 2:
         return {}
     names = [name for name in OPTUNAS if name != "param_importances" or len(complete) > 1]
     if not complete[0].params:
