@@ -67,7 +67,14 @@ def _command(module: str, arguments: list[str], output: Path, die_at: tuple[str,
     os.dup2(said, 2)
     if die_at:
         _die_at(*die_at)
-    _run([module, *arguments])
+    code: Any = 0
+    try:
+        _run([module, *arguments])
+    except SystemExit as end:
+        code = end.code or 0
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 1)  # a fork would wait minutes for joblib's idle workers to end
 
 
 def _run(argv: list[str]) -> None:
