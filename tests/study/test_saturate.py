@@ -148,7 +148,7 @@ def test_a_study_of_a_version_begins_from_its_weights(
     assert adjusted != versions.find("tiny", "base").tags["ttt.digest"]
     assert result.cells == {}, "cells that begin from other weights are not covered"
     again, said = do(asked(conf, root, "model.version=adjusted-sums", *small))
-    assert (again, "judged before" in said[0]) == (result, True), "the same version by another alias"
+    assert (again, any("judged before" in line for line in said)) == (result, True), "the same version by another alias"
 
 
 @pytest.mark.slow
