@@ -141,6 +141,17 @@ def test_several_processes_share_a_run(tracker: Tracker) -> None:
         raise ValueError("late")
 
 
+def test_processes_without_a_lock_in_common_share_the_run_that_was_begun_first(
+    tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = {"ttt.kind": "saturation"}
+    with tracker.run(EXPERIMENT, "study", study, key=KEY, shared=True) as one:
+        monkeypatch.setattr(tracker, "unfinished", lambda *_: None)  # as it was when both looked for one
+        with tracker.run(EXPERIMENT, "study", study, key=KEY, shared=True) as two:
+            assert two.run_id == one.run_id
+        assert len(tracker.of_key(EXPERIMENT, KEY)) == 1
+
+
 def test_another_thread_waits_for_the_lock_and_is_told(tracker: Tracker) -> None:
     said: list[str] = []
     other = Tracker(tracker.tracking)

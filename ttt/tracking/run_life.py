@@ -19,7 +19,7 @@ from ttt.spec import Tracking
 from ttt.stopping import asked, deferred, stop_if_asked
 from ttt.tracking.artifacts import Artifacts
 from ttt.tracking.connection import StoreError
-from ttt.tracking.liveness import HOST, PROCESS, Heartbeat, Watch, is_gone, owner_tags
+from ttt.tracking.liveness import HOST, PROCESS, SHARED, Heartbeat, Watch, is_gone, owner_tags
 from ttt.tracking.queries import SUPERSEDED, SUPERSEDES, Queries
 from ttt.tracking.run_log import RunLog, check_tags, patiently
 from ttt.tracking.store import Say
@@ -149,6 +149,11 @@ class Runs(Queries, Artifacts):
             self._clear_failure(run.run_id)
         else:
             made = self.client.create_run(self.experiment(experiment), run_name=name, tags=dict(tags))
+            if SHARED in tags and key is not None and not begun:
+                first = self._first_begun(experiment, key)
+                if first != made.info.run_id:
+                    self.client.delete_run(made.info.run_id)  # nothing is in it yet
+                    return self._begun(experiment, name, tags, key, anew, first)
             run = self.open(made.info.run_id)
             if begun:
                 self.client.set_tag(begun.info.run_id, SUPERSEDED, run.run_id)
@@ -156,6 +161,14 @@ class Runs(Queries, Artifacts):
             place = shown_uri(self.client.get_run(run.run_id).info.artifact_uri)
             log.warning(f"the experiment '{experiment}' keeps its artifacts outside of {self.root}: {place}")
         return run
+
+    def _first_begun(self, experiment: str, key: str) -> str:
+        """Which of the runs of a key that are going on all processes write that share it.
+
+        Those of several roots have no lock in common, and each may have begun one in the same moment.
+        """
+        going = [run.info for run in self.of_key(experiment, key) if run.info.status != "FINISHED"]
+        return str(min((info.start_time, info.run_id) for info in going)[1])
 
     def _finish(self, run: RunLog, experiment: str, key: str | None) -> None:
         """All that waits is sent first; then the one change of the status makes the run the one that counts."""
