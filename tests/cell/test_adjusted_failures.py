@@ -8,8 +8,22 @@ import pytest
 
 from tests.cell.test_adjusted import trainings
 from tests.cells import do, request
+from ttt.cell import model
 from ttt.spec import SpecError
 from ttt.tracking import Tracker
+
+
+def fail_at_the_second_scoring(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bench `sums` fails when it is scored for the second time."""
+    real, calls = model.evaluate, list[str]()
+
+    def failing(backend: object, bench: object, *rest: object) -> object:
+        calls.append(bench.name)  # type: ignore[attr-defined]
+        if bench.name == "sums" and calls.count("sums") == 2:  # type: ignore[attr-defined]
+            raise ValueError("out of paper")
+        return real(backend, bench, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(model, "evaluate", failing)
 
 
 def test_weights_that_are_gone_or_damaged_are_trained_again(
@@ -30,18 +44,7 @@ def test_weights_that_are_gone_or_damaged_are_trained_again(
 
 
 def test_a_bench_that_fails_stops_no_other(conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ttt.cell import model
-
-    real = model.evaluate
-    calls = []
-
-    def failing(backend: object, bench: object, *rest: object) -> object:
-        calls.append(bench.name)  # type: ignore[attr-defined]
-        if bench.name == "sums" and calls.count("sums") == 2:  # type: ignore[attr-defined]
-            raise ValueError("out of paper")
-        return real(backend, bench, *rest)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(model, "evaluate", failing)
+    fail_at_the_second_scoring(monkeypatch)
     asked = request(conf, tmp_path, "benches=[sums,sums_cloze]")
     with pytest.raises(RuntimeError, match=r"1 of 2 benches failed\ntiny smoke s0 on sums: out of paper"):
         do(asked)
@@ -103,17 +106,7 @@ def test_a_kill_between_the_weights_and_the_end_of_their_run_loses_no_score_on_t
 def test_a_bench_that_fails_on_the_way_stops_no_other(
     conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ttt.cell import model
-
-    real, calls = model.evaluate, list[str]()
-
-    def failing(backend: object, bench: object, *rest: object) -> object:
-        calls.append(bench.name)  # type: ignore[attr-defined]
-        if bench.name == "sums" and calls.count("sums") == 2:  # type: ignore[attr-defined]
-            raise ValueError("out of paper")
-        return real(backend, bench, *rest)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(model, "evaluate", failing)
+    fail_at_the_second_scoring(monkeypatch)
     asked = request(conf, tmp_path, "benches=[sums,sums_cloze]", "adjustment.evaluate_at=[2]")
     with pytest.raises(RuntimeError, match="1 of 2 benches failed"):
         do(asked)

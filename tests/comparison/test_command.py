@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 from rich.console import Console
 
 from tests.comparison.test_compare import QUICK, concluded
-from tests.report import fakes
+from tests.report import partial
 from tests.stores import ask
 from ttt.cli.terminal import Terminal
 from ttt.compare import COMMAND
@@ -126,7 +126,7 @@ def test_names_are_shown_as_they_are(store: Tracker) -> None:
 @pytest.mark.parametrize("has_items", [True, False])
 def test_tables_keep_their_numbers_whole_in_80_columns(has_items: bool) -> None:
     names = ["stablelm-base-alpha-7b-v2", "internlm2-base-20b"]
-    two = fakes.few()
+    two = partial.few()
     assert two.pairs is not None
     nothing = {} if has_items else {"minimum_detectable_difference": None, "n_items_to_decide": None}
     pairs = [replace(pair, first=names[0], second=names[1], **nothing) for pair in two.pairs]
