@@ -176,6 +176,9 @@ def test_facts_that_were_corrected_count_from_then_on(conf: Path, root: Path) ->
     cell = cell_of(tracker, "sums")
     assert facts_of(cell)["n_params"] == 50_000
     assert "tiny: n_params is 50000, and was 40000 when it was scored" in corrected_facts([cell])
+    do(request(conf, root, "model.n_tokens=null", "model.trained=null"))
+    unknown = facts_of(cell_of(tracker, "sums"))
+    assert (unknown["n_tokens"], unknown["trained"], unknown["n_params"]) == (None, None, 40_000)
     do(request(conf, root))
     cell = cell_of(tracker, "sums")
     assert (facts_of(cell)["n_params"], cell.data.tags[FACTS_NOW], corrected_facts([cell])) == (40_000, "{}", [])

@@ -98,13 +98,14 @@ def _not_kept(cell: Cell, adjusted: AdjustedModel | None, tracker: Tracker) -> s
 def _correct_facts(cell: Cell, run: Any, tracker: Tracker, say: Say) -> None:
     """Note the facts of the model that were other ones when the cell was made: comparisons go by those of now."""
     kept = run.data.params
-    now = {name: str(value) for name, value in model_params(cell.model, "").items() if name != "source"}
-    differing = {name: value for name, value in now.items() if name in kept and kept[name] != value}
+    facts = model_params(cell.model, "")
+    names = {*facts, "n_tokens", "compute", "trained"} - {"source"}  # three that may be unknown, now or then
+    differing = {name: str(facts.get(name)) for name in names if str(facts.get(name)) != kept.get(name, "None")}
     noted = json.dumps(differing, sort_keys=True)
     for name in sorted(differing):
         say(
-            f"warning: {cell.label} on {cell.bench.name}: {name} of the model is {now[name]!r} now, and {kept[name]!r} "
-            "in its run; comparisons go by what it is now"
+            f"warning: {cell.label} on {cell.bench.name}: {name} of the model is {differing[name]!r} now, and "
+            f"{kept.get(name, 'None')!r} in its run; comparisons go by what it is now"
         )
     if noted != run.data.tags.get(FACTS_NOW, "{}"):
         tracker.open(run.info.run_id).tags({FACTS_NOW: noted})
